@@ -1,0 +1,2 @@
+//! edge: a CloudFront that runs anywhere.
+fn main() {}

@@ -1,0 +1,1 @@
+//! What is kept, under which key, for how long, and whether it may be shared.

@@ -1,0 +1,426 @@
+//! The checked model of a distribution: what every decision reads.
+//!
+//! It is made in one place ([`document`] reads the AWS document, [`check`] reports every problem) and is right by
+//! construction afterwards: targets exist, TTLs are ordered, patterns are parsed. It refuses to know where the
+//! document came from (JSON, XML, a template, `edge.toml`) and where servers really are: the proxy maps origin names.
+//!
+//! Field names follow the API (cloudfront.md §1.2); units are in the types.
+
+pub mod check;
+pub mod document;
+pub mod path_pattern;
+pub mod policy;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+
+pub use path_pattern::PathPattern;
+
+use crate::function::rule::Rule;
+
+/// A distribution, ready to decide with.
+#[derive(Debug, Clone)]
+pub struct Distribution {
+    /// `E…`, or a name of ours where the document carries none.
+    pub id: String,
+    /// `d….cloudfront.net`: always answered for, and the first part of every cache key (§4.1).
+    pub domain_name: String,
+    /// Alternate domain names, lower case (§17.2).
+    pub aliases: Vec<Alias>,
+    /// A disabled distribution answers nobody (§0.2).
+    pub enabled: bool,
+    /// What viewers may speak (§11.2).
+    pub http_version: HttpVersion,
+    /// What `/` stands for (§2.5); without the leading slash.
+    pub default_root_object: Option<String>,
+    /// At least one.
+    pub origins: Vec<Origin>,
+    /// Pairs of origins for failover (§5.9).
+    pub origin_groups: Vec<OriginGroup>,
+    /// In the order of the document: the first match wins (§2.1).
+    pub behaviors: Vec<Behavior>,
+    /// Matches what nothing before it matched.
+    pub default_behavior: Behavior,
+    /// At most one per error code (§10.1).
+    pub error_responses: Vec<ErrorResponse>,
+}
+
+/// An alternate domain name (§17.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Alias {
+    /// Exactly this name, lower case.
+    Name(String),
+    /// `*.example.com`, kept as `.example.com`: one or more labels in front, never the apex itself.
+    Below(String),
+}
+
+/// `HttpVersion` (§11.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HttpVersion {
+    /// HTTP/1.1 only.
+    Http1,
+    /// HTTP/1.1 and HTTP/2.
+    Http2,
+    /// HTTP/3 too, where a listener speaks it.
+    Http2And3,
+    /// HTTP/1.1 and HTTP/3.
+    Http3,
+}
+
+/// Where a behavior sends what the cache does not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// Index into [`Distribution::origins`].
+    Origin(usize),
+    /// Index into [`Distribution::origin_groups`].
+    Group(usize),
+}
+
+/// An origin (§1.2.2).
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// Unique in the distribution.
+    pub id: String,
+    /// The name it is configured by; the proxy may map it to servers elsewhere.
+    pub domain_name: String,
+    /// `OriginPath`: empty, or `/…` without a trailing slash (§2.4).
+    pub path: String,
+    /// Added to every request, over a viewer's header of that name (§5.6).
+    pub custom_headers: Vec<(HeaderName, HeaderValue)>,
+    /// S3, custom or VPC.
+    pub kind: OriginKind,
+    /// 1–3 (§5.8).
+    pub connection_attempts: u8,
+    /// For each attempt, TCP and TLS together; 1–10 s.
+    pub connection_timeout: Duration,
+    /// To the first byte, and between reads; 1–120 s.
+    pub read_timeout: Duration,
+    /// How long an idle connection is kept.
+    pub keepalive_timeout: Duration,
+    /// The whole exchange, retries included; `None` is no cap.
+    pub completion_timeout: Option<Duration>,
+}
+
+/// Which kind of server an origin is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OriginKind {
+    /// A web server of the owner's (also an S3 website endpoint, a load balancer, a VPC origin).
+    Custom {
+        /// Port for plain HTTP.
+        http_port: u16,
+        /// Port for HTTPS.
+        https_port: u16,
+        /// Which of the two is spoken.
+        protocol: OriginProtocol,
+    },
+    /// An S3 bucket: the viewer's scheme, ports 80 and 443 (§5.5).
+    S3,
+}
+
+/// `OriginProtocolPolicy`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OriginProtocol {
+    /// Plain HTTP always.
+    HttpOnly,
+    /// As the viewer came.
+    MatchViewer,
+    /// HTTPS always.
+    HttpsOnly,
+}
+
+/// An origin group (§5.9).
+#[derive(Debug, Clone)]
+pub struct OriginGroup {
+    /// Unique among origins and groups.
+    pub id: String,
+    /// Asked first, for every request. Index into [`Distribution::origins`].
+    pub primary: usize,
+    /// Asked when the primary fails by the criteria.
+    pub secondary: usize,
+    /// The statuses that count as a failure.
+    pub failover_statuses: Vec<StatusCode>,
+}
+
+/// A cache behavior (§1.2.4), its policies resolved.
+#[derive(Debug, Clone)]
+pub struct Behavior {
+    /// `*` for the default behavior.
+    pub path_pattern: PathPattern,
+    /// Where misses go.
+    pub target: Target,
+    /// What plain HTTP gets (§11.1).
+    pub viewer_protocol_policy: ViewerProtocolPolicy,
+    /// What is not refused with 403 (§3).
+    pub allowed_methods: AllowedMethods,
+    /// Whether OPTIONS is among `CachedMethods` (§3).
+    pub options: OptionsCaching,
+    /// Compress at fill (§9).
+    pub compress: bool,
+    /// Which TTLs a stored object gets (§7.1).
+    pub ttl: Ttl,
+    /// What is in the cache key, and therefore always forwarded (§4).
+    pub key: KeySettings,
+    /// What else goes to the origin (§5).
+    pub forward: ForwardSettings,
+    /// Response headers policy (§8.4).
+    pub response_headers: Option<Arc<ResponseHeadersPolicy>>,
+    /// The viewer-request function, where it is a rule the edge runs itself.
+    pub viewer_request: Option<Arc<Rule>>,
+    /// What explain calls the policies.
+    pub names: PolicyNames,
+}
+
+/// Names of the policies a behavior was made of, for people.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PolicyNames {
+    /// The cache policy, or `ForwardedValues`.
+    pub cache: String,
+    /// The origin request policy.
+    pub origin_request: Option<String>,
+    /// The viewer-request function.
+    pub viewer_request: Option<String>,
+}
+
+/// `ViewerProtocolPolicy` (§11.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ViewerProtocolPolicy {
+    /// Both schemes are served.
+    AllowAll,
+    /// Plain HTTP gets 403.
+    HttpsOnly,
+    /// Plain HTTP gets 301 or 307.
+    RedirectToHttps,
+}
+
+/// The three sets `AllowedMethods` may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AllowedMethods {
+    /// GET, HEAD.
+    GetHead,
+    /// GET, HEAD, OPTIONS.
+    GetHeadOptions,
+    /// All seven.
+    All,
+}
+
+impl AllowedMethods {
+    /// Whether the set contains `method`; names are case-sensitive (§3).
+    pub fn contains(self, method: &Method) -> bool {
+        match *method {
+            Method::GET | Method::HEAD => true,
+            Method::OPTIONS => self != Self::GetHead,
+            Method::PUT | Method::PATCH | Method::POST | Method::DELETE => self == Self::All,
+            _ => false,
+        }
+    }
+}
+
+/// Whether answers to OPTIONS are stored, under a key of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OptionsCaching {
+    /// Forwarded each time.
+    Off,
+    /// Stored like GET.
+    On,
+}
+
+/// TTLs of a policy, in order: `min ≤ default ≤ max`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ttl {
+    /// Floor, even over `no-store` and `private` (§7.1).
+    pub min: Duration,
+    /// Where the origin says nothing.
+    pub default: Duration,
+    /// Ceiling where the origin says something.
+    pub max: Duration,
+}
+
+impl Ttl {
+    /// All three zero: no storage, no collapsing, no compression, not even of errors (§7.1).
+    pub fn caching_disabled(&self) -> bool {
+        self.max.is_zero()
+    }
+}
+
+/// What the cache key consists of, beyond distribution and path (§4).
+#[derive(Debug, Clone)]
+pub struct KeySettings {
+    /// `EnableAcceptEncodingGzip`.
+    pub gzip: bool,
+    /// `EnableAcceptEncodingBrotli`.
+    pub brotli: bool,
+    /// In name order, each once.
+    pub headers: Vec<HeaderName>,
+    /// Which cookies.
+    pub cookies: Names,
+    /// Which query string parameters.
+    pub query: Names,
+}
+
+/// What goes to the origin beyond the key (§4.5, §5).
+#[derive(Debug, Clone)]
+pub struct ForwardSettings {
+    /// Which default table holds for headers nobody selected (§5.2).
+    pub defaults: HeaderDefaults,
+    /// Which headers.
+    pub headers: HeaderForwarding,
+    /// Which cookies.
+    pub cookies: Names,
+    /// Which query string parameters.
+    pub query: Names,
+}
+
+/// The header table of §5.2 has two columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeaderDefaults {
+    /// A cache policy: only what CloudFront itself sends.
+    Policy,
+    /// `ForwardedValues`: the "legacy default" column, literally.
+    Legacy,
+}
+
+/// `HeaderBehavior` of an origin request policy (§5.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeaderForwarding {
+    /// Nothing beyond key and defaults.
+    Defaults,
+    /// The listed ones, viewer's or `CloudFront-*`.
+    Only(Vec<HeaderName>),
+    /// All of the viewer's, and the listed `CloudFront-*`.
+    AllViewer {
+        /// `allViewerAndWhitelistCloudFront`.
+        plus: Vec<HeaderName>,
+    },
+    /// All of the viewer's but these, and the listed `CloudFront-*` (one managed policy adds some).
+    AllExcept {
+        /// Kept back; `Host` here means the origin's own name.
+        names: Vec<HeaderName>,
+        /// Added.
+        plus: Vec<HeaderName>,
+    },
+}
+
+/// A selection of cookies or query string parameters by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Names {
+    /// No one.
+    None,
+    /// Every one.
+    All,
+    /// The listed ones.
+    Only(Vec<Name>),
+    /// Every one but the listed.
+    AllExcept(Vec<Name>),
+}
+
+impl Names {
+    /// Whether the parameter or cookie called `name` is selected. Names are case-sensitive (§4.2, §4.3).
+    pub fn select(&self, name: &[u8]) -> bool {
+        match self {
+            Self::None => false,
+            Self::All => true,
+            Self::Only(list) => list.iter().any(|entry| entry.matches(name)),
+            Self::AllExcept(list) => !list.iter().any(|entry| entry.matches(name)),
+        }
+    }
+
+    /// Whether nothing can be selected.
+    pub fn is_none(&self) -> bool {
+        matches!(self, Self::None)
+    }
+}
+
+/// One entry of a list of names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Name {
+    /// Exactly this.
+    Literal(String),
+    /// `*` and `?` are wildcards: cookies only (§4.3, confidence "observed").
+    Pattern(PathPattern),
+}
+
+impl Name {
+    /// Whether the entry names `name`.
+    pub fn matches(&self, name: &[u8]) -> bool {
+        match self {
+            Self::Literal(text) => text.as_bytes() == name,
+            Self::Pattern(pattern) => pattern.matches_bytes(name),
+        }
+    }
+}
+
+/// A custom error response (§10.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErrorResponse {
+    /// The origin's (or CloudFront's) status.
+    pub error_code: StatusCode,
+    /// The page and the status it is sent with; both or neither.
+    pub page: Option<ErrorPage>,
+    /// `ErrorCachingMinTTL`.
+    pub caching_min_ttl: Duration,
+}
+
+/// The page of a custom error response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErrorPage {
+    /// `/…`, fetched through the behavior it matches.
+    pub path: String,
+    /// Sent instead of the error's.
+    pub response_code: StatusCode,
+}
+
+/// A response headers policy (§8.4), kept whole; the fields in force are applied by `response`.
+#[derive(Debug, Clone, Default)]
+pub struct ResponseHeadersPolicy {
+    /// For people.
+    pub name: String,
+    /// Taken out of the origin's response, first.
+    pub remove: Vec<HeaderName>,
+    /// Security and custom headers, each with what it says about the origin's own.
+    pub set: Vec<SetHeader>,
+    /// CORS (§8.4).
+    pub cors: Option<Cors>,
+    /// `ServerTimingHeadersConfig`: percent of responses, 0–100.
+    pub server_timing_percent: Option<f64>,
+}
+
+/// One header a policy sets.
+#[derive(Debug, Clone)]
+pub struct SetHeader {
+    /// Its name.
+    pub name: HeaderName,
+    /// Its value.
+    pub value: HeaderValue,
+    /// Whether it replaces the origin's.
+    pub origin: OriginHeader,
+}
+
+/// What a policy does with a header the origin sent itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OriginHeader {
+    /// `Override: false`.
+    Kept,
+    /// `Override: true`.
+    Overridden,
+}
+
+/// `CorsConfig` (§8.4).
+#[derive(Debug, Clone)]
+pub struct Cors {
+    /// `*`, or patterns.
+    pub allow_origins: Vec<String>,
+    /// Patterns of names.
+    pub allow_headers: Vec<String>,
+    /// Method names, `ALL` spelled out.
+    pub allow_methods: Vec<String>,
+    /// `Access-Control-Allow-Credentials: true`.
+    pub allow_credentials: bool,
+    /// Names, or `*`.
+    pub expose_headers: Vec<String>,
+    /// `Access-Control-Max-Age`.
+    pub max_age: Option<Duration>,
+    /// Whether it replaces the origin's.
+    pub origin: OriginHeader,
+}

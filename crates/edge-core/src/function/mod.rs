@@ -1,0 +1,2 @@
+//! Viewer-request functions. Today: the rule the site policy compiles to, run natively.
+pub mod rule;

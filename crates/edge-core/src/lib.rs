@@ -1,0 +1,6 @@
+//! edge-core: what CloudFront would do with a request.
+pub mod distribution;
+pub mod function;
+pub mod header;
+pub mod viewer;
+pub mod cache;

@@ -1,0 +1,1 @@
+//! What is known of a viewer's request before anything is decided about it.
