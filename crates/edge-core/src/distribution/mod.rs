@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
-pub use path_pattern::PathPattern;
+pub use path_pattern::{Glob, PathPattern};
 
 use crate::function::rule::Rule;
 
@@ -338,7 +338,7 @@ pub enum Name {
     /// Exactly this.
     Literal(String),
     /// `*` and `?` are wildcards: cookies only (§4.3, confidence "observed").
-    Pattern(PathPattern),
+    Pattern(Glob),
 }
 
 impl Name {
@@ -346,7 +346,7 @@ impl Name {
     pub fn matches(&self, name: &[u8]) -> bool {
         match self {
             Self::Literal(text) => text.as_bytes() == name,
-            Self::Pattern(pattern) => pattern.matches_bytes(name),
+            Self::Pattern(glob) => glob.matches(name),
         }
     }
 }
