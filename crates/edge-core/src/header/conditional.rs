@@ -5,11 +5,11 @@
 //! condition (`If-Range`) and their own module.
 
 use http::header::{
-    DATE, ETAG, HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE, LAST_MODIFIED,
+    DATE, ETAG, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE, LAST_MODIFIED,
 };
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{date, trim};
+use super::{only, only_date, trim};
 
 /// What the conditions of a request come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,16 +85,6 @@ impl Validators {
     pub fn is_empty(&self) -> bool {
         self.etag.is_none() && self.last_modified.is_none()
     }
-}
-
-/// The field's value if it has exactly one line.
-fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
-    let mut lines = headers.get_all(name).iter();
-    lines.next().filter(|_| lines.next().is_none())
-}
-
-fn only_date(headers: &HeaderMap, name: &HeaderName) -> Option<std::time::SystemTime> {
-    only(headers, name).and_then(|value| date::parse(value.as_bytes()))
 }
 
 /// What a list of entity tags says about the stored one.
