@@ -21,6 +21,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use crate::cache::freshness::{self, Lifetime};
 use crate::cache::reuse::{self, Revalidation, Verdict};
+pub use crate::cache::storing::Ending;
 use crate::cache::storing::{self, Guard, Unkeyed, Withheld};
 use crate::cache::{Key, Reuse, Stored};
 use crate::distribution::{Behavior, Distribution, OptionsCaching, Target};
@@ -162,6 +163,8 @@ pub enum Outcome {
         status: StatusCode,
         /// Its headers.
         headers: HeaderMap,
+        /// How its body ends.
+        ending: Ending,
     },
     /// It did not.
     Failed(Failure),
@@ -408,17 +411,15 @@ impl Ask {
     pub fn answered(self, outcome: Outcome, now: SystemTime) -> Answer {
         match outcome {
             Outcome::Failed(failure) => self.failed(failure, now),
-            Outcome::Response { status: StatusCode::NOT_MODIFIED, headers }
+            Outcome::Response { status: StatusCode::NOT_MODIFIED, headers, .. }
                 if self.held.is_some() && self.call_is_ours() =>
             {
                 self.confirmed(headers, now)
             }
-            Outcome::Response { status, headers } => {
-                match self.held_for_errors(now) {
-                    Some(held) if status.is_server_error() => self.stand_in(&held, status, now),
-                    _ => self.deliver(status, headers, now),
-                }
-            }
+            Outcome::Response { status, headers, ending } => match self.held_for_errors(now) {
+                Some(held) if status.is_server_error() => self.stand_in(&held, status, now),
+                _ => self.deliver(status, headers, ending, now),
+            },
         }
     }
 
@@ -445,14 +446,14 @@ impl Ask {
         }
         let response = page(&self.passage.rules.place, status, reason, &self.passage.id, now);
         // An error CloudFront makes of an origin's failure is stored like the origin's own (§7.2).
-        let storing = self.storing(status, &HeaderMap::new(), &response.headers, now);
+        let storing = self.storing(status, &HeaderMap::new(), &response.headers, Ending::Provable, now);
         Answer { response, storing, compress: None, trace: self.passage.trace }
     }
 
     /// A 304 to the edge's own validators: the stored object lives on with the new headers (RFC 9111 §4.3.4).
     fn confirmed(mut self, fresh: HeaderMap, now: SystemTime) -> Answer {
         let (Some(held), behavior) = (self.held.take(), self.passage.behavior()) else {
-            return self.deliver(StatusCode::NOT_MODIFIED, fresh, now);
+            return self.deliver(StatusCode::NOT_MODIFIED, fresh, Ending::Provable, now);
         };
         let place = &self.passage.rules.place;
         let fresh = response::for_viewers(fresh, held.status, &Method::GET, behavior, place, now);
@@ -481,7 +482,7 @@ impl Ask {
     }
 
     /// A full response of the origin goes to the viewer, and into the cache if it may.
-    fn deliver(mut self, status: StatusCode, origin: HeaderMap, now: SystemTime) -> Answer {
+    fn deliver(mut self, status: StatusCode, origin: HeaderMap, ending: Ending, now: SystemTime) -> Answer {
         let behavior = self.passage.behavior();
         let method = self.passage.request().method.clone();
         let place = &self.passage.rules.place;
@@ -495,7 +496,7 @@ impl Ask {
         if let Some(coding) = compress {
             response::compressed(&mut headers, coding.content_encoding());
         }
-        let storing = self.storing(status, &origin, &headers, now);
+        let storing = self.storing(status, &origin, &headers, ending, now);
         headers.insert(REQUEST_ID, self.passage.id.clone());
         if let Some(policy) = &self.passage.behavior().response_headers {
             response::apply_policy(&mut headers, policy, now);
@@ -506,7 +507,14 @@ impl Ask {
     }
 
     /// CloudFront's verdict on storing, then the guard's. `origin` is what the origin sent, `ready` what viewers get.
-    fn storing(&mut self, status: StatusCode, origin: &HeaderMap, ready: &HeaderMap, now: SystemTime) -> Option<Storing> {
+    fn storing(
+        &mut self,
+        status: StatusCode,
+        origin: &HeaderMap,
+        ready: &HeaderMap,
+        ending: Ending,
+        now: SystemTime,
+    ) -> Option<Storing> {
         let key = self.key.take()?;
         if self.passage.request().method == Method::HEAD {
             return None; // an answer to HEAD never stands in for the whole (threats S2)
@@ -521,7 +529,7 @@ impl Ask {
         let (ttl, reuse) = keep?;
         let behavior = self.passage.behavior();
         if self.passage.rules.guard == Guard::On
-            && let Some(because) = storing::unshareable(origin, &cache_control, self.unkeyed, &behavior.key)
+            && let Some(because) = storing::unshareable(origin, &cache_control, self.unkeyed, &behavior.key, ending)
         {
             self.passage.trace.withheld = Some(Withheld { because, cloudfront_ttl: ttl });
             return None;

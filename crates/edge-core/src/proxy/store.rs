@@ -2,6 +2,7 @@
 //! weigh and nothing else. What is fresh, who may see what, and when to ask again are the core's questions.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use moka::sync::Cache;
@@ -65,6 +66,7 @@ impl Content {
 pub struct Store {
     objects: Cache<Key, Arc<Object>>,
     bytes_max: u64,
+    filling: Arc<AtomicU64>,
 }
 
 /// What an entry costs beyond its bytes: the map's node, the policy's, the header map and its values.
@@ -82,7 +84,7 @@ impl Store {
             .weigher(|key: &Key, object: &Arc<Object>| u32::try_from(weight(key, object).div_ceil(1_024)).unwrap_or(u32::MAX))
             .max_capacity((bytes_max / 1_024).max(1))
             .build();
-        Self { objects, bytes_max }
+        Self { objects, bytes_max, filling: Arc::default() }
     }
 
     /// What is held under the key.
@@ -92,7 +94,12 @@ impl Store {
 
     /// Keeps an object, instead of what was there.
     pub fn put(&self, key: Key, object: Arc<Object>) {
+        let large = object.content.len() > LARGE_BYTES;
         self.objects.insert(key, object);
+        if large {
+            // moka evicts when it has leisure; a few large objects must not wait for that above the bound.
+            self.objects.run_pending_tasks();
+        }
     }
 
     /// Forgets what is held under the key.
@@ -105,9 +112,41 @@ impl Store {
         self.bytes_max / OBJECT_SHARE
     }
 
+    /// Room for a fill that may be kept; it grows as the fill does.
+    pub fn reserve(&self) -> Room {
+        Room { filling: Arc::clone(&self.filling), taken: 0, limit: self.bytes_max / FILLING_SHARE }
+    }
+
     /// How many objects, roughly, and how many bytes they weigh.
     pub fn size(&self) -> (u64, u64) {
         (self.objects.entry_count(), self.objects.weighted_size() * 1_024)
+    }
+}
+
+/// All fills that may be kept take this part of the cache's size at most; what goes beyond streams through.
+const FILLING_SHARE: u64 = 4;
+/// From here on an object is worth an eviction at once.
+const LARGE_BYTES: u64 = 64 * 1_024;
+
+/// What a fill takes of the memory all fills share; given back when it is dropped.
+#[derive(Debug)]
+pub struct Room {
+    filling: Arc<AtomicU64>,
+    taken: u64,
+    limit: u64,
+}
+
+impl Room {
+    /// Takes more; `false`: there is no more.
+    pub fn grow(&mut self, bytes: u64) -> bool {
+        self.taken += bytes;
+        self.filling.fetch_add(bytes, Ordering::Relaxed) + bytes <= self.limit
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.filling.fetch_sub(self.taken, Ordering::Relaxed);
     }
 }
 
