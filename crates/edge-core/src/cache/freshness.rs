@@ -424,3 +424,6 @@ impl Display for NotStored {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
