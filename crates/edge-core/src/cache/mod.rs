@@ -1,1 +1,50 @@
 //! What is kept, under which key, for how long, and whether it may be shared.
+//!
+//! Everything here is a function of values; the bytes of bodies and the map from key to object are the proxy's.
+
+pub mod freshness;
+pub mod key;
+pub mod reuse;
+pub mod storing;
+
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, StatusCode};
+
+pub use freshness::Reuse;
+pub use key::Key;
+
+/// The head of a stored object: what the decisions read of it. The body is the store's.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// As the origin sent it.
+    pub status: StatusCode,
+    /// Ready for a viewer: hop-by-hop fields gone, `Vary` filtered, CloudFront's own fields in place, with
+    /// placeholders for those that change per response, so that a hit clones once and grows nothing.
+    pub headers: HeaderMap,
+    /// When the response arrived, or was last confirmed by a 304.
+    pub stored_at: SystemTime,
+    /// How old it was by then (RFC 9111 §4.2.3).
+    pub initial_age: Duration,
+    /// How long after `stored_at` it stays fresh.
+    pub ttl: Duration,
+    /// Whether being fresh is enough.
+    pub reuse: Reuse,
+    /// How long after it expired it may stand in for a failing origin (§7.4, §7.5); `None` is never.
+    pub stale_if_error: Option<Duration>,
+    /// The origin failed: until then the stale object answers without asking again (§7.4).
+    pub held_over_until: Option<SystemTime>,
+}
+
+impl Stored {
+    /// `current_age` of RFC 9111 §4.2.3. A clock that went back makes nothing older than it was.
+    pub fn age(&self, now: SystemTime) -> Duration {
+        self.initial_age + now.duration_since(self.stored_at).unwrap_or_default()
+    }
+
+    /// How long ago it stopped being fresh; `None` while it is fresh.
+    pub fn expired_for(&self, now: SystemTime) -> Option<Duration> {
+        let since = now.duration_since(self.stored_at).unwrap_or_default();
+        if since < self.ttl { None } else { Some(since - self.ttl) }
+    }
+}

@@ -1,0 +1,70 @@
+//! What a stored object is good for now: RFC 9111 §4 as CloudFront applies it (§7.4, §7.8).
+
+use std::time::{Duration, SystemTime};
+
+use super::{Reuse, Stored};
+use crate::header::conditional::Validators;
+
+/// The verdict on a look-up, with its reason; `explain` prints it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing is stored under the key.
+    Absent,
+    /// Served as it is.
+    Fresh {
+        /// Its age.
+        age: Duration,
+        /// How long it stays fresh from now.
+        left: Duration,
+    },
+    /// Stale, but the origin failed a moment ago and is left alone until then (§7.4).
+    HeldOver {
+        /// When it is asked again.
+        until: SystemTime,
+    },
+    /// Asked again, with its validators if it has any and they may be used.
+    Stale {
+        /// How long ago it expired; zero for an object that is confirmed each time.
+        expired_for: Duration,
+        /// What the origin is asked to compare.
+        conditions: Option<Validators>,
+    },
+}
+
+/// Whether a behavior lets the edge revalidate: CloudFront does not where cookies are forwarded (§7.8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Revalidation {
+    /// Validators are sent.
+    Allowed,
+    /// A full response is asked for.
+    Off,
+}
+
+/// Judges what is held.
+pub fn judge(held: Option<&Stored>, revalidation: Revalidation, now: SystemTime) -> Verdict {
+    let Some(stored) = held else { return Verdict::Absent };
+    let expired_for = match (stored.expired_for(now), &stored.reuse) {
+        (None, Reuse::WhileFresh) => {
+            let since = now.duration_since(stored.stored_at).unwrap_or_default();
+            return Verdict::Fresh { age: stored.age(now), left: stored.ttl.saturating_sub(since) };
+        }
+        (expired, _) => expired.unwrap_or_default(),
+    };
+    if let Some(until) = stored.held_over_until
+        && now < until
+    {
+        return Verdict::HeldOver { until };
+    }
+    let validators = Validators::of(&stored.headers);
+    // A stored error is asked for anew: a 304 to it would make an error last.
+    let usable = revalidation == Revalidation::Allowed
+        && stored.status.is_success()
+        && (validators.etag.is_some() || validators.last_modified.is_some());
+    Verdict::Stale { expired_for, conditions: usable.then_some(validators) }
+}
+
+/// Whether a stale object may answer in place of a failing origin (§7.4).
+pub fn stands_in(stored: &Stored, now: SystemTime) -> bool {
+    let Some(limit) = stored.stale_if_error else { return false };
+    stored.status.as_u16() < 400 && stored.expired_for(now).is_none_or(|expired| expired <= limit)
+}

@@ -1,0 +1,52 @@
+//! The `CloudFront-*` request headers (§6) that need no geo database: one table, by name.
+//!
+//! A header of this table reaches key or origin only when a policy names it, and then with our value, never with
+//! the viewer's (threats T1). Names that need a database are known here too, so that a viewer cannot send them.
+
+use http::{HeaderMap, HeaderName, HeaderValue, Version};
+
+use super::{Request, device::Device};
+
+/// Whether CloudFront owns the name: a viewer's own value is dropped.
+pub fn is_reserved(name: &HeaderName) -> bool {
+    name.as_str().starts_with("cloudfront-")
+}
+
+/// The value of a `CloudFront-*` header for this request; `None` where it is unknown or not applicable.
+pub fn value(name: &HeaderName, request: &Request, device: Device) -> Option<HeaderValue> {
+    if let Some(flag) = device.header(name) {
+        return Some(HeaderValue::from_static(if flag { "true" } else { "false" }));
+    }
+    match name.as_str() {
+        "cloudfront-forwarded-proto" => Some(HeaderValue::from_static(request.scheme.as_str())),
+        "cloudfront-viewer-http-version" => Some(HeaderValue::from_static(http_version(request.version))),
+        "cloudfront-viewer-address" => HeaderValue::from_str(&format!("{}:{}", request.peer.ip(), request.peer.port())).ok(),
+        "cloudfront-viewer-header-count" => Some(HeaderValue::from(request.headers.len() + 1)),
+        "cloudfront-viewer-header-order" => header_order(&request.headers),
+        _ => None,
+    }
+}
+
+/// As the header and `Via` write it.
+pub fn http_version(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_09 | Version::HTTP_10 => "1.0",
+        Version::HTTP_2 => "2.0",
+        Version::HTTP_3 => "3.0",
+        _ => "1.1",
+    }
+}
+
+/// Cut at this length (§6).
+const HEADER_ORDER_BYTES_MAX: usize = 7_680;
+
+/// Names joined with `:`. *(unsure)* CloudFront's form over HTTP/2; ours is as received, Host first.
+fn header_order(headers: &HeaderMap) -> Option<HeaderValue> {
+    let mut order = String::from("host");
+    for name in headers.keys() {
+        order.push(':');
+        order.push_str(name.as_str());
+    }
+    order.truncate(HEADER_ORDER_BYTES_MAX);
+    HeaderValue::from_str(&order).ok()
+}

@@ -1,0 +1,140 @@
+//! The gate: which behavior a request belongs to and whether CloudFront would answer it at all.
+//!
+//! Only the gate makes an [`Admitted`]; the key and the origin request accept nothing else, so a check that was
+//! skipped does not compile. It refuses to know what is cached and what an origin would say: it runs on hits too
+//! (threats S6).
+
+use http::{Method, Version};
+
+use super::{Body, Request, Scheme};
+use crate::distribution::{Alias, Behavior, Distribution, ViewerProtocolPolicy, path_pattern};
+
+/// Which behavior of the distribution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BehaviorId {
+    /// Index into [`Distribution::behaviors`].
+    Ordered(usize),
+    /// [`Distribution::default_behavior`].
+    Default,
+}
+
+/// A request past the gate, with the behavior it belongs to for good: a function that rewrites the path does not
+/// move it to another (§0.3).
+#[derive(Debug)]
+pub struct Admitted {
+    pub(crate) request: Request,
+    pub(crate) behavior: BehaviorId,
+}
+
+impl Admitted {
+    /// The request.
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// The behavior it belongs to.
+    pub fn behavior(&self) -> BehaviorId {
+        self.behavior
+    }
+}
+
+/// Why CloudFront answers by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// 403: no distribution has this Host (§17.2).
+    UnknownHost,
+    /// 403 *(unsure)*: the distribution is disabled (§0.2).
+    Disabled,
+    /// 301 or 307 to https (§11.1).
+    RedirectToHttps {
+        /// GET and HEAD get 301, the others 307.
+        keeps_method: bool,
+    },
+    /// 403: https-only over HTTP, or a write over HTTP/1.0 where it would be redirected (§11.1).
+    HttpsOnly,
+    /// 403: the behavior's methods do not include it (§3).
+    MethodNotAllowed,
+    /// 403: GET or HEAD with a body (§3, threats M9).
+    BodyNotAllowed,
+}
+
+impl Distribution {
+    /// The behavior for a raw path: the first pattern that matches its normalised form (§2).
+    pub fn behavior_for(&self, path: &str) -> BehaviorId {
+        if self.behaviors.is_empty() {
+            return BehaviorId::Default;
+        }
+        let normalised = path_pattern::normalise_for_matching(path);
+        self.behaviors
+            .iter()
+            .position(|behavior| behavior.path_pattern.matches(&normalised))
+            .map_or(BehaviorId::Default, BehaviorId::Ordered)
+    }
+
+    /// The behavior itself.
+    pub fn behavior(&self, id: BehaviorId) -> &Behavior {
+        match id {
+            BehaviorId::Ordered(index) => self.behaviors.get(index).unwrap_or(&self.default_behavior),
+            BehaviorId::Default => &self.default_behavior,
+        }
+    }
+
+    /// Whether a request for this host (without port) is this distribution's: an alias, its own name (§17.2), or a
+    /// loopback name, which is how one reaches a local edge.
+    pub fn answers_for(&self, host: &str) -> bool {
+        let alias_matches = |alias: &Alias| match alias {
+            Alias::Name(name) => name.eq_ignore_ascii_case(host),
+            Alias::Below(suffix) => ends_with(host, suffix),
+        };
+        self.aliases.iter().any(alias_matches) || self.domain_name.eq_ignore_ascii_case(host) || is_loopback(host)
+    }
+}
+
+/// Names that never leave the machine: RFC 6761 `localhost` and `test`, and the loopback addresses.
+pub fn is_loopback(host: &str) -> bool {
+    matches!(host, "localhost" | "127.0.0.1" | "[::1]") || ends_with(host, ".localhost") || ends_with(host, ".test")
+}
+
+/// Whether something stands before `suffix`, without case.
+fn ends_with(host: &str, suffix: &str) -> bool {
+    host.len() > suffix.len()
+        && host.as_bytes()[host.len() - suffix.len()..].eq_ignore_ascii_case(suffix.as_bytes())
+}
+
+/// Lets a request in, or says what CloudFront answers instead. The order is §0's: host, behavior, protocol, method.
+pub fn admit(distribution: &Distribution, request: Request) -> Result<Admitted, (Refused, Request)> {
+    if !distribution.answers_for(request.host_name()) {
+        return Err((Refused::UnknownHost, request));
+    }
+    if !distribution.enabled {
+        return Err((Refused::Disabled, request));
+    }
+    let behavior = distribution.behavior_for(request.target.path());
+    match check(distribution.behavior(behavior), &request) {
+        Ok(()) => Ok(Admitted { request, behavior }),
+        Err(refused) => Err((refused, request)),
+    }
+}
+
+fn check(behavior: &Behavior, request: &Request) -> Result<(), Refused> {
+    let reads = matches!(request.method, Method::GET | Method::HEAD);
+    if request.scheme == Scheme::Http {
+        match behavior.viewer_protocol_policy {
+            ViewerProtocolPolicy::AllowAll => {}
+            ViewerProtocolPolicy::HttpsOnly => return Err(Refused::HttpsOnly),
+            ViewerProtocolPolicy::RedirectToHttps if !reads && request.version < Version::HTTP_11 => {
+                return Err(Refused::HttpsOnly);
+            }
+            ViewerProtocolPolicy::RedirectToHttps => {
+                return Err(Refused::RedirectToHttps { keeps_method: !reads });
+            }
+        }
+    }
+    if !behavior.allowed_methods.contains(&request.method) {
+        return Err(Refused::MethodNotAllowed);
+    }
+    if reads && request.body != Body::None {
+        return Err(Refused::BodyNotAllowed);
+    }
+    Ok(())
+}
