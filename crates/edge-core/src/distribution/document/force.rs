@@ -52,8 +52,9 @@ pub(super) fn distribution(config: &Node<'_>) {
 }
 
 fn price_class(config: &Node<'_>) {
-    let classes = ["PriceClass_100", "PriceClass_200", "PriceClass_All", "None"].map(|word| (word, ()));
-    if config.choice("PriceClass", &classes).is_some() {
+    let everywhere =
+        [("PriceClass_All", true), ("PriceClass_100", false), ("PriceClass_200", false), ("None", false)];
+    if config.choice("PriceClass", &everywhere) == Some(false) {
         config.at("PriceClass").no_local_effect("there is one edge location, this one");
     }
 }
