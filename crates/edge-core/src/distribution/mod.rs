@@ -6,17 +6,24 @@
 //!
 //! Field names follow the API (cloudfront.md §1.2); units are in the types.
 
+pub mod alias;
 pub mod check;
 pub mod document;
+pub mod glob;
 pub mod path_pattern;
 pub mod policy;
+pub mod problem;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
-pub use path_pattern::{Glob, PathPattern};
+pub use alias::HostMatch;
+pub use document::{Document, Loaded, load, load_value};
+pub use glob::Glob;
+pub use path_pattern::PathPattern;
+pub use problem::{Problem, Problems, Severity};
 
 use crate::function::rule::Rule;
 
