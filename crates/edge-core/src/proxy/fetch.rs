@@ -159,6 +159,12 @@ pub struct Origins {
     pools: HashMap<String, Arc<Pool>>,
 }
 
+impl std::fmt::Debug for Origins {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Origins").field("pools", &self.pools.keys()).finish_non_exhaustive()
+    }
+}
+
 impl Origins {
     /// Loads the system's certificate authorities and DNS configuration. Blocks while it reads them.
     pub fn new(config: OriginsConfig) -> Result<Self, OriginsError> {

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+pub use crate::viewer::Scheme;
+
 /// How long a server is left alone after its first failure; doubled by each further one.
 const EJECTION_MIN: Duration = Duration::from_secs(1);
 
@@ -23,15 +25,6 @@ pub struct Server {
     pub port: u16,
     /// What is asked of its certificate.
     pub verification: Verification,
-}
-
-/// How an origin is spoken to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Scheme {
-    /// Plain.
-    Http,
-    /// Over TLS.
-    Https,
 }
 
 /// What is asked of a server's certificate.

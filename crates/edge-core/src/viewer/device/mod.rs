@@ -79,6 +79,9 @@ const HEADERS: [Header; 6] = [
 ];
 
 impl Device {
+    /// What an agent that tells nothing is taken for, and where nobody asked.
+    pub const UNKNOWN: Device = Device { class: Class::Desktop, os: Os::Other };
+
     /// The device that sends `user_agent`: an answer for any bytes, in time that is bounded whatever they are.
     pub fn of(user_agent: &[u8]) -> Device {
         let user_agent = considered(user_agent);
