@@ -58,7 +58,7 @@ pub fn judge(held: Option<&Stored>, revalidation: Revalidation, now: SystemTime)
     let validators = Validators::of(&stored.headers);
     // A stored error is asked for anew: a 304 to it would make an error last.
     let usable = revalidation == Revalidation::Allowed
-        && stored.status.is_success()
+        && stored.status.as_u16() < 400
         && (validators.etag.is_some() || validators.last_modified.is_some());
     Verdict::Stale { expired_for, conditions: usable.then_some(validators) }
 }
