@@ -52,6 +52,7 @@ pub fn judge(held: Option<&Stored>, revalidation: Revalidation, now: SystemTime)
     };
     if let Some(until) = stored.held_over_until
         && now < until
+        && stands_in(stored, now)
     {
         return Verdict::HeldOver { until };
     }
