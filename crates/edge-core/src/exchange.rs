@@ -465,19 +465,35 @@ impl Ask {
             }
         }
         let lifetime = self.lifetime(held.status, &headers, &fresh, now);
+        let withheld = self.withheld_on_confirmation(&lifetime, &headers, &fresh);
         let storing = match (&lifetime, self.key.take()) {
-            (Lifetime::Store { ttl, reuse, .. }, Some(key)) => {
+            (Lifetime::Store { ttl, reuse, .. }, Some(key)) if withheld.is_none() => {
                 let stored = self.stored(held.status, headers, &fresh, (*ttl, *reuse), now);
                 Some(Storing::Head { key, stored: Arc::new(stored) })
             }
             _ => None,
         };
         self.passage.trace.lifetime = Some(lifetime);
+        self.passage.trace.withheld = withheld;
         let served = match &storing {
             Some(Storing::Head { stored, .. }) => Arc::clone(stored),
             _ => held,
         };
         self.passage.serve(&served, XCache::RefreshHit, storing, now)
+    }
+
+    /// The guard's verdict on what a 304 confirms. A cookie it sets is this viewer's and never enters the copy; what
+    /// else it says is about the copy.
+    fn withheld_on_confirmation(&self, lifetime: &Lifetime, merged: &HeaderMap, fresh: &HeaderMap) -> Option<Withheld> {
+        let Lifetime::Store { ttl, .. } = lifetime else { return None };
+        if self.passage.rules.guard == Guard::Off {
+            return None;
+        }
+        let mut said = fresh.clone();
+        said.remove(http::header::SET_COOKIE);
+        let key = &self.passage.behavior().key;
+        let because = storing::unshareable(&said, &CacheControl::of(merged), self.unkeyed, key, Ending::Provable)?;
+        Some(Withheld { because, cloudfront_ttl: *ttl })
     }
 
     /// A full response of the origin goes to the viewer, and into the cache if it may.
