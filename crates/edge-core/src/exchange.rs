@@ -444,9 +444,12 @@ impl Ask {
         if let Some(held) = self.held_for_errors(now) {
             return self.stand_in(&held, status, now);
         }
-        let response = page(&self.passage.rules.place, status, reason, &self.passage.id, now);
+        let mut response = page(&self.passage.rules.place, status, reason, &self.passage.id, now);
         // An error CloudFront makes of an origin's failure is stored like the origin's own (§7.2).
         let storing = self.storing(status, &HeaderMap::new(), &response.headers, Ending::Provable, now);
+        if let Some(policy) = &self.passage.behavior().response_headers {
+            response::apply_policy(&mut response.headers, policy, now); // §0.12, as on its copy
+        }
         Answer { response, storing, compress: None, trace: self.passage.trace }
     }
 
