@@ -499,7 +499,9 @@ impl Ask {
         let mut said = fresh.clone();
         said.remove(http::header::SET_COOKIE);
         let key = &self.passage.behavior().key;
-        let because = storing::unshareable(&said, &CacheControl::of(merged), self.unkeyed, key, Ending::Provable)?;
+        let (cache_control, status) = (CacheControl::of(merged), StatusCode::NOT_MODIFIED);
+        let because =
+            storing::unshareable(status, &said, &cache_control, self.unkeyed, key, Ending::Provable)?;
         Some(Withheld { because, cloudfront_ttl: *ttl })
     }
 
@@ -552,7 +554,7 @@ impl Ask {
         let (ttl, reuse) = keep?;
         let behavior = self.passage.behavior();
         if self.passage.rules.guard == Guard::On
-            && let Some(because) = storing::unshareable(origin, &cache_control, self.unkeyed, &behavior.key, ending)
+            && let Some(because) = storing::unshareable(status, origin, &cache_control, self.unkeyed, &behavior.key, ending)
         {
             self.passage.trace.withheld = Some(Withheld { because, cloudfront_ttl: ttl });
             return None;
