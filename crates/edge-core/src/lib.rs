@@ -6,4 +6,5 @@ pub mod function;
 pub mod header;
 pub mod origin;
 pub mod response;
+pub mod site;
 pub mod viewer;
