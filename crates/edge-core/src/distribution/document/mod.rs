@@ -111,7 +111,7 @@ fn read(value: &Value, report: &Report) -> Option<Distribution> {
 
 /// A bundle, or what a `get-` command prints.
 fn wrapped(root: &Node<'_>) -> Distribution {
-    root.ignore(&["ETag"]);
+    root.ignore(&["ETag", "Tags"]);
     let inside = root.at("Distribution");
     let holder = if inside.is_present() { &inside } else { root };
     holder.ignore(&[
