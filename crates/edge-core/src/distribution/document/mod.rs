@@ -1,6 +1,6 @@
 //! AWS documents (§1.1) into the checked model of a distribution, with every problem and its place.
 //!
-//! A document is walked with a cursor ([`node`]) instead of being derived into a mirror of structs: a derived reader
+//! A document is walked with a cursor (`node`) instead of being derived into a mirror of structs: a derived reader
 //! stops at the first mistake, and drops what it does not know. The original stays beside the model, so nothing of it
 //! is lost. This module refuses to know files: it is given text.
 
