@@ -456,19 +456,18 @@ impl Ask {
             return self.deliver(StatusCode::NOT_MODIFIED, fresh, Ending::Provable, now);
         };
         let place = &self.passage.rules.place;
-        let fresh = response::for_viewers(fresh, held.status, &Method::GET, behavior, place, now);
+        let ready = response::for_viewers(fresh.clone(), held.status, &Method::GET, behavior, place, now);
         let mut headers = held.headers.clone();
-        for name in fresh.keys().filter(|name| !is_about_the_body(name) && **name != http::header::SET_COOKIE) {
+        for name in ready.keys().filter(|name| fresh.contains_key(*name) && !is_about_the_body(name)) {
             headers.remove(name);
-            for value in fresh.get_all(name) {
+            for value in ready.get_all(name) {
                 headers.append(name, value.clone());
             }
         }
-        let cache_control = CacheControl::of(&headers);
-        let lifetime = self.lifetime(held.status, &headers, &cache_control, now);
+        let lifetime = self.lifetime(held.status, &headers, &fresh, now);
         let storing = match (&lifetime, self.key.take()) {
             (Lifetime::Store { ttl, reuse, .. }, Some(key)) => {
-                let stored = self.stored(held.status, headers, &cache_control, *ttl, *reuse, now);
+                let stored = self.stored(held.status, headers, &fresh, (*ttl, *reuse), now);
                 Some(Storing::Head { key, stored: Arc::new(stored) })
             }
             _ => None,
@@ -520,7 +519,7 @@ impl Ask {
             return None; // an answer to HEAD never stands in for the whole (threats S2)
         }
         let cache_control = CacheControl::of(origin);
-        let lifetime = self.lifetime(status, origin, &cache_control, now);
+        let lifetime = self.lifetime(status, origin, origin, now);
         let keep = match &lifetime {
             Lifetime::Store { ttl, reuse, .. } => Some((*ttl, *reuse)),
             Lifetime::DoNotStore { .. } => None,
@@ -543,38 +542,33 @@ impl Ask {
                 headers.remove(field); // `no-cache="Set-Cookie"` (§7.1)
             }
         }
-        let stored = self.stored(status, headers, &cache_control, ttl, reuse, now);
+        let stored = self.stored(status, headers, origin, (ttl, reuse), now);
         Some(Storing::Whole { key, stored: Arc::new(stored) })
     }
 
-    fn lifetime(&self, status: StatusCode, headers: &HeaderMap, cache_control: &CacheControl, now: SystemTime) -> Lifetime {
+    /// `arrived` is what came just now, so a 304's own `Date` and `Age` count, not those of what it confirms.
+    fn lifetime(&self, status: StatusCode, headers: &HeaderMap, arrived: &HeaderMap, now: SystemTime) -> Lifetime {
         let error_min = error_caching_min(&self.passage.rules.distribution, status);
-        freshness::lifetime(status, headers, cache_control, &self.passage.behavior().ttl, error_min, now)
+        let initial_age = freshness::initial_age(arrived, now, now);
+        let cache_control = CacheControl::of(headers);
+        let ttl = &self.passage.behavior().ttl;
+        freshness::remaining(status, headers, &cache_control, ttl, error_min, now, initial_age)
     }
 
     fn stored(
         &self,
         status: StatusCode,
         mut headers: HeaderMap,
-        cache_control: &CacheControl,
-        ttl: Duration,
-        reuse: Reuse,
+        arrived: &HeaderMap,
+        (ttl, reuse): (Duration, Reuse),
         now: SystemTime,
     ) -> Stored {
-        let limits = &self.passage.behavior().ttl;
-        let initial_age = freshness::initial_age(&headers, now, now);
-        // An origin's Age shortens freshness (RFC 9111 §4.2), but never below the policy's floor or an error's.
-        let ttl = if status.as_u16() < 400 { ttl.saturating_sub(initial_age).max(limits.min) } else { ttl };
-        let stale_if_error = match cache_control.stale_if_error {
-            _ if status.as_u16() >= 400 => None,
-            Some(limit) if limit.is_zero() => None,
-            Some(limit) => Some(limit.min(limits.max)),
-            None => Some(limits.max.saturating_sub(ttl)),
-        };
+        let stale = freshness::stale(&CacheControl::of(&headers), &self.passage.behavior().ttl);
         headers.insert(X_CACHE, XCache::Hit.of(status).value());
         headers.insert(AGE, HeaderValue::from_static("0"));
         headers.insert(REQUEST_ID, self.passage.id.clone());
-        Stored { status, headers, stored_at: now, initial_age, ttl, reuse, stale_if_error, held_over_until: None }
+        let initial_age = freshness::initial_age(arrived, now, now);
+        Stored { status, headers, stored_at: now, initial_age, ttl, reuse, stale, held_over_until: None }
     }
 
     /// Whether the conditions on the call were the edge's own, not the viewer's.
@@ -585,10 +579,10 @@ impl Ask {
 
 const BAD_REQUEST: &str = "Bad request.";
 
-/// Fields a 304 does not change: they describe the body that is held (RFC 9111 §3.2).
+/// Fields a 304 does not change: they describe the body that is held (RFC 9111 §3.2), or are one viewer's.
 fn is_about_the_body(name: &http::HeaderName) -> bool {
-    use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, VARY};
-    [CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, VARY].contains(name)
+    use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, SET_COOKIE, VARY};
+    [CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, SET_COOKIE, VARY].contains(name)
 }
 
 /// How long an error is kept at least (§7.3).

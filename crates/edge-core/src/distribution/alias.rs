@@ -20,6 +20,8 @@ pub enum Alias {
 /// greatest wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum HostMatch {
+    /// A name that never leaves the machine: how one reaches a local edge without DNS.
+    Loopback,
     /// Its own `d….cloudfront.net`.
     OwnDomain,
     /// A wildcard, with the length of what follows the `*`.
@@ -35,8 +37,21 @@ impl Distribution {
     pub fn match_host(&self, host: &str) -> Option<HostMatch> {
         let host = without_port(host);
         let own = host.eq_ignore_ascii_case(&self.domain_name).then_some(HostMatch::OwnDomain);
-        self.aliases.iter().filter_map(|alias| alias.match_host(host)).chain(own).max()
+        let loopback = is_loopback(host).then_some(HostMatch::Loopback);
+        self.aliases.iter().filter_map(|alias| alias.match_host(host)).chain(own).chain(loopback).max()
     }
+}
+
+/// The names RFC 6761 keeps for the machine itself and for tests, and the loopback addresses.
+fn is_loopback(host: &str) -> bool {
+    let below = |suffix: &str| {
+        host.len() > suffix.len()
+            && host.as_bytes()[host.len() - suffix.len()..].eq_ignore_ascii_case(suffix.as_bytes())
+    };
+    host.eq_ignore_ascii_case("localhost")
+        || matches!(host, "127.0.0.1" | "[::1]")
+        || below(".localhost")
+        || below(".test")
 }
 
 /// The port is ignored *(unsure)*, and so is the dot of a fully qualified name.

@@ -11,22 +11,22 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH};
 use http::{HeaderValue, Method, StatusCode, Version};
-use http_body::Body as _;
 use tokio::sync::oneshot;
 
 use super::body::Body;
 use super::clock::Clock;
 use super::compress::Coder;
-use super::fetch::{Framing, OriginBody, OriginFailure, Origins};
+use super::fetch::{self, Framing, OriginBody, OriginFailure, Origins};
 use super::fill::{self, Keeping, Writer};
 use super::flights::{Boarding, Cargo, Flights, Lead};
 use super::ids::RequestIds;
 use super::store::{Content, Object, Store};
+use crate::distribution::Distribution;
 use crate::exchange::{self, Answer, Ask, Ending, Outcome, Rules, Sharing, Step, Storing, Trace};
 use crate::header::encoding::Coding;
 use crate::origin::Failure;
 use crate::response::{Connection, Response, Source};
-use crate::viewer::{self, Scheme, Stream};
+use crate::viewer::{self, Refusal, Scheme, Stream};
 
 /// An edge: clones are the same edge.
 #[derive(Debug, Clone)]
@@ -145,6 +145,14 @@ impl Edge {
         }
     }
 
+    /// Refuses a head the listener would not read.
+    pub fn refuse_unread(&self, refusal: Refusal) -> http::Response<Body> {
+        let inner = &*self.0;
+        let form = Form { version: Version::HTTP_11, head: false };
+        let place = &inner.running.load().rules.place;
+        form.plain(exchange::refuse_unread(place, refusal, &inner.ids.next(), inner.clock.now()))
+    }
+
     /// Goes to the origin, or waits for somebody who is on the way there.
     async fn ask<B>(&self, errand: Errand, body: B) -> http::Response<Body>
     where
@@ -214,7 +222,7 @@ impl Edge {
         self.0.counters.origin_requests.fetch_add(1, Ordering::Relaxed);
         let rules = Arc::clone(ask.rules());
         let fetched = tokio::select! {
-            fetched = super::fetch::send(&origins, &rules.distribution, ask.call(), body) => fetched,
+            fetched = origins.fetch(call(ask.call(), &rules.distribution), body) => fetched,
             // Nobody else wants it, and its viewer is gone.
             () = tell.closed(), if lead.is_none() => return,
         };
@@ -416,6 +424,22 @@ fn is_same(one: Option<&Arc<Object>>, other: Option<&Arc<Object>>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => Arc::ptr_eq(one, other),
         (one, other) => one.is_none() && other.is_none(),
+    }
+}
+
+/// The core's call, as the origin side takes it.
+fn call<'a>(call: &'a crate::origin::Call, distribution: &'a Distribution) -> fetch::Call<'a> {
+    fetch::Call {
+        origin: &distribution.origins[call.origin],
+        scheme: call.scheme,
+        method: &call.method,
+        target: &call.target,
+        headers: &call.headers,
+        body: match call.body {
+            viewer::Body::None => fetch::RequestBody::None,
+            viewer::Body::Length(length) => fetch::RequestBody::Length(length),
+            viewer::Body::Chunked => fetch::RequestBody::Chunked,
+        },
     }
 }
 

@@ -4,7 +4,17 @@
 //! have names.
 
 pub mod body;
+pub mod clock;
+mod compress;
 pub mod edge;
+pub mod fetch;
 pub mod fill;
 pub mod flights;
+mod ids;
+pub mod listen;
+pub mod local_ca;
+pub mod pool;
+pub mod resolve;
+pub mod server;
 pub mod store;
+pub mod tls;
