@@ -31,9 +31,14 @@ pub enum HostMatch {
 }
 
 impl Distribution {
-    /// The most specific of the distribution's names that the value of a `Host` header, port or not, is.
+    /// Whether the value of a `Host` header, port or not, is one of the distribution's names.
     ///
-    /// A disabled distribution still has names, and loopback names are no one's: both are the gate's to know.
+    /// A disabled distribution still has names; refusing its viewers is the gate's work.
+    pub fn answers_for(&self, host: &str) -> bool {
+        self.match_host(host).is_some()
+    }
+
+    /// The most specific of the distribution's names that `host` is.
     pub fn match_host(&self, host: &str) -> Option<HostMatch> {
         let host = without_port(host);
         let own = host.eq_ignore_ascii_case(&self.domain_name).then_some(HostMatch::OwnDomain);
