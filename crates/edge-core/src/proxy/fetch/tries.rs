@@ -27,7 +27,8 @@ impl Shared {
         let head = head::write_request(&call)?;
         let repeatable = matches!(*call.method, Method::GET | Method::HEAD) && call.body == RequestBody::None;
         let pool = self.pool(&call);
-        let mut left = usize::from(call.origin.connection_attempts.max(1)) + pool.len() - 1;
+        let attempts = usize::from(call.origin.connection_attempts.max(1));
+        let (mut left, mut silent) = (attempts + pool.len() - 1, 0);
         let (mut tried, mut upload, mut reuse) = (Vec::new(), Some(upload), Reuse::Idle);
         loop {
             let now = Instant::now();
@@ -55,7 +56,10 @@ impl Shared {
             }
             left -= usize::from(!stale);
             let pointless = pool.len() == 1 && failed.failure.will_repeat();
-            if !safe || left == 0 || pointless || upload.is_none() && !repeatable {
+            // Further servers are tried for free, but not at the price of their silence.
+            silent += usize::from(failed.failure == OriginFailure::ReadTimeout);
+            let over = left == 0 || silent == attempts;
+            if !safe || over || pointless || upload.is_none() && !repeatable {
                 return Err(failed.failure);
             }
             reuse = if stale { Reuse::Never } else { Reuse::Idle };
