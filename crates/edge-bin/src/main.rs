@@ -1,2 +1,45 @@
-//! edge: a CloudFront that runs anywhere.
-fn main() {}
+//! edge: a CloudFront that runs anywhere. One arm per subcommand; each has a file.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod admin;
+mod classify;
+mod configuration;
+mod demo;
+mod explain;
+mod load;
+mod runtime;
+mod serve;
+mod trust;
+
+/// A hit allocates little but often; this allocator makes that cheap.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Bad usage or a configuration that does not load.
+const BAD_CONFIGURATION: u8 = 2;
+
+/// A CloudFront that runs anywhere: serves your real origin by your real distribution.
+#[derive(Parser)]
+#[command(name = "edge-bin", version, about, max_term_width = 110)]
+enum Command {
+    Serve(serve::Serve),
+    Demo(demo::Demo),
+    Explain(explain::Explain),
+    Load(load::Load),
+    Trust(trust::Trust),
+    ClassifyUa(classify::ClassifyUa),
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    match Command::parse() {
+        Command::Serve(args) => serve::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Load(args) => load::run(args),
+        Command::Trust(args) => trust::run(&args),
+        Command::ClassifyUa(args) => classify::run(&args),
+    }
+}

@@ -21,6 +21,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use crate::cache::freshness::{self, Lifetime};
 use crate::cache::reuse::{self, Revalidation, Verdict};
+pub use crate::cache::storing::Ending;
 use crate::cache::storing::{self, Guard, Unkeyed, Withheld};
 use crate::cache::{Key, Reuse, Stored};
 use crate::distribution::{Behavior, Distribution, OptionsCaching, Target};
@@ -162,6 +163,8 @@ pub enum Outcome {
         status: StatusCode,
         /// Its headers.
         headers: HeaderMap,
+        /// How its body ends.
+        ending: Ending,
     },
     /// It did not.
     Failed(Failure),
@@ -408,17 +411,15 @@ impl Ask {
     pub fn answered(self, outcome: Outcome, now: SystemTime) -> Answer {
         match outcome {
             Outcome::Failed(failure) => self.failed(failure, now),
-            Outcome::Response { status: StatusCode::NOT_MODIFIED, headers }
+            Outcome::Response { status: StatusCode::NOT_MODIFIED, headers, .. }
                 if self.held.is_some() && self.call_is_ours() =>
             {
                 self.confirmed(headers, now)
             }
-            Outcome::Response { status, headers } => {
-                match self.held_for_errors(now) {
-                    Some(held) if status.is_server_error() => self.stand_in(&held, status, now),
-                    _ => self.deliver(status, headers, now),
-                }
-            }
+            Outcome::Response { status, headers, ending } => match self.held_for_errors(now) {
+                Some(held) if status.is_server_error() => self.stand_in(&held, status, now),
+                _ => self.deliver(status, headers, ending, now),
+            },
         }
     }
 
@@ -445,29 +446,28 @@ impl Ask {
         }
         let response = page(&self.passage.rules.place, status, reason, &self.passage.id, now);
         // An error CloudFront makes of an origin's failure is stored like the origin's own (§7.2).
-        let storing = self.storing(status, &HeaderMap::new(), &response.headers, now);
+        let storing = self.storing(status, &HeaderMap::new(), &response.headers, Ending::Provable, now);
         Answer { response, storing, compress: None, trace: self.passage.trace }
     }
 
     /// A 304 to the edge's own validators: the stored object lives on with the new headers (RFC 9111 §4.3.4).
     fn confirmed(mut self, fresh: HeaderMap, now: SystemTime) -> Answer {
         let (Some(held), behavior) = (self.held.take(), self.passage.behavior()) else {
-            return self.deliver(StatusCode::NOT_MODIFIED, fresh, now);
+            return self.deliver(StatusCode::NOT_MODIFIED, fresh, Ending::Provable, now);
         };
         let place = &self.passage.rules.place;
-        let fresh = response::for_viewers(fresh, held.status, &Method::GET, behavior, place, now);
+        let ready = response::for_viewers(fresh.clone(), held.status, &Method::GET, behavior, place, now);
         let mut headers = held.headers.clone();
-        for name in fresh.keys().filter(|name| !is_about_the_body(name) && **name != http::header::SET_COOKIE) {
+        for name in ready.keys().filter(|name| fresh.contains_key(*name) && !is_about_the_body(name)) {
             headers.remove(name);
-            for value in fresh.get_all(name) {
+            for value in ready.get_all(name) {
                 headers.append(name, value.clone());
             }
         }
-        let cache_control = CacheControl::of(&headers);
-        let lifetime = self.lifetime(held.status, &headers, &cache_control, now);
+        let lifetime = self.lifetime(held.status, &headers, &fresh, now);
         let storing = match (&lifetime, self.key.take()) {
             (Lifetime::Store { ttl, reuse, .. }, Some(key)) => {
-                let stored = self.stored(held.status, headers, &cache_control, *ttl, *reuse, now);
+                let stored = self.stored(held.status, headers, &fresh, (*ttl, *reuse), now);
                 Some(Storing::Head { key, stored: Arc::new(stored) })
             }
             _ => None,
@@ -481,7 +481,7 @@ impl Ask {
     }
 
     /// A full response of the origin goes to the viewer, and into the cache if it may.
-    fn deliver(mut self, status: StatusCode, origin: HeaderMap, now: SystemTime) -> Answer {
+    fn deliver(mut self, status: StatusCode, origin: HeaderMap, ending: Ending, now: SystemTime) -> Answer {
         let behavior = self.passage.behavior();
         let method = self.passage.request().method.clone();
         let place = &self.passage.rules.place;
@@ -495,7 +495,7 @@ impl Ask {
         if let Some(coding) = compress {
             response::compressed(&mut headers, coding.content_encoding());
         }
-        let storing = self.storing(status, &origin, &headers, now);
+        let storing = self.storing(status, &origin, &headers, ending, now);
         headers.insert(REQUEST_ID, self.passage.id.clone());
         if let Some(policy) = &self.passage.behavior().response_headers {
             response::apply_policy(&mut headers, policy, now);
@@ -506,13 +506,20 @@ impl Ask {
     }
 
     /// CloudFront's verdict on storing, then the guard's. `origin` is what the origin sent, `ready` what viewers get.
-    fn storing(&mut self, status: StatusCode, origin: &HeaderMap, ready: &HeaderMap, now: SystemTime) -> Option<Storing> {
+    fn storing(
+        &mut self,
+        status: StatusCode,
+        origin: &HeaderMap,
+        ready: &HeaderMap,
+        ending: Ending,
+        now: SystemTime,
+    ) -> Option<Storing> {
         let key = self.key.take()?;
         if self.passage.request().method == Method::HEAD {
             return None; // an answer to HEAD never stands in for the whole (threats S2)
         }
         let cache_control = CacheControl::of(origin);
-        let lifetime = self.lifetime(status, origin, &cache_control, now);
+        let lifetime = self.lifetime(status, origin, origin, now);
         let keep = match &lifetime {
             Lifetime::Store { ttl, reuse, .. } => Some((*ttl, *reuse)),
             Lifetime::DoNotStore { .. } => None,
@@ -521,7 +528,7 @@ impl Ask {
         let (ttl, reuse) = keep?;
         let behavior = self.passage.behavior();
         if self.passage.rules.guard == Guard::On
-            && let Some(because) = storing::unshareable(origin, &cache_control, self.unkeyed, &behavior.key)
+            && let Some(because) = storing::unshareable(origin, &cache_control, self.unkeyed, &behavior.key, ending)
         {
             self.passage.trace.withheld = Some(Withheld { because, cloudfront_ttl: ttl });
             return None;
@@ -535,38 +542,33 @@ impl Ask {
                 headers.remove(field); // `no-cache="Set-Cookie"` (§7.1)
             }
         }
-        let stored = self.stored(status, headers, &cache_control, ttl, reuse, now);
+        let stored = self.stored(status, headers, origin, (ttl, reuse), now);
         Some(Storing::Whole { key, stored: Arc::new(stored) })
     }
 
-    fn lifetime(&self, status: StatusCode, headers: &HeaderMap, cache_control: &CacheControl, now: SystemTime) -> Lifetime {
+    /// `arrived` is what came just now, so a 304's own `Date` and `Age` count, not those of what it confirms.
+    fn lifetime(&self, status: StatusCode, headers: &HeaderMap, arrived: &HeaderMap, now: SystemTime) -> Lifetime {
         let error_min = error_caching_min(&self.passage.rules.distribution, status);
-        freshness::lifetime(status, headers, cache_control, &self.passage.behavior().ttl, error_min, now)
+        let initial_age = freshness::initial_age(arrived, now, now);
+        let cache_control = CacheControl::of(headers);
+        let ttl = &self.passage.behavior().ttl;
+        freshness::remaining(status, headers, &cache_control, ttl, error_min, now, initial_age)
     }
 
     fn stored(
         &self,
         status: StatusCode,
         mut headers: HeaderMap,
-        cache_control: &CacheControl,
-        ttl: Duration,
-        reuse: Reuse,
+        arrived: &HeaderMap,
+        (ttl, reuse): (Duration, Reuse),
         now: SystemTime,
     ) -> Stored {
-        let limits = &self.passage.behavior().ttl;
-        let initial_age = freshness::initial_age(&headers, now, now);
-        // An origin's Age shortens freshness (RFC 9111 §4.2), but never below the policy's floor or an error's.
-        let ttl = if status.as_u16() < 400 { ttl.saturating_sub(initial_age).max(limits.min) } else { ttl };
-        let stale_if_error = match cache_control.stale_if_error {
-            _ if status.as_u16() >= 400 => None,
-            Some(limit) if limit.is_zero() => None,
-            Some(limit) => Some(limit.min(limits.max)),
-            None => Some(limits.max.saturating_sub(ttl)),
-        };
+        let stale = freshness::stale(&CacheControl::of(&headers), &self.passage.behavior().ttl);
         headers.insert(X_CACHE, XCache::Hit.of(status).value());
         headers.insert(AGE, HeaderValue::from_static("0"));
         headers.insert(REQUEST_ID, self.passage.id.clone());
-        Stored { status, headers, stored_at: now, initial_age, ttl, reuse, stale_if_error, held_over_until: None }
+        let initial_age = freshness::initial_age(arrived, now, now);
+        Stored { status, headers, stored_at: now, initial_age, ttl, reuse, stale, held_over_until: None }
     }
 
     /// Whether the conditions on the call were the edge's own, not the viewer's.
@@ -577,10 +579,10 @@ impl Ask {
 
 const BAD_REQUEST: &str = "Bad request.";
 
-/// Fields a 304 does not change: they describe the body that is held (RFC 9111 §3.2).
+/// Fields a 304 does not change: they describe the body that is held (RFC 9111 §3.2), or are one viewer's.
 fn is_about_the_body(name: &http::HeaderName) -> bool {
-    use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, VARY};
-    [CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, VARY].contains(name)
+    use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, SET_COOKIE, VARY};
+    [CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, SET_COOKIE, VARY].contains(name)
 }
 
 /// How long an error is kept at least (§7.3).

@@ -5,6 +5,8 @@ pub mod exchange;
 pub mod function;
 pub mod header;
 pub mod origin;
+#[cfg(feature = "proxy")]
+pub mod proxy;
 pub mod response;
 pub mod site;
 pub mod viewer;

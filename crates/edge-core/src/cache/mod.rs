@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, StatusCode};
 
-pub use freshness::Reuse;
+pub use freshness::{Reuse, Stale};
 pub use key::Key;
 
 /// The head of a stored object: what the decisions read of it. The body is the store's.
@@ -26,12 +26,12 @@ pub struct Stored {
     pub stored_at: SystemTime,
     /// How old it was by then (RFC 9111 §4.2.3).
     pub initial_age: Duration,
-    /// How long after `stored_at` it stays fresh.
+    /// How long after `stored_at` it stays fresh; what its age had used up by then is taken off already.
     pub ttl: Duration,
     /// Whether being fresh is enough.
     pub reuse: Reuse,
-    /// How long after it expired it may stand in for a failing origin (§7.4, §7.5); `None` is never.
-    pub stale_if_error: Option<Duration>,
+    /// What it is good for once it expired (§7.4, §7.5).
+    pub stale: Stale,
     /// The origin failed: until then the stale object answers without asking again (§7.4).
     pub held_over_until: Option<SystemTime>,
 }

@@ -65,6 +65,7 @@ pub fn judge(held: Option<&Stored>, revalidation: Revalidation, now: SystemTime)
 
 /// Whether a stale object may answer in place of a failing origin (§7.4).
 pub fn stands_in(stored: &Stored, now: SystemTime) -> bool {
-    let Some(limit) = stored.stale_if_error else { return false };
-    stored.status.as_u16() < 400 && stored.expired_for(now).is_none_or(|expired| expired <= limit)
+    let stored_for = now.duration_since(stored.stored_at).unwrap_or_default();
+    let expired_for = stored.expired_for(now).unwrap_or_default();
+    stored.status.as_u16() < 400 && stored.stale.on_error.allows(stored_for, expired_for)
 }

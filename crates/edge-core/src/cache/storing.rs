@@ -35,6 +35,8 @@ pub enum Unshareable {
     Private,
     /// `Vary` names a field that is not in the key.
     Vary(String),
+    /// The body ends with the connection, so nobody can tell whether it is whole.
+    EndUnknown,
 }
 
 impl fmt::Display for Unshareable {
@@ -46,6 +48,7 @@ impl fmt::Display for Unshareable {
                 write!(f, "the viewer's Authorization went to the origin without being in the key")
             }
             Self::Private => write!(f, "the response says private or no-store"),
+            Self::EndUnknown => write!(f, "the body ends with the connection and may be cut"),
             Self::Vary(name) => write!(f, "Vary names {name}, which is not in the key"),
         }
     }
@@ -71,6 +74,15 @@ impl fmt::Display for Withheld {
     }
 }
 
+/// Whether the end of a body can be told from a broken connection (threats S1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// A length, a last chunk, or no body at all.
+    Provable,
+    /// The connection closes: CloudFront stores such a body although it may be cut (§7.10).
+    ByClose,
+}
+
 /// Which credentials went to the origin without being in the key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Unkeyed {
@@ -86,7 +98,11 @@ pub fn unshareable(
     cache_control: &CacheControl,
     unkeyed: Unkeyed,
     key: &KeySettings,
+    ending: Ending,
 ) -> Option<Unshareable> {
+    if ending == Ending::ByClose {
+        return Some(Unshareable::EndUnknown);
+    }
     if headers.contains_key(SET_COOKIE) {
         return Some(Unshareable::SetsCookie);
     }

@@ -1,8 +1,8 @@
 //! `Cache-Control` of a response, read as strictly as its words allow.
 //!
-//! Nonsense never makes a response more cacheable: a directive that forbids counts wherever it can be recognised, also
-//! between the wrong separators or with an argument it does not take; a directive that allows counts only as RFC 9111
-//! §5.2 writes it. Of repeated ages the smallest holds (§4.2.1 of the RFC leaves the choice, threats.md S3 makes it).
+//! Strictly means: a directive that forbids counts wherever it can be recognised, also behind the wrong separator or
+//! with an argument it does not take, and no quoted string reaches past its line; an age counts only if it is a plain
+//! number, and of several the smallest (RFC 9111 §4.2.1 leaves the choice, threats.md S3 makes it).
 //! What a directive does to a lifetime is `cache::freshness`'s business; request directives are nobody's (§7.1).
 
 use std::time::Duration;
@@ -170,4 +170,211 @@ fn closing_quote(inside: &[u8]) -> Option<usize> {
         hidden = *byte == b'\\' && !hidden;
         closes
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn of(lines: &[&str]) -> CacheControl {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(CACHE_CONTROL, HeaderValue::from_bytes(line.as_bytes()).unwrap());
+        }
+        CacheControl::of(&headers)
+    }
+
+    fn max_age(lines: &[&str]) -> Option<u64> {
+        of(lines).max_age.map(|age| age.as_secs())
+    }
+
+    fn fields(names: &[&'static str]) -> NoCache {
+        NoCache::Fields(names.iter().map(|name| HeaderName::from_static(name)).collect())
+    }
+
+    #[test]
+    fn all_directives_in_any_case_over_all_lines() {
+        assert_eq!(of(&[]), CacheControl::default());
+        assert_eq!(of(&[""]), CacheControl { present: true, ..CacheControl::default() });
+        let said = of(&[
+            "No-Store, NO-CACHE,private",
+            "PUBLIC,\tMax-Age=1, S-MaxAge=2 , must-revalidate, no-transform",
+            "stale-while-revalidate=3, Stale-If-Error=4, immutable, extension=\"x\"",
+        ]);
+        let expected = CacheControl {
+            no_store: true,
+            no_cache: NoCache::Whole,
+            private: true,
+            public: true,
+            max_age: Some(Duration::from_secs(1)),
+            s_maxage: Some(Duration::from_secs(2)),
+            must_revalidate: true,
+            no_transform: true,
+            stale_while_revalidate: Some(Duration::from_secs(3)),
+            stale_if_error: Some(Duration::from_secs(4)),
+            present: true,
+        };
+        assert_eq!(said, expected);
+        assert!(of(&["proxy-revalidate"]).must_revalidate);
+    }
+
+    #[test]
+    fn numbers() {
+        for (line, seconds) in [
+            ("max-age=3600", 3600),
+            ("max-age=0", 0),
+            ("max-age=003600", 3600),
+            ("max-age=\"3600\"", 3600),
+            ("max-age=2147483648", 2_147_483_648),
+            ("max-age=99999999999", AGE_MAX.as_secs()),
+            ("max-age=99999999999999999999999999999", AGE_MAX.as_secs()),
+            ("foobar, max-age=3600", 3600),
+            ("max-age=60; public", 60),
+        ] {
+            assert_eq!(max_age(&[line]), Some(seconds), "{line}");
+        }
+        for line in [
+            "max-age",
+            "max-age=",
+            "max-age=\"\"",
+            "max-age=-1",
+            "max-age=+1",
+            "max-age=1.5",
+            "max-age=3600.0",
+            "max-age=a100",
+            "max-age=100a",
+            "max-age='3600'",
+            "max-age =100",
+            "max-age= 100",
+            "max-age\t=\t100",
+            "max-age=\"1\"0",
+            "max-age=\" 10\"",
+            "max-age=\"10",
+            "max-age=1e3",
+            "max-age=0x10",
+            "max-age=\u{661}",
+            "max_age=10",
+            "xmax-age=10",
+            "maxage=10",
+            "max-age==10",
+        ] {
+            assert_eq!(max_age(&[line]), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn of_repeated_ages_the_smallest() {
+        assert_eq!(max_age(&["max-age=1800, max-age=1"]), Some(1));
+        assert_eq!(max_age(&["max-age=1, max-age=1800"]), Some(1));
+        assert_eq!(max_age(&["max-age=1800", "max-age=1"]), Some(1));
+        assert_eq!(max_age(&["max-age=x, max-age=1800"]), Some(1800));
+        assert_eq!(of(&["stale-if-error=9, stale-if-error=0"]).stale_if_error, Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn quoted_strings_hide_what_is_in_them() {
+        assert_eq!(max_age(&["extension=\"max-age=3600\", max-age=1"]), Some(1));
+        assert_eq!(max_age(&["max-age=1, extension=\"max-age=3600\""]), Some(1));
+        assert_eq!(max_age(&["extension=\"a, max-age=3600\""]), None);
+        assert_eq!(max_age(&["extension=\"\\\", max-age=3600\""]), None, "an escaped quote does not close");
+        assert_eq!(
+            max_age(&["extension=\"\\\\\", max-age=3600"]),
+            Some(3600),
+            "an escaped backslash does not escape"
+        );
+        assert!(!of(&["extension=\"no-store, private\""]).no_store);
+    }
+
+    #[test]
+    fn what_forbids_is_found_in_nonsense() {
+        for line in [
+            "private",
+            "PRIVATE",
+            "private=\"set-cookie\"",
+            "private=x",
+            "private=",
+            "private=\"\"",
+            "max-age=60;private",
+            "max-age=60 private",
+            "private; max-age=60",
+            "private = \"x\"",
+            "public, private",
+            ",,private,,",
+            "extension=\"never closed, private",
+            "no-cache=\"set-cookie, private",
+            "x=\"a\"private, private",
+            "\u{e9}, private",
+        ] {
+            assert!(of(&[line]).private, "{line}");
+            assert!(of(&["max-age=60", line]).private, "{line}");
+            assert!(of(&["extension=\"never closed", line]).private, "{line}");
+        }
+        assert!(of(&["no-store=1"]).no_store);
+        for other in ["not-private", "privatex", "x=private", "\"private\""] {
+            assert!(!of(&[other]).private, "{other}");
+        }
+    }
+
+    #[test]
+    fn no_cache_whole_or_for_fields() {
+        assert_eq!(of(&["no-cache=\"Set-Cookie\""]).no_cache, fields(&["set-cookie"]));
+        assert_eq!(of(&["no-cache=\"Set-Cookie, X-A\", no-cache=x-b"]).no_cache, {
+            fields(&["set-cookie", "x-a", "x-b"])
+        });
+        for whole in [
+            "no-cache",
+            "no-cache=",
+            "no-cache=\"\"",
+            "no-cache=\"set-cookie,\"",
+            "no-cache=\"a b\"",
+            "no-cache = \"a\"",
+            "no-cache=\"set-cookie",
+            "no-cache=\"set-cookie\"x",
+            "no-cache, no-cache=\"set-cookie\"",
+            "no-cache=\"set-cookie\", no-cache",
+        ] {
+            assert_eq!(of(&[whole]).no_cache, NoCache::Whole, "{whole}");
+        }
+    }
+
+    /// Anything a header value may hold, often nearly a directive.
+    fn line() -> impl Strategy<Value = HeaderValue> {
+        let piece = prop::sample::select(vec![
+            "no-store", "private", "no-cache", "max-age", "s-maxage", "=", "\"", "\\", ",", ";", " ", "0",
+            "60", "x",
+        ]);
+        let nearly = prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat().into_bytes());
+        prop_oneof![nearly, any::<Vec<u8>>()]
+            .prop_filter_map("not a header value", |bytes| HeaderValue::from_bytes(&bytes).ok())
+    }
+
+    proptest! {
+        #[test]
+        fn another_line_only_forbids_more(first in line(), second in line()) {
+            let alone = |line: &HeaderValue| {
+                CacheControl::of(&HeaderMap::from_iter([(CACHE_CONTROL, line.clone())]))
+            };
+            let mut headers = HeaderMap::from_iter([(CACHE_CONTROL, first.clone())]);
+            headers.append(CACHE_CONTROL, second.clone());
+            let (a, b, both) = (alone(&first), alone(&second), CacheControl::of(&headers));
+            prop_assert_eq!(both.no_store, a.no_store || b.no_store);
+            prop_assert_eq!(both.private, a.private || b.private);
+            prop_assert_eq!(both.no_cache == NoCache::Whole, [&a, &b].iter().any(|cc| cc.no_cache == NoCache::Whole));
+            let smallest = [a.max_age, b.max_age].into_iter().flatten().min();
+            prop_assert_eq!(both.max_age, smallest);
+            prop_assert!(both.max_age.is_none_or(|age| age <= AGE_MAX));
+        }
+
+        #[test]
+        fn a_bare_word_at_the_end_always_counts(nonsense in line()) {
+            let mut bytes = nonsense.as_bytes().to_vec();
+            bytes.extend_from_slice(b", private");
+            // No quoted string is open at the end of a line: one that is not closed has never begun.
+            let value = HeaderValue::from_bytes(&bytes).unwrap();
+            prop_assert!(CacheControl::of(&HeaderMap::from_iter([(CACHE_CONTROL, value)])).private);
+        }
+    }
 }

@@ -5,11 +5,11 @@
 //! condition (`If-Range`) and their own module.
 
 use http::header::{
-    DATE, ETAG, HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE, LAST_MODIFIED,
+    DATE, ETAG, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE, LAST_MODIFIED,
 };
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{date, trim};
+use super::{only, only_date, trim};
 
 /// What the conditions of a request come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,16 +85,6 @@ impl Validators {
     pub fn is_empty(&self) -> bool {
         self.etag.is_none() && self.last_modified.is_none()
     }
-}
-
-/// The field's value if it has exactly one line.
-fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
-    let mut lines = headers.get_all(name).iter();
-    lines.next().filter(|_| lines.next().is_none())
-}
-
-fn only_date(headers: &HeaderMap, name: &HeaderName) -> Option<std::time::SystemTime> {
-    only(headers, name).and_then(|value| date::parse(value.as_bytes()))
 }
 
 /// What a list of entity tags says about the stored one.
@@ -189,5 +179,182 @@ impl<'a> Iterator for Tags<'a> {
             }
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const EARLY: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+    const LATE: &str = "Sun, 06 Nov 1994 08:49:38 GMT";
+
+    fn headers(lines: &[(HeaderName, &str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in lines {
+            map.append(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        }
+        map
+    }
+
+    fn ask(request: &[(HeaderName, &str)], stored: &[(HeaderName, &str)]) -> Precondition {
+        evaluate(&headers(request), &headers(stored))
+    }
+
+    use Precondition::{Failed, NotModified, Proceed};
+
+    #[test]
+    fn if_none_match() {
+        for (condition, etag, expected) in [
+            ("\"a\"", "\"a\"", NotModified),
+            ("\"a\"", "W/\"a\"", NotModified),
+            ("W/\"a\"", "\"a\"", NotModified),
+            ("W/\"a\"", "W/\"a\"", NotModified),
+            ("\"a\"", "\"b\"", Proceed),
+            ("\"A\"", "\"a\"", Proceed),
+            ("\"a\", \"1\", \"2\"", "\"a\"", NotModified),
+            ("\"1\", \"a\", \"2\"", "\"a\"", NotModified),
+            ("\"1\",\"2\" , W/\"a\"", "\"a\"", NotModified),
+            ("\"1,a\"", "\"1,a\"", NotModified),
+            ("\"a\\\"", "\"a\\\"", NotModified),
+            ("\"\"", "\"\"", NotModified),
+            ("\"\u{fc}\"", "\"\u{fc}\"", NotModified),
+            ("*", "\"a\"", NotModified),
+            ("nonsense, \"a\"", "\"a\"", NotModified),
+            // Not entity tags.
+            ("a", "\"a\"", Proceed),
+            ("a", "a", Proceed),
+            ("\"a\"", "a", Proceed),
+            ("w/\"a\"", "\"a\"", Proceed),
+            ("W\"a\"", "\"a\"", Proceed),
+            ("\"a", "\"a\"", Proceed),
+            ("\"a\"x", "\"a\"", Proceed),
+            ("\"*\"", "\"a\"", Proceed),
+            ("", "\"a\"", Proceed),
+        ] {
+            assert_eq!(ask(&[(IF_NONE_MATCH, condition)], &[(ETAG, etag)]), expected, "{condition} {etag}");
+        }
+        assert_eq!(ask(&[(IF_NONE_MATCH, "\"a\"")], &[]), Proceed);
+        assert_eq!(ask(&[(IF_NONE_MATCH, "*")], &[]), NotModified);
+        let lines = [(IF_NONE_MATCH, "\"1\""), (IF_NONE_MATCH, "\"a\"")];
+        assert_eq!(ask(&lines, &[(ETAG, "\"a\"")]), NotModified);
+        assert_eq!(ask(&[(IF_NONE_MATCH, "\"a\"")], &[(ETAG, "\"a\""), (ETAG, "\"b\"")]), Proceed);
+    }
+
+    #[test]
+    fn if_modified_since_only_without_if_none_match() {
+        let stored = [(LAST_MODIFIED, EARLY), (ETAG, "\"a\"")];
+        assert_eq!(ask(&[(IF_MODIFIED_SINCE, EARLY)], &stored), NotModified);
+        assert_eq!(ask(&[(IF_MODIFIED_SINCE, LATE)], &stored), NotModified);
+        assert_eq!(ask(&[(IF_MODIFIED_SINCE, "Sunday, 06-Nov-94 08:49:37 GMT")], &stored), NotModified);
+        assert_eq!(ask(&[(IF_MODIFIED_SINCE, EARLY)], &[(LAST_MODIFIED, LATE)]), Proceed);
+        assert_eq!(ask(&[(IF_MODIFIED_SINCE, "yesterday")], &stored), Proceed);
+        assert_eq!(ask(&[(IF_MODIFIED_SINCE, LATE), (IF_MODIFIED_SINCE, LATE)], &stored), Proceed);
+        for etags in ["\"b\"", "nonsense", ""] {
+            assert_eq!(
+                ask(&[(IF_NONE_MATCH, etags), (IF_MODIFIED_SINCE, LATE)], &stored),
+                Proceed,
+                "{etags}"
+            );
+        }
+        assert_eq!(ask(&[(IF_NONE_MATCH, "\"a\""), (IF_MODIFIED_SINCE, "x")], &stored), NotModified);
+        // RFC 9111 §4.3.2: Date stands in.
+        assert_eq!(ask(&[(IF_MODIFIED_SINCE, LATE)], &[(DATE, EARLY)]), NotModified);
+        assert_eq!(ask(&[(IF_MODIFIED_SINCE, EARLY)], &[(DATE, LATE)]), Proceed);
+        assert_eq!(ask(&[(IF_MODIFIED_SINCE, LATE)], &[(DATE, EARLY), (LAST_MODIFIED, "x")]), Proceed);
+        assert_eq!(ask(&[(IF_MODIFIED_SINCE, LATE)], &[]), Proceed);
+    }
+
+    #[test]
+    fn if_match_is_strong_and_first() {
+        let stored = [(ETAG, "\"a\""), (LAST_MODIFIED, LATE)];
+        assert_eq!(ask(&[(IF_MATCH, "\"a\"")], &stored), Proceed);
+        assert_eq!(ask(&[(IF_MATCH, "\"b\", \"a\"")], &stored), Proceed);
+        assert_eq!(ask(&[(IF_MATCH, "*")], &stored), Proceed);
+        assert_eq!(ask(&[(IF_MATCH, "\"b\"")], &stored), Failed);
+        assert_eq!(ask(&[(IF_MATCH, "W/\"a\"")], &stored), Failed);
+        assert_eq!(ask(&[(IF_MATCH, "W/\"a\"")], &[(ETAG, "W/\"a\"")]), Failed);
+        assert_eq!(ask(&[(IF_MATCH, "\"a\"")], &[]), Failed);
+        assert_eq!(ask(&[(IF_MATCH, "nonsense")], &stored), Proceed);
+        assert_eq!(ask(&[(IF_MATCH, "\"b\""), (IF_NONE_MATCH, "\"a\"")], &stored), Failed);
+        assert_eq!(ask(&[(IF_MATCH, "\"a\""), (IF_NONE_MATCH, "\"a\"")], &stored), NotModified);
+        // If-Unmodified-Since only without If-Match.
+        assert_eq!(ask(&[(IF_UNMODIFIED_SINCE, EARLY)], &stored), Failed);
+        assert_eq!(ask(&[(IF_UNMODIFIED_SINCE, LATE)], &stored), Proceed);
+        assert_eq!(ask(&[(IF_UNMODIFIED_SINCE, "x")], &stored), Proceed);
+        assert_eq!(ask(&[(IF_UNMODIFIED_SINCE, EARLY)], &[(ETAG, "\"a\"")]), Proceed);
+        assert_eq!(ask(&[(IF_MATCH, "\"a\""), (IF_UNMODIFIED_SINCE, EARLY)], &stored), Proceed);
+        assert_eq!(ask(&[], &stored), Proceed);
+    }
+
+    #[test]
+    fn weakened() {
+        for (before, after) in [
+            ("\"x\"", Some("W/\"x\"")), // §18 vector 32
+            ("W/\"x\"", Some("W/\"x\"")),
+            ("x", None),
+            ("w/\"x\"", None),
+            ("", None),
+        ] {
+            let mut map = headers(&[(ETAG, before), (LAST_MODIFIED, EARLY)]);
+            weaken(&mut map);
+            assert_eq!(map.get(ETAG).map(HeaderValue::as_bytes), after.map(str::as_bytes), "{before}");
+            assert!(map.contains_key(LAST_MODIFIED));
+        }
+        let mut two = headers(&[(ETAG, "\"x\""), (ETAG, "\"y\"")]);
+        weaken(&mut two);
+        assert!(!two.contains_key(ETAG));
+        let mut none = HeaderMap::new();
+        weaken(&mut none);
+        assert!(none.is_empty());
+    }
+
+    #[test]
+    fn validators() {
+        assert!(Validators::of(&HeaderMap::new()).is_empty());
+        let found = Validators::of(&headers(&[(ETAG, "W/\"a\""), (LAST_MODIFIED, EARLY)]));
+        assert_eq!(found.etag.unwrap(), "W/\"a\"");
+        assert_eq!(found.last_modified.unwrap(), EARLY);
+        assert!(Validators::of(&headers(&[(ETAG, "\"a\""), (ETAG, "\"b\"")])).is_empty());
+    }
+
+    fn tag() -> impl Strategy<Value = String> {
+        ("(W/)?", "[!#-~]{0,3}").prop_map(|(weak, opaque)| format!("{weak}\"{opaque}\""))
+    }
+
+    proptest! {
+        #[test]
+        fn laws_of_comparison(a in tag(), b in tag()) {
+            let weak = |a: &str, b: &str| ask(&[(IF_NONE_MATCH, a)], &[(ETAG, b)]) == NotModified;
+            let strong = |a: &str, b: &str| ask(&[(IF_MATCH, a)], &[(ETAG, b)]) == Proceed;
+            prop_assert!(weak(&a, &a));
+            prop_assert_eq!(strong(&a, &a), !a.starts_with('W'));
+            prop_assert_eq!(weak(&a, &b), weak(&b, &a));
+            prop_assert_eq!(strong(&a, &b), strong(&b, &a));
+            prop_assert!(!strong(&a, &b) || weak(&a, &b), "what is strongly the same is weakly");
+            // Weakening is idempotent, and keeps the weak comparison.
+            let mut map = headers(&[(ETAG, &a)]);
+            weaken(&mut map);
+            let once = map.clone();
+            weaken(&mut map);
+            prop_assert_eq!(&once, &map);
+            let condition = headers(&[(IF_NONE_MATCH, &a)]);
+            prop_assert_eq!(evaluate(&condition, &map), NotModified);
+        }
+
+        #[test]
+        fn any_bytes_are_survived(condition: Vec<u8>, etag: Vec<u8>) {
+            let (Ok(condition), Ok(etag)) = (HeaderValue::from_bytes(&condition), HeaderValue::from_bytes(&etag)) else {
+                return Ok(());
+            };
+            for name in [IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE] {
+                let request = HeaderMap::from_iter([(name, condition.clone())]);
+                let mut stored = HeaderMap::from_iter([(ETAG, etag.clone()), (LAST_MODIFIED, etag.clone())]);
+                evaluate(&request, &stored);
+                weaken(&mut stored);
+            }
+        }
     }
 }

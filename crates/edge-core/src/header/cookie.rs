@@ -134,3 +134,124 @@ fn write(pairs: &[&[u8]], out: &mut Vec<u8>) {
         out.extend_from_slice(raw);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::distribution::Name;
+
+    fn list(names: &[&str]) -> Vec<Name> {
+        names.iter().map(|name| Name::Literal((*name).to_owned())).collect()
+    }
+
+    fn selected(header: &[u8], names: &Names) -> Option<Vec<u8>> {
+        let mut out = Vec::new();
+        let any = select(header, names, &mut out);
+        assert_eq!(any, !out.is_empty());
+        any.then_some(out)
+    }
+
+    fn all(header: &str) -> Option<String> {
+        selected(header.as_bytes(), &Names::All).map(|bytes| String::from_utf8(bytes).unwrap())
+    }
+
+    #[test]
+    fn lines_are_joined() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(joined(&headers), None);
+        headers.append(COOKIE, HeaderValue::from_static("a=1"));
+        assert!(matches!(joined(&headers), Some(Cow::Borrowed(b"a=1"))));
+        headers.append(COOKIE, HeaderValue::from_static("b=2; c=3"));
+        assert_eq!(joined(&headers).unwrap(), &b"a=1; b=2; c=3"[..]);
+        headers.append(COOKIE, HeaderValue::from_static("d=4"));
+        assert_eq!(joined(&headers).unwrap(), &b"a=1; b=2; c=3; d=4"[..]);
+    }
+
+    #[test]
+    fn pairs_as_sent() {
+        let header = b"a=1;b = 2 ;; c=\"x=y\"; d=;=e; f; $Version=1; g=\xff;\t$=1";
+        let found: Vec<_> = pairs(header).map(|pair| (pair.name, pair.value, pair.raw)).collect();
+        let expected: [(&[u8], &[u8], &[u8]); 5] = [
+            (b"a", b"1", b"a=1"),
+            (b"b ", b" 2", b"b = 2"),
+            (b"c", b"\"x=y\"", b"c=\"x=y\""),
+            (b"d", b"", b"d="),
+            (b"g", b"\xff", b"g=\xff"),
+        ];
+        assert_eq!(found, expected);
+        assert_eq!(pairs(b"").count(), 0);
+    }
+
+    #[test]
+    fn standard_or_not() {
+        for header in
+            ["a=1", "a=1; b", "a=1;;", " a=1", "a=\"x, y\"; b={\"c\":1}", "\u{fc}=\u{fc}", "a=1;\tb=2"]
+        {
+            assert!(is_standard(header.as_bytes()), "{header}");
+        }
+        for header in ["", ";", "a", "a; b", "=1", "$a=1", "a=1\0", "a=1\r\n", "a=\u{7f}", "a\u{1}=1; b=2"] {
+            assert!(!is_standard(header.as_bytes()), "{header:?}");
+            assert_eq!(all(header), None);
+        }
+    }
+
+    #[test]
+    fn selections() {
+        // §18 vector 7
+        assert_eq!(all("b=2; a=1").unwrap(), "a=1; b=2");
+        assert_eq!(all("a=1; b=2").unwrap(), "a=1; b=2");
+        assert_eq!(all("b=2;a=1").unwrap(), "a=1; b=2");
+        assert_eq!(
+            all("a=2; B=1; a=1; a-b=3").unwrap(),
+            "B=1; a=2; a=1; a-b=3",
+            "bytes decide, repeats keep their order"
+        );
+        let only = |header: &[u8], names: &[&str]| selected(header, &Names::Only(list(names)));
+        assert_eq!(only(b"c=3; b=2; a=1; b=0", &["b", "c"]).unwrap(), b"b=2; b=0; c=3");
+        assert_eq!(only(b"A=1; aa=2", &["a"]), None);
+        let except = selected(b"c=3; b=2; a=1", &Names::AllExcept(list(&["b"])));
+        assert_eq!(except.unwrap(), b"a=1; c=3");
+        assert_eq!(selected(b"a=1", &Names::None), None);
+        let mut out = b"before".to_vec();
+        assert!(select(b"b=2; a=1", &Names::All, &mut out));
+        assert_eq!(out, b"beforea=1; b=2");
+    }
+
+    #[test]
+    fn few_and_many_are_sorted_alike() {
+        for count in [FEW - 1, FEW, FEW + 1, 5000] {
+            let header: Vec<String> =
+                (0..count).map(|index| format!("n{}={index}", index * 7919 % 100)).collect();
+            let mut sorted = header.clone();
+            sorted.sort_by_key(|raw| raw.split('=').next().unwrap().to_owned());
+            assert_eq!(all(&header.join("; ")).unwrap(), sorted.join("; "), "{count}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_selection_is_sorted_and_a_subset(
+            header in "([a-c$]{0,2}=?[0-9]?[; ]{0,2}){0,60}", names in prop::collection::vec("[a-c]{1,2}", 0..3),
+        ) {
+            let names = Names::Only(names.into_iter().map(Name::Literal).collect());
+            let out = selected(header.as_bytes(), &names).unwrap_or_default();
+            let kept: Vec<Pair<'_>> = pairs(&out).collect();
+            prop_assert!(kept.is_sorted_by_key(|pair| pair.name));
+            let mut expected: Vec<Pair<'_>> = pairs(header.as_bytes()).filter(|pair| names.select(pair.name)).collect();
+            expected.sort_by_key(|pair| pair.name);
+            prop_assert_eq!(kept, expected);
+            prop_assert_eq!(selected(&out, &names).unwrap_or_default(), out, "idempotent");
+        }
+
+        #[test]
+        fn any_bytes_are_survived(header: Vec<u8>) {
+            for pair in pairs(&header) {
+                prop_assert_eq!(&[pair.name, b"=", pair.value].concat(), pair.raw);
+            }
+            let _ = selected(&header, &Names::All);
+        }
+    }
+}

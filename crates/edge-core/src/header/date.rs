@@ -113,6 +113,16 @@ mod tests {
         }
 
         #[test]
+        fn what_is_nearly_a_date_is_survived(
+            start in "(Thu|Monday|WEDNESDAY)?,? ?", day in "[0-9]{0,2}[- ]?(Feb|AUG|x)?[- ]?[0-9]{0,4} ?",
+            time in "[0-9]{0,2}:?[0-9]{0,2}:?[0-9]{0,2} ?", zone in "(GMT|gmt|UTC|[0-9]{4})?",
+        ) {
+            if let Some(time) = parse([start, day, time, zone].concat().as_bytes()) {
+                assert_eq!(parse(format(time).as_bytes()), Some(time));
+            }
+        }
+
+        #[test]
         fn a_second_survives_the_round_trip(second in 0..=SECOND_MAX) {
             let time = UNIX_EPOCH + Duration::from_secs(second);
             assert_eq!(parse(format(time).as_bytes()), Some(time));

@@ -268,3 +268,184 @@ pub const COMPRESSIBLE: [&str; 48] = [
     "text/xml",
     "vnd.apple.mpegurl",
 ];
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn normalise(lines: &[&str], gzip: bool, brotli: bool) -> AcceptEncoding {
+        let lines = lines.iter().map(|line| (ACCEPT_ENCODING, HeaderValue::from_str(line).unwrap()));
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(name, value);
+        }
+        AcceptEncoding::normalise(&headers, Version::HTTP_11, gzip, brotli)
+    }
+
+    use AcceptEncoding::{Absent, Br, BrGzip, Gzip, Identity};
+
+    #[test]
+    fn the_table() {
+        // §18 vectors 9–11 are the first rows of each.
+        for (line, both, gzip, brotli) in [
+            ("deflate, gzip, br", BrGzip, Gzip, Br),
+            ("deflate", Identity, Identity, Identity),
+            ("br", Br, Identity, Br),
+            ("gzip", Gzip, Gzip, Identity),
+            ("gzip, deflate, br, zstd", BrGzip, Gzip, Br),
+            ("", Identity, Identity, Identity),
+            ("*", Identity, Identity, Identity),
+            ("identity", Identity, Identity, Identity),
+            ("GZIP,Br", BrGzip, Gzip, Br),
+            ("gzip;q=0, br", Br, Identity, Br),
+            ("gzip ; q=0.000 ,br;Q=0.0", Identity, Identity, Identity),
+            ("gzip;q=0.001, br;q=1", BrGzip, Gzip, Br),
+            ("gzip;q=nonsense", Gzip, Gzip, Identity),
+            ("gzip, gzip;q=0", Identity, Identity, Identity),
+            ("x-gzip, brotli, gzipped", Identity, Identity, Identity),
+        ] {
+            assert_eq!(normalise(&[line], true, true), both, "{line}");
+            assert_eq!(normalise(&[line], true, false), gzip, "{line}");
+            assert_eq!(normalise(&[line], false, true), brotli, "{line}");
+        }
+        assert_eq!(normalise(&[], true, true), Absent);
+        assert_eq!(normalise(&["gzip", "br"], true, true), BrGzip);
+    }
+
+    #[test]
+    fn http_1_0_is_not_asked() {
+        let headers = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("gzip, br"))]);
+        for (version, expected) in [
+            (Version::HTTP_09, Absent),
+            (Version::HTTP_10, Absent),
+            (Version::HTTP_11, BrGzip),
+            (Version::HTTP_2, BrGzip),
+            (Version::HTTP_3, BrGzip),
+        ] {
+            assert_eq!(AcceptEncoding::normalise(&headers, version, true, true), expected);
+        }
+    }
+
+    #[test]
+    fn in_the_key_and_to_the_origin() {
+        for (accept, key, header) in [
+            (Absent, "", None),
+            (Identity, "", Some("identity")),
+            (Gzip, "gzip", Some("gzip")),
+            (Br, "br", Some("br")),
+            (BrGzip, "br,gzip", Some("br,gzip")),
+        ] {
+            assert_eq!(accept.key_part(), key.as_bytes());
+            assert_eq!(accept.to_origin(), header.map(HeaderValue::from_static));
+        }
+    }
+
+    #[test]
+    fn the_list_is_sorted_and_lower_case() {
+        assert!(COMPRESSIBLE.is_sorted_by(|a, b| a < b));
+        assert!(COMPRESSIBLE.iter().all(|entry| !entry.bytes().any(|byte| byte.is_ascii_uppercase())));
+    }
+
+    fn head(content_type: &'static str, length: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([
+            (CONTENT_TYPE, HeaderValue::from_static(content_type)),
+            (CONTENT_LENGTH, HeaderValue::from_static(length)),
+        ])
+    }
+
+    fn check(headers: &HeaderMap) -> Result<Coding, NoCompression> {
+        compression(BrGzip, true, StatusCode::OK, headers)
+    }
+
+    #[test]
+    fn which_coding() {
+        let page = head("text/html; charset=UTF-8", "5000");
+        let with = |accept, compress| compression(accept, compress, StatusCode::OK, &page);
+        assert_eq!(with(BrGzip, true), Ok(Coding::Brotli));
+        assert_eq!(with(Br, true), Ok(Coding::Brotli));
+        assert_eq!(with(Gzip, true), Ok(Coding::Gzip));
+        assert_eq!(with(Identity, true), Err(NoCompression::NotAccepted));
+        assert_eq!(with(Absent, true), Err(NoCompression::NotAccepted));
+        assert_eq!(with(BrGzip, false), Err(NoCompression::NotConfigured));
+        assert_eq!(check(&head("application/pdf", "5000")), Ok(Coding::Brotli), "§18 vector 32");
+        assert_eq!(Coding::Brotli.content_encoding(), "br");
+        assert_eq!(Coding::Gzip.content_encoding(), "gzip");
+    }
+
+    #[test]
+    fn lengths() {
+        for (length, expected) in [
+            ("999", Err(NoCompression::TooSmall)), // §18 vector 33
+            ("1000", Ok(Coding::Brotli)),
+            ("10000000", Ok(Coding::Brotli)),
+            ("10000001", Err(NoCompression::TooLarge)),
+            ("99999999999999999999999", Err(NoCompression::TooLarge)),
+            ("0", Err(NoCompression::TooSmall)),
+            ("", Err(NoCompression::NoLength)),
+            ("-5000", Err(NoCompression::NoLength)),
+            ("5000, 5000", Err(NoCompression::NoLength)),
+        ] {
+            assert_eq!(check(&head("text/html", length)), expected, "{length}");
+        }
+        let mut headers = head("text/html", "5000");
+        headers.append(CONTENT_LENGTH, HeaderValue::from_static("5000"));
+        assert_eq!(check(&headers), Err(NoCompression::NoLength));
+        let mut headers = head("text/html", "5000");
+        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        assert_eq!(check(&headers), Err(NoCompression::NoLength));
+        headers.remove(CONTENT_LENGTH);
+        assert_eq!(check(&headers), Err(NoCompression::NoLength), "§18 vector 31");
+    }
+
+    #[test]
+    fn what_else_stands_in_the_way() {
+        for coding in ["gzip", "identity", ""] {
+            let mut headers = head("text/html", "5000");
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding));
+            assert_eq!(check(&headers), Err(NoCompression::AlreadyEncoded), "{coding}");
+        }
+        for status in 100..1000 {
+            let code = StatusCode::from_u16(status).unwrap();
+            let verdict = compression(Gzip, true, code, &head("text/css", "5000"));
+            let listed = matches!(status, 200 | 403 | 404);
+            assert_eq!(verdict, if listed { Ok(Coding::Gzip) } else { Err(NoCompression::Status) });
+        }
+        for content_type in
+            ["TEXT/HTML", "Application/Json;charset=utf-8", " text/css ;x", "vnd.apple.mpegurl"]
+        {
+            assert_eq!(check(&head(content_type, "5000")), Ok(Coding::Brotli), "{content_type}");
+        }
+        for content_type in
+            ["font/woff", "font/woff2", "image/png", "application/ld+json", "text/markdown", "text", ""]
+        {
+            assert_eq!(check(&head(content_type, "5000")), Err(NoCompression::ContentType), "{content_type}");
+        }
+        let mut headers = head("text/html", "5000");
+        headers.remove(CONTENT_TYPE);
+        assert_eq!(check(&headers), Err(NoCompression::ContentType));
+    }
+
+    proptest! {
+        #[test]
+        fn normalising_again_changes_nothing(line in "((gzip|br|deflate|\\*|identity)(;q=(0|1|0\\.5))?[, ]{0,2}){0,4}") {
+            for (gzip, brotli) in [(true, true), (true, false), (false, true)] {
+                let once = normalise(&[&line], gzip, brotli);
+                let sent = once.to_origin().unwrap();
+                prop_assert_eq!(normalise(&[sent.to_str().unwrap()], gzip, brotli), once);
+                prop_assert!(gzip || !matches!(once, Gzip | BrGzip));
+                prop_assert!(brotli || !matches!(once, Br | BrGzip));
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_survived(bytes: Vec<u8>) {
+            let Ok(value) = HeaderValue::from_bytes(&bytes) else { return Ok(()) };
+            let names = [ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE];
+            let headers = HeaderMap::from_iter(names.map(|name| (name, value.clone())));
+            AcceptEncoding::normalise(&headers, Version::HTTP_2, true, true);
+            let _ = check(&headers);
+        }
+    }
+}

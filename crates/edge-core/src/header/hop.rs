@@ -47,3 +47,63 @@ pub fn is_hop_by_hop(name: &HeaderName) -> bool {
     matches!(name.as_str(), "connection" | "keep-alive" | "te" | "trailer" | "transfer-encoding" | "upgrade")
         || name.as_str().starts_with("proxy-")
 }
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn left(lines: &[(&'static str, &'static str)]) -> Vec<String> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        remove_hop_by_hop(&mut headers);
+        let mut names: Vec<String> = headers.keys().map(|name| name.as_str().to_owned()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn by_definition() {
+        for name in [
+            "connection",
+            "keep-alive",
+            "proxy-connection",
+            "proxy-authorization",
+            "proxy-authenticate",
+            "proxy-authentication-info",
+            "te",
+            "trailer",
+            "transfer-encoding",
+            "upgrade",
+        ] {
+            assert!(is_hop_by_hop(&HeaderName::from_static(name)), "{name}");
+            let value = if name == "connection" { "close" } else { "x" };
+            assert_eq!(left(&[(name, value), ("accept", "x")]), ["accept"], "{name}");
+        }
+        for name in ["accept", "content-length", "x-proxy-a", "expect", "via", "host", "trailers"] {
+            assert!(!is_hop_by_hop(&HeaderName::from_static(name)), "{name}");
+            assert_eq!(left(&[(name, "x")]), [name]);
+        }
+    }
+
+    #[test]
+    fn by_name() {
+        let fields = [("x-a", "1"), ("x-b", "1"), ("x-b", "2"), ("cookie", "a=1"), ("x-c", "1")];
+        let with = |connection: &[(&'static str, &'static str)]| left(&[connection, &fields].concat());
+        assert_eq!(with(&[("connection", "X-A, x-b")]), ["cookie", "x-c"]);
+        assert_eq!(with(&[("connection", "x-a"), ("connection", " cookie ,,")]), ["x-b", "x-c"]);
+        assert_eq!(with(&[("connection", "close, x-none, n o, \"x-a\"")]), ["cookie", "x-a", "x-b", "x-c"]);
+    }
+
+    #[test]
+    fn what_decides_about_storing_cannot_be_named_away() {
+        let fields =
+            [("cache-control", "private"), ("set-cookie", "a=1"), ("vary", "*"), ("content-length", "1")];
+        let names = ("connection", "cache-control, set-cookie, vary, content-length");
+        let all = [&fields[..], &[names]].concat();
+        assert_eq!(left(&all), ["cache-control", "content-length", "set-cookie", "vary"]);
+    }
+}

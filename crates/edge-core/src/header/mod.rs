@@ -11,6 +11,21 @@ pub mod encoding;
 pub mod hop;
 pub mod query;
 
+use std::time::SystemTime;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// The field's value if it has exactly one line.
+pub(crate) fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+    let mut lines = headers.get_all(name).iter();
+    lines.next().filter(|_| lines.next().is_none())
+}
+
+/// The instant a field names if it has exactly one line, and that is a date.
+pub(crate) fn only_date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
+    only(headers, name).and_then(|value| date::parse(value.as_bytes()))
+}
+
 /// `bytes` without spaces and tabs at either end (OWS of RFC 9110 §5.6.3).
 pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] = bytes {

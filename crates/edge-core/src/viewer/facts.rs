@@ -15,7 +15,7 @@ pub fn is_reserved(name: &HeaderName) -> bool {
 /// The value of a `CloudFront-*` header for this request; `None` where it is unknown or not applicable.
 pub fn value(name: &HeaderName, request: &Request, device: Device) -> Option<HeaderValue> {
     if let Some(flag) = device.header(name) {
-        return Some(HeaderValue::from_static(if flag { "true" } else { "false" }));
+        return Some(HeaderValue::from_static(flag));
     }
     match name.as_str() {
         "cloudfront-forwarded-proto" => Some(HeaderValue::from_static(request.scheme.as_str())),

@@ -7,7 +7,7 @@
 use http::{Method, Version};
 
 use super::{Body, Request, Scheme};
-use crate::distribution::{Alias, Behavior, Distribution, ViewerProtocolPolicy, path_pattern};
+use crate::distribution::{Behavior, Distribution, ViewerProtocolPolicy, path_pattern};
 
 /// Which behavior of the distribution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,27 +78,6 @@ impl Distribution {
             BehaviorId::Default => &self.default_behavior,
         }
     }
-
-    /// Whether a request for this host (without port) is this distribution's: an alias, its own name (§17.2), or a
-    /// loopback name, which is how one reaches a local edge.
-    pub fn answers_for(&self, host: &str) -> bool {
-        let alias_matches = |alias: &Alias| match alias {
-            Alias::Name(name) => name.eq_ignore_ascii_case(host),
-            Alias::Below(suffix) => ends_with(host, suffix),
-        };
-        self.aliases.iter().any(alias_matches) || self.domain_name.eq_ignore_ascii_case(host) || is_loopback(host)
-    }
-}
-
-/// Names that never leave the machine: RFC 6761 `localhost` and `test`, and the loopback addresses.
-pub fn is_loopback(host: &str) -> bool {
-    matches!(host, "localhost" | "127.0.0.1" | "[::1]") || ends_with(host, ".localhost") || ends_with(host, ".test")
-}
-
-/// Whether something stands before `suffix`, without case.
-fn ends_with(host: &str, suffix: &str) -> bool {
-    host.len() > suffix.len()
-        && host.as_bytes()[host.len() - suffix.len()..].eq_ignore_ascii_case(suffix.as_bytes())
 }
 
 /// Lets a request in, or says what CloudFront answers instead. The order is §0's: host, behavior, protocol, method.

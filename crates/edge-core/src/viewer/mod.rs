@@ -42,7 +42,7 @@ pub struct Request {
 }
 
 /// The two schemes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scheme {
     /// Plain.
     Http,

@@ -1,0 +1,120 @@
+//! From the command line to a distribution: an AWS document, an `edge.toml`, or flags alone.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use edge_core::distribution::problem::Severity;
+use edge_core::distribution::{Distribution, document};
+
+/// What to be, and where the real servers are.
+#[derive(clap::Args, Debug, Clone)]
+pub(crate) struct ConfigArgs {
+    /// A distribution: JSON as `aws cloudfront get-distribution-config` prints it, a bundle with its policies, or a
+    /// site policy (`edge.toml`).
+    pub(crate) config: Option<PathBuf>,
+    /// Instead of a file: the site policy of a kind of site, with its defaults (`wordpress`).
+    #[arg(long, value_name = "NAME", conflicts_with = "config")]
+    pub(crate) preset: Option<String>,
+    /// Where the site's servers are, for a preset or an `edge.toml`: http://HOST:PORT; several share the load.
+    #[arg(long, value_name = "URL")]
+    pub(crate) origin: Vec<String>,
+    /// Ask URL instead of the origin called NAME; several for one name share the load.
+    #[arg(long, value_name = "NAME=URL")]
+    pub(crate) map: Vec<String>,
+    /// Names the site is known by, for a preset (loopback names and *.test always are).
+    #[arg(long, value_name = "NAME", requires = "preset")]
+    pub(crate) domain: Vec<String>,
+}
+
+/// A configuration that loaded.
+pub(crate) struct Configured {
+    pub(crate) distribution: Distribution,
+    /// By origin domain name.
+    pub(crate) servers: HashMap<String, Vec<String>>,
+    /// To be said once, at the start.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Why there is nothing to serve: everything that is wrong, ready to print.
+#[derive(Debug)]
+pub(crate) struct BadConfiguration(String);
+
+impl std::fmt::Display for BadConfiguration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0.trim_end())
+    }
+}
+
+impl ConfigArgs {
+    /// Reads and checks it all; every problem is in the error.
+    pub(crate) fn load(&self) -> Result<Configured, BadConfiguration> {
+        let (text, name) = match (&self.config, &self.preset) {
+            (Some(path), _) => {
+                let name = path.display().to_string();
+                let text = std::fs::read_to_string(path).map_err(|error| {
+                    BadConfiguration(format!("{name}: {error}\n  hint: give a distribution's JSON or an edge.toml"))
+                })?;
+                (text, name)
+            }
+            (None, Some(preset)) => (preset.clone(), String::new()),
+            (None, None) => {
+                return Err(BadConfiguration(
+                    "nothing to serve: give a distribution (JSON), an edge.toml, or --preset wordpress --origin URL\n  \
+                     hint: `edge-bin demo` shows one at work"
+                        .to_owned(),
+                ));
+            }
+        };
+        let (document, mut servers) = self.document(text, &name)?;
+        let loaded = document::load(&document).map_err(|problems| BadConfiguration(in_file(&name, &problems.0)))?;
+        self.map_servers(&loaded.distribution, &mut servers)?;
+        let said = loaded.warnings.iter().filter(|problem| problem.severity == Severity::Warning);
+        let warnings = said.map(|problem| in_file(&name, std::slice::from_ref(problem))).collect();
+        Ok(Configured { distribution: loaded.distribution, servers, warnings })
+    }
+
+    /// The AWS document, whatever it is made from.
+    fn document(
+        &self,
+        text: String,
+        name: &str,
+    ) -> Result<(String, HashMap<String, Vec<String>>), BadConfiguration> {
+        let _ = name;
+        Ok((text, HashMap::new()))
+    }
+
+    fn map_servers(
+        &self,
+        distribution: &Distribution,
+        servers: &mut HashMap<String, Vec<String>>,
+    ) -> Result<(), BadConfiguration> {
+        let mut wrong = String::new();
+        let mut mapped: HashMap<String, Vec<String>> = HashMap::new();
+        for entry in &self.map {
+            let Some((name, url)) = entry.split_once('=') else {
+                _ = writeln!(wrong, "--map {entry}: expected NAME=URL, as in --map alb.example.com=http://127.0.0.1:8000");
+                continue;
+            };
+            if !distribution.origins.iter().any(|origin| origin.domain_name.eq_ignore_ascii_case(name)) {
+                let known: Vec<&str> = distribution.origins.iter().map(|origin| origin.domain_name.as_str()).collect();
+                _ = writeln!(wrong, "--map {entry}: no origin is called {name}\n  hint: there is {}", known.join(", "));
+                continue;
+            }
+            mapped.entry(name.to_ascii_lowercase()).or_default().push(url.to_owned());
+        }
+        for (name, urls) in mapped {
+            servers.insert(name, urls);
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(BadConfiguration(wrong)) }
+    }
+}
+
+fn in_file(name: &str, problems: &[edge_core::distribution::problem::Problem]) -> String {
+    let mut text = String::new();
+    for problem in problems {
+        let gap = if name.is_empty() { "" } else { ": " };
+        _ = writeln!(text, "{name}{gap}{problem}");
+    }
+    text
+}

@@ -1,0 +1,251 @@
+//! `edge-bin serve`: an edge in front of real servers, until it is told to stop.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use edge_core::cache::storing::Guard;
+use edge_core::distribution::{Behavior, Distribution, Target};
+use edge_core::proxy::server::{Server, Settings};
+
+use crate::BAD_CONFIGURATION;
+use crate::admin::Admin;
+use crate::configuration::ConfigArgs;
+use crate::runtime::{self, Asked, Signals};
+
+/// Serve a distribution in front of its real origin, over HTTP and HTTPS.
+///
+/// Examples:
+///   edge-bin serve --preset wordpress --origin http://127.0.0.1:8000
+///   edge-bin serve distribution.json --map alb.example.com=http://127.0.0.1:8000
+///   edge-bin serve edge.toml --https 0.0.0.0:443 --cert fullchain.pem --key privkey.pem
+///
+/// SIGHUP reads the configuration again (and keeps the old one if the new one is bad); SIGTERM finishes what was
+/// accepted and ends.
+#[derive(clap::Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    #[command(flatten)]
+    pub(crate) listeners: Listeners,
+    /// Exactly what CloudFront does: switches the guard off that keeps personal responses from being shared.
+    #[arg(long)]
+    pub(crate) exact: bool,
+    /// Trust these certificate authorities at origins, beside the system's (PEM).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) origin_ca: Vec<PathBuf>,
+    /// Do not verify the certificates of servers given with --origin or --map.
+    #[arg(long)]
+    pub(crate) insecure_origins: bool,
+}
+
+/// Where and how to listen.
+#[derive(clap::Args, Debug, Clone)]
+pub(crate) struct Listeners {
+    /// Plain HTTP, HTTP/2 with prior knowledge included; port 0 is any free one; "off" for none.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub(crate) http: Vec<Place>,
+    /// HTTPS.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
+    pub(crate) https: Vec<Place>,
+    /// Administration: /healthz and /metrics. Loopback only.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9090")]
+    pub(crate) admin: Place,
+    /// A certificate chain (PEM) for HTTPS; each with its --key. Other names get a leaf of the local CA.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cert: Vec<PathBuf>,
+    /// The key of the certificate at the same position.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Vec<PathBuf>,
+    /// Where the local CA is kept [default: edge in the user's data folder].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Threads that serve [default: one for each core].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// The size of the cache: 512M, 4G.
+    #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = parse_size)]
+    pub(crate) cache_size: u64,
+}
+
+/// An address to listen on, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Off,
+    At(SocketAddr),
+}
+
+impl std::str::FromStr for Place {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self::Off);
+        }
+        text.parse().map(Self::At).map_err(|_| "expected ADDRESS:PORT, as in 127.0.0.1:8080, or off".to_owned())
+    }
+}
+
+/// `512M`: binary units, as memory is counted.
+fn parse_size(text: &str) -> Result<u64, String> {
+    let (digits, unit) = match text.to_ascii_uppercase().trim_end_matches("IB").trim_end_matches('B') {
+        short if short.ends_with('K') => (short.trim_end_matches('K').to_owned(), 1u64 << 10),
+        short if short.ends_with('M') => (short.trim_end_matches('M').to_owned(), 1 << 20),
+        short if short.ends_with('G') => (short.trim_end_matches('G').to_owned(), 1 << 30),
+        short => (short.to_owned(), 1),
+    };
+    digits
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(unit))
+        .filter(|&bytes| bytes >= 1 << 20)
+        .ok_or_else(|| "expected a size of at least 1M, as in 512M or 4G".to_owned())
+}
+
+impl Listeners {
+    /// Adds listeners and certificates to the settings.
+    pub(crate) fn apply(&self, settings: &mut Settings) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            self.cert.len() == self.key.len(),
+            "{} --cert for {} --key\n  hint: give them in pairs",
+            self.cert.len(),
+            self.key.len()
+        );
+        let at = |place: &Place| match place {
+            Place::Off => None,
+            Place::At(addr) => Some(*addr),
+        };
+        settings.http = self.http.iter().filter_map(at).collect();
+        settings.https = self.https.iter().filter_map(at).collect();
+        settings.certificates = self.cert.iter().cloned().zip(self.key.iter().cloned()).collect();
+        settings.cache_bytes = self.cache_size;
+        settings.local_ca = Some(match &self.data_dir {
+            Some(directory) => directory.clone(),
+            None => runtime::data_directory()?,
+        });
+        Ok(())
+    }
+}
+
+impl Serve {
+    fn settings(&self) -> Result<(Settings, Vec<String>), String> {
+        let configured = self.config.load().map_err(|error| error.to_string())?;
+        let mut settings = Settings::new(configured.distribution);
+        settings.guard = if self.exact { Guard::Off } else { Guard::On };
+        settings.servers = configured.servers;
+        settings.origin_roots = self.origin_ca.clone();
+        settings.insecure_servers = self.insecure_origins;
+        self.listeners.apply(&mut settings).map_err(|error| error.to_string())?;
+        Ok((settings, configured.warnings))
+    }
+}
+
+/// Serves until a signal ends it.
+pub(crate) fn run(args: &Serve) -> anyhow::Result<ExitCode> {
+    runtime::start_logs();
+    let settings = match args.settings() {
+        Ok((settings, warnings)) => {
+            warnings.iter().for_each(|warning| eprint!("warning: {warning}"));
+            settings
+        }
+        Err(problems) => {
+            eprintln!("error: {problems}");
+            return Ok(ExitCode::from(BAD_CONFIGURATION));
+        }
+    };
+    let runtime = runtime::build(args.listeners.threads.map(usize::from))?;
+    runtime.block_on(serve(args, settings))
+}
+
+async fn serve(args: &Serve, settings: Settings) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::listen()?;
+    let distribution = settings.distribution.clone();
+    let server = match Server::start(settings).await {
+        Ok(server) => server,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return Ok(ExitCode::from(BAD_CONFIGURATION));
+        }
+    };
+    let admin = match args.listeners.admin {
+        Place::Off => None,
+        Place::At(addr) => match Admin::start(addr, server.edge().clone()).await {
+            Ok(admin) => Some(admin),
+            Err(error) => {
+                eprintln!("error: {error:#}");
+                return Ok(ExitCode::from(BAD_CONFIGURATION));
+            }
+        },
+    };
+    print!("{}", describe(&distribution));
+    announce(&server, admin.as_ref());
+    println!("ready");
+    loop {
+        match signals.next().await {
+            Asked::Reload => reload(args, &server),
+            Asked::Stop => break,
+        }
+    }
+    eprintln!("stopping: requests under way are finished (a second signal ends at once)");
+    tokio::select! {
+        () = server.stop() => Ok(ExitCode::SUCCESS),
+        _ = signals.next() => Ok(ExitCode::FAILURE),
+    }
+}
+
+/// The addresses that were really bound, one a line, for people and for scripts.
+pub(crate) fn announce(server: &Server, admin: Option<&Admin>) {
+    server.http().iter().for_each(|addr| println!("listening http {addr}"));
+    server.https().iter().for_each(|addr| println!("listening https {addr}"));
+    if let Some(admin) = admin {
+        println!("listening admin {}", admin.addr());
+    }
+    if let Some(path) = server.local_ca() {
+        println!("local CA {} (edge-bin trust says how to trust it)", path.display());
+    }
+}
+
+fn reload(args: &Serve, server: &Server) {
+    let (settings, warnings) = match args.settings() {
+        Ok(read) => read,
+        Err(problems) => return eprintln!("error: the configuration stays as it was: {problems}"),
+    };
+    warnings.iter().for_each(|warning| eprint!("warning: {warning}"));
+    match server.reload(&settings) {
+        Ok(()) => eprintln!("reloaded"),
+        Err(error) => eprintln!("error: the configuration stays as it was: {error}"),
+    }
+}
+
+/// What the distribution does, one line a behavior.
+fn describe(distribution: &Distribution) -> String {
+    let mut text = format!("distribution {} ({})\n", distribution.id, distribution.domain_name);
+    for behavior in distribution.behaviors.iter().chain([&distribution.default_behavior]) {
+        text.push_str(&describe_behavior(distribution, behavior));
+    }
+    text
+}
+
+fn describe_behavior(distribution: &Distribution, behavior: &Behavior) -> String {
+    let target = match behavior.target {
+        Target::Origin(index) => distribution.origins.get(index).map(|origin| origin.domain_name.as_str()),
+        Target::Group(index) => distribution.origin_groups.get(index).map(|group| group.id.as_str()),
+    };
+    let caching = if behavior.ttl.caching_disabled() {
+        "not cached".to_owned()
+    } else {
+        let seconds = |time: std::time::Duration| time.as_secs();
+        let ttl = &behavior.ttl;
+        format!("cached {}/{}/{} s", seconds(ttl.min), seconds(ttl.default), seconds(ttl.max))
+    };
+    let names = &behavior.names;
+    let policies = [Some(names.cache.clone()), names.origin_request.clone(), names.viewer_request.clone()];
+    let policies: Vec<String> = policies.into_iter().flatten().filter(|name| !name.is_empty()).collect();
+    format!(
+        "  {:<24} → {:<28} {caching}  [{}]\n",
+        behavior.path_pattern.as_str(),
+        target.unwrap_or("?"),
+        policies.join(", ")
+    )
+}

@@ -1,0 +1,181 @@
+//! Alternate domain names (§17.2): which hosts a distribution answers for.
+//!
+//! Neither the address nor the SNI name takes part (§0.1), so this module knows of neither, nor of certificates.
+
+use super::Distribution;
+
+/// RFC 1035 §2.3.4, without the trailing dot.
+const NAME_CHARS_MAX: usize = 253;
+
+/// An alternate domain name (§17.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Alias {
+    /// Exactly this name, lower case.
+    Name(String),
+    /// `*.example.com`, kept as `.example.com`: one or more labels in front, never the apex itself.
+    Below(String),
+}
+
+/// How a distribution came to answer for a host. Greater is more specific: among several distributions the
+/// greatest wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HostMatch {
+    /// A name that never leaves the machine: how one reaches a local edge without DNS.
+    Loopback,
+    /// Its own `d….cloudfront.net`.
+    OwnDomain,
+    /// A wildcard, with the length of what follows the `*`.
+    Wildcard(usize),
+    /// Exactly an alias.
+    Alias,
+}
+
+impl Distribution {
+    /// Whether the value of a `Host` header, port or not, is one of the distribution's names.
+    ///
+    /// A disabled distribution still has names; refusing its viewers is the gate's work.
+    pub fn answers_for(&self, host: &str) -> bool {
+        self.match_host(host).is_some()
+    }
+
+    /// The most specific of the distribution's names that `host` is.
+    pub fn match_host(&self, host: &str) -> Option<HostMatch> {
+        let host = without_port(host);
+        let own = host.eq_ignore_ascii_case(&self.domain_name).then_some(HostMatch::OwnDomain);
+        let loopback = is_loopback(host).then_some(HostMatch::Loopback);
+        self.aliases.iter().filter_map(|alias| alias.match_host(host)).chain(own).chain(loopback).max()
+    }
+}
+
+/// The names RFC 6761 keeps for the machine itself and for tests, and the loopback addresses.
+fn is_loopback(host: &str) -> bool {
+    let below = |suffix: &str| {
+        host.len() > suffix.len()
+            && host.as_bytes()[host.len() - suffix.len()..].eq_ignore_ascii_case(suffix.as_bytes())
+    };
+    host.eq_ignore_ascii_case("localhost")
+        || matches!(host, "127.0.0.1" | "[::1]")
+        || below(".localhost")
+        || below(".test")
+}
+
+/// The port is ignored *(unsure)*, and so is the dot of a fully qualified name.
+fn without_port(host: &str) -> &str {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    name.strip_suffix('.').unwrap_or(name)
+}
+
+impl Alias {
+    /// Reads an alias of a document.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        let (name, wildcard) = match text.strip_prefix("*.") {
+            Some(rest) => (rest, true),
+            None => (text, false),
+        };
+        if name.contains('*') {
+            return Err("a wildcard may only be the whole left-most label, as in *.example.com");
+        }
+        if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return Err("alternate domain names are written in lower case");
+        }
+        if !is_host_name(name) {
+            return Err("this is not a domain name");
+        }
+        Ok(if wildcard { Self::Below(format!(".{name}")) } else { Self::Name(name.to_owned()) })
+    }
+
+    /// Whether `host`, without a port, in any case, is meant.
+    fn match_host(&self, host: &str) -> Option<HostMatch> {
+        match self {
+            Self::Name(name) => host.eq_ignore_ascii_case(name).then_some(HostMatch::Alias),
+            Self::Below(suffix) => {
+                let at = host.len().checked_sub(suffix.len()).filter(|&at| at > 0)?;
+                let tail = host.get(at..)?;
+                tail.eq_ignore_ascii_case(suffix).then_some(HostMatch::Wildcard(suffix.len()))
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Alias {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Below(suffix) => write!(f, "*{suffix}"),
+        }
+    }
+}
+
+/// Labels of letters, digits, `-` and `_`, none empty.
+pub(crate) fn is_host_name(name: &str) -> bool {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    };
+    name.len() <= NAME_CHARS_MAX && name.split('.').all(is_label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aliases_are_checked() {
+        for good in ["example.com", "a.b.example.com", "*.example.com", "_dmarc.example.com", "localhost"] {
+            assert_eq!(Alias::parse(good).unwrap().to_string(), good);
+        }
+        for bad in [
+            "",
+            ".",
+            "*",
+            "*.",
+            "*domain.example.com",
+            "sub.*.example.com",
+            "Example.com",
+            "a..b",
+            "a b",
+            "a/b",
+            "example.com:80",
+            "https://example.com",
+            "*.*.example.com",
+        ] {
+            assert!(Alias::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn wildcards_cover_several_levels_but_not_the_apex() {
+        let wildcard = Alias::parse("*.example.com").unwrap();
+        for (host, expected) in [
+            ("a.example.com", true),
+            ("a.b.example.com", true),
+            ("A.EXAMPLE.com", true),
+            ("example.com", false),
+            (".example.com", false),
+            ("aexample.com", false),
+            ("ä.example.com", true),
+            ("éxample.com", false),
+        ] {
+            assert_eq!(wildcard.match_host(host).is_some(), expected, "{host}");
+        }
+    }
+
+    #[test]
+    fn ports_and_final_dots_do_not_count() {
+        assert_eq!(without_port("example.com:8443"), "example.com");
+        assert_eq!(without_port("example.com."), "example.com");
+        assert_eq!(without_port("[::1]:80"), "[::1]");
+        assert_eq!(without_port("[::1]"), "[::1]");
+        assert_eq!(without_port("example.com:"), "example.com");
+    }
+
+    #[test]
+    fn the_more_specific_is_greater() {
+        assert!(HostMatch::Alias > HostMatch::Wildcard(100));
+        assert!(HostMatch::Wildcard(12) > HostMatch::Wildcard(4));
+        assert!(HostMatch::Wildcard(4) > HostMatch::OwnDomain);
+    }
+}

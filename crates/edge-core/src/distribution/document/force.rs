@@ -1,0 +1,259 @@
+//! What a document says and the edge does not do: each such field gets a remark with its place.
+//!
+//! Three loudnesses. A field that would protect something and does not is a warning that says so in capitals. A field
+//! that changes answers and is not acted on yet is a warning `NotInForce`. A field that can mean nothing on this
+//! machine is a note (§17.7). When a feature lands, its line here goes away and the model gains a field.
+
+use super::super::problem::codes::INVALID_ARGUMENT;
+use super::node::Node;
+
+/// The fields of `DistributionConfig` outside origins and behaviors.
+pub(super) fn distribution(config: &Node<'_>) {
+    config.ignore(&["AliasICPRecordals"]);
+    price_class(config);
+    if config.boolean("IsIPV6Enabled") == Some(true) {
+        config.at("IsIPV6Enabled").no_local_effect("the listeners' addresses are this machine's to choose");
+    }
+    if config.filled("AnycastIpListId").is_some() {
+        config.at("AnycastIpListId").no_local_effect("addresses are those of this machine");
+    }
+    geo_restriction(&config.at("Restrictions"));
+    if config.filled("WebACLId").is_some() {
+        config.at("WebACLId").not_in_force_with(
+            "the web ACL is not evaluated: the distribution is NOT protected by it here",
+            "what WAF would block reaches the origin",
+        );
+    }
+    viewer_mtls(&config.at("ViewerMtlsConfig"));
+    logging(&config.at("Logging"));
+    if config.filled("ContinuousDeploymentPolicyId").is_some() {
+        let field = config.at("ContinuousDeploymentPolicyId");
+        field.not_in_force("no request is sent to a staging distribution");
+    }
+    if config.boolean("Staging") == Some(true) {
+        config.at("Staging").not_in_force("a staging distribution is served here like any other");
+    }
+    let tenant_only = config.choice("ConnectionMode", &[("direct", false), ("tenant-only", true)]);
+    if tenant_only == Some(true) {
+        config
+            .at("ConnectionMode")
+            .not_in_force("tenants are not modelled: the distribution is served itself");
+    }
+    for (key, message) in [
+        ("TenantConfig", "parameters of tenants are not filled in"),
+        (
+            "ConnectionFunctionAssociation",
+            "the connection function does not run: connections it would deny are NOT denied",
+        ),
+        ("CacheTagConfig", "objects are not tagged"),
+    ] {
+        if config.at(key).is_present() {
+            config.at(key).not_in_force(message);
+        }
+    }
+}
+
+fn price_class(config: &Node<'_>) {
+    let everywhere =
+        [("PriceClass_All", true), ("PriceClass_100", false), ("PriceClass_200", false), ("None", false)];
+    if config.choice("PriceClass", &everywhere) == Some(false) {
+        config.at("PriceClass").no_local_effect("there is one edge location, this one");
+    }
+}
+
+fn geo_restriction(restrictions: &Node<'_>) {
+    if !restrictions.is_present() {
+        return;
+    }
+    let geo = restrictions.required("GeoRestriction");
+    let kind = geo.required("RestrictionType");
+    let words = ["none", "whitelist", "blacklist"];
+    let kind_text = kind.as_text().unwrap_or("none");
+    if !words.contains(&kind_text) {
+        let message = format!("{kind_text:?} is not one of the values of this field");
+        kind.error_with(
+            "InvalidGeoRestrictionParameter",
+            message,
+            format!("use one of {}", words.join(", ")),
+        );
+    }
+    let locations = geo.items();
+    for location in &locations {
+        let Some(code) = location.as_text() else { continue };
+        if code.len() != 2 || !code.bytes().all(|byte| byte.is_ascii_uppercase()) {
+            location.error("InvalidLocationCode", format!("{code:?} is not a country, two capital letters"));
+        }
+    }
+    match kind_text {
+        "none" if !locations.is_empty() => {
+            geo.error("InvalidGeoRestrictionParameter", "RestrictionType none takes no countries");
+        }
+        "whitelist" | "blacklist" if locations.is_empty() => {
+            geo.error("InvalidGeoRestrictionParameter", "at least one country is needed");
+        }
+        "whitelist" | "blacklist" => {
+            geo.not_in_force("countries are not restricted: the distribution is NOT protected by it here");
+        }
+        _ => {}
+    }
+}
+
+fn viewer_mtls(mtls: &Node<'_>) {
+    if !mtls.is_present() {
+        return;
+    }
+    mtls.ignore(&["TrustStoreConfig"]);
+    let modes = [("required", true), ("optional", false), ("passthrough", false)];
+    match mtls.choice("Mode", &modes) {
+        Some(true) => mtls.not_in_force(
+            "client certificates are not asked for: the distribution is NOT protected by them here",
+        ),
+        Some(false) => mtls.not_in_force("client certificates are not asked for"),
+        None => {}
+    }
+}
+
+fn logging(logging: &Node<'_>) {
+    logging.ignore(&["IncludeCookies", "Bucket", "Prefix"]);
+    if logging.boolean("Enabled") == Some(true) {
+        logging.not_in_force("log files are not delivered to S3");
+    }
+}
+
+/// `ViewerCertificate` (§1.2.8): checked, and told apart from the certificates of the listener here.
+pub(super) fn viewer_certificate(config: &Node<'_>, has_aliases: bool) {
+    let certificate = config.at("ViewerCertificate");
+    certificate.ignore(&["Certificate", "CertificateSource"]);
+    let own = [certificate.filled("ACMCertificateArn"), certificate.filled("IAMCertificateId")];
+    let count = own.iter().flatten().count();
+    let default = certificate.boolean("CloudFrontDefaultCertificate") == Some(true);
+    if count > 1 || (count == 1 && default) {
+        certificate.error_with(
+            "InvalidViewerCertificate",
+            "there is more than one certificate",
+            "use one of CloudFrontDefaultCertificate, ACMCertificateArn and IAMCertificateId",
+        );
+    }
+    if count == 0 && has_aliases {
+        config.at("Aliases").warn(
+            "InvalidViewerCertificate",
+            "CloudFront wants a certificate for alternate domain names; here one is made for them",
+        );
+    }
+    let method = certificate.at("SSLSupportMethod");
+    if let Some(word) = method.as_text()
+        && !["sni-only", "vip", "static-ip"].contains(&word)
+    {
+        method.error("InvalidViewerCertificate", format!("{word:?} is not sni-only, vip or static-ip"));
+    }
+    let version = certificate.at("MinimumProtocolVersion");
+    match version.as_text() {
+        Some(word) if !SECURITY_POLICIES.contains(&word) => version.error_with(
+            "InvalidMinimumProtocolVersion",
+            format!("{word:?} is not a security policy"),
+            format!("use one of {}", SECURITY_POLICIES.join(", ")),
+        ),
+        Some("TLSv1.3_2025") => version.not_in_force("viewers may speak TLS 1.2 here too"),
+        _ => {}
+    }
+    if count > 0 {
+        certificate.no_local_effect("viewers see the certificates this edge is given, or makes");
+    }
+}
+
+const SECURITY_POLICIES: [&str; 9] = [
+    "SSLv3",
+    "TLSv1",
+    "TLSv1_2016",
+    "TLSv1.1_2016",
+    "TLSv1.2_2018",
+    "TLSv1.2_2019",
+    "TLSv1.2_2021",
+    "TLSv1.2_2025",
+    "TLSv1.3_2025",
+];
+
+/// The fields of an origin that name its servers' AWS side.
+pub(super) fn origin(node: &Node<'_>) {
+    if node.filled("OriginAccessControlId").is_some() {
+        node.at("OriginAccessControlId").not_in_force("requests to this origin are not signed");
+    }
+    if node.at("S3OriginConfig").filled("OriginAccessIdentity").is_some() {
+        let field = node.at("S3OriginConfig").at("OriginAccessIdentity");
+        field.not_in_force("requests to this origin are not signed");
+    }
+    let shield = node.at("OriginShield");
+    if !shield.is_present() {
+        return;
+    }
+    let region = shield.at("OriginShieldRegion");
+    if shield.required_boolean("Enabled") {
+        if region.as_text().unwrap_or_default().is_empty() {
+            region.error(INVALID_ARGUMENT, "Origin Shield needs a region");
+        }
+        shield.no_local_effect("there is one tier, this one");
+    } else {
+        region.as_text();
+    }
+}
+
+/// TLS towards a custom origin is rustls's: 1.2 and 1.3.
+pub(super) fn custom_origin(custom: &Node<'_>) {
+    let protocols = custom.at("OriginSslProtocols");
+    let words = ["SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2"].map(|word| (word, word));
+    let items = protocols.items();
+    let known: Vec<&str> = items.iter().filter_map(|item| item.as_choice(&words)).collect();
+    if !known.is_empty() && !known.contains(&"TLSv1.2") {
+        protocols.not_in_force("the origin is spoken to in TLS 1.2 or 1.3 only");
+    }
+    let families = ["ipv4", "ipv6", "dualstack"].map(|word| (word, word));
+    if matches!(custom.choice("IpAddressType", &families), Some("ipv6" | "dualstack")) {
+        custom.at("IpAddressType").no_local_effect("addresses are those this machine resolves");
+    }
+    if custom.at("OriginMtlsConfig").is_present() {
+        custom.at("OriginMtlsConfig").not_in_force("no client certificate is shown to the origin");
+    }
+}
+
+/// Ports and protocol of a VPC origin stand in an object of its own, which no document carries.
+pub(super) fn vpc_origin(vpc: &Node<'_>) {
+    vpc.not_in_force_with(
+        "the ports and the protocol of a VPC origin are not in this document: 80, 443 and the viewer's are assumed",
+        "map the origin to the server you mean",
+    );
+}
+
+pub(super) fn origin_group(node: &Node<'_>) {
+    let words = [("default", false), ("media-quality-based", true)];
+    if node.choice("SelectionCriteria", &words) == Some(true) {
+        node.at("SelectionCriteria").not_in_force("the primary is always asked first");
+    }
+}
+
+/// The fields of a behavior; `pattern` is what people call it by.
+pub(super) fn behavior(node: &Node<'_>, pattern: &str) {
+    for key in ["TrustedKeyGroups", "TrustedSigners"] {
+        let trusted = node.at(key);
+        if trusted.is_present() && trusted.required_boolean("Enabled") {
+            trusted.not_in_force_with(
+                format!(
+                    "signed URLs and cookies are not checked: the behavior {pattern} is NOT protected here"
+                ),
+                "whoever reaches this edge gets what it serves; do not put it before the public",
+            );
+        }
+    }
+    if node.filled("FieldLevelEncryptionId").is_some() {
+        let field = node.at("FieldLevelEncryptionId");
+        field.not_in_force(format!("fields of requests to {pattern} are NOT encrypted here"));
+    }
+    if node.filled("RealtimeLogConfigArn").is_some() {
+        node.at("RealtimeLogConfigArn").not_in_force("real-time logs are not delivered");
+    }
+    if node.boolean("SmoothStreaming") == Some(true) {
+        node.at("SmoothStreaming").no_local_effect("Microsoft Smooth Streaming needs nothing of the edge");
+    }
+    if node.at("GrpcConfig").boolean("Enabled") == Some(true) {
+        node.at("GrpcConfig").not_in_force("gRPC is not carried: such calls are ordinary POST requests");
+    }
+}

@@ -1,0 +1,159 @@
+//! What a bundle carries beside the distribution: the policies, functions and keys it names by id.
+//!
+//! Everything in it is read and checked whether a behavior names it or not. The managed policies of AWS need no
+//! carrying; where a bundle carries one all the same, the built-in one holds (AWS's own break the quotas of ours).
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::super::ResponseHeadersPolicy;
+use super::super::policy::{
+    CachePolicy, OriginRequestPolicy, managed_cache_policy, managed_origin_request_policy,
+    managed_response_headers_policy,
+};
+use super::super::problem::codes::INVALID_ARGUMENT;
+use super::function::Functions;
+use super::node::Node;
+use super::{policies, response_headers};
+
+/// What ids can be resolved with.
+#[derive(Default)]
+pub(super) struct Library {
+    cache: HashMap<String, CachePolicy>,
+    origin_request: HashMap<String, OriginRequestPolicy>,
+    response_headers: HashMap<String, Arc<ResponseHeadersPolicy>>,
+    pub(super) functions: Functions,
+    /// `None` where the document does not carry key groups at all.
+    key_groups: Option<HashSet<String>>,
+}
+
+impl Library {
+    /// Reads the lists of a bundle; a document that has none of them gives an empty library.
+    pub(super) fn read(root: &Node<'_>) -> Self {
+        root.ignore(&["PublicKeys"]);
+        let groups = root.at("KeyGroups");
+        Self {
+            cache: by_id(root, "CachePolicies", "CachePolicy", "CachePolicyConfig", policies::cache_policy),
+            origin_request: by_id(
+                root,
+                "OriginRequestPolicies",
+                "OriginRequestPolicy",
+                "OriginRequestPolicyConfig",
+                policies::origin_request_policy,
+            ),
+            response_headers: by_id(
+                root,
+                "ResponseHeadersPolicies",
+                "ResponseHeadersPolicy",
+                "ResponseHeadersPolicyConfig",
+                |config| Arc::new(response_headers::policy(config)),
+            ),
+            functions: Functions::read(root),
+            key_groups: groups.is_present().then(|| {
+                by_id(root, "KeyGroups", "KeyGroup", "KeyGroupConfig", |_| ()).into_keys().collect()
+            }),
+        }
+    }
+
+    /// The policy whose id stands in `node`.
+    pub(super) fn cache_policy(&self, node: &Node<'_>) -> Option<CachePolicy> {
+        let id = node.as_text()?;
+        let found = self.cache.get(id).cloned().or_else(|| managed_cache_policy(id));
+        found.or_else(|| {
+            no_such_policy(node, "NoSuchCachePolicy", "cache policy", "CachePolicies", "get-cache-policy")
+        })
+    }
+
+    /// The policy whose id stands in `node`.
+    pub(super) fn origin_request_policy(&self, node: &Node<'_>) -> Option<OriginRequestPolicy> {
+        let id = node.as_text()?;
+        let found = self.origin_request.get(id).cloned().or_else(|| managed_origin_request_policy(id));
+        found.or_else(|| {
+            no_such_policy(
+                node,
+                "NoSuchOriginRequestPolicy",
+                "origin request policy",
+                "OriginRequestPolicies",
+                "get-origin-request-policy",
+            )
+        })
+    }
+
+    /// The policy whose id stands in `node`.
+    pub(super) fn response_headers_policy(&self, node: &Node<'_>) -> Option<Arc<ResponseHeadersPolicy>> {
+        let id = node.as_text()?;
+        let managed = || managed_response_headers_policy(id).map(Arc::new);
+        self.response_headers.get(id).cloned().or_else(managed).or_else(|| {
+            no_such_policy(
+                node,
+                "NoSuchResponseHeadersPolicy",
+                "response headers policy",
+                "ResponseHeadersPolicies",
+                "get-response-headers-policy",
+            )
+        })
+    }
+
+    /// Reports a key group that does not exist, where the document carries key groups.
+    pub(super) fn check_key_group(&self, node: &Node<'_>) {
+        if let (Some(groups), Some(id)) = (&self.key_groups, node.as_text())
+            && !groups.contains(id)
+        {
+            node.error("TrustedKeyGroupDoesNotExist", format!("the document has no key group {id:?}"));
+        }
+    }
+}
+
+fn no_such_policy<T>(
+    node: &Node<'_>,
+    code: &'static str,
+    what: &str,
+    list: &str,
+    command: &str,
+) -> Option<T> {
+    let id = node.as_text().unwrap_or_default();
+    node.error_with(
+        code,
+        format!("{id:?} is neither a managed {what} nor one of this document"),
+        format!("put what `aws cloudfront {command} --id {id}` prints into the bundle's \"{list}\""),
+    );
+    None
+}
+
+/// The members of a list of the bundle, each as `{Id, …Config}` or inside what the `get-` commands print.
+fn by_id<T>(
+    root: &Node<'_>,
+    list: &'static str,
+    wrapper: &'static str,
+    config_key: &'static str,
+    read: impl Fn(&Node<'_>) -> T,
+) -> HashMap<String, T> {
+    let mut found = HashMap::new();
+    for item in root.at(list).elements() {
+        let node = unwrapped(&item, wrapper);
+        node.ignore(&["LastModifiedTime"]);
+        let id = node.required_text("Id");
+        let config = node.required(config_key);
+        if is_managed(id) {
+            continue;
+        }
+        let value = read(&config);
+        if found.insert(id.to_owned(), value).is_some() {
+            node.at("Id").error(INVALID_ARGUMENT, format!("{id:?} is there twice"));
+        }
+    }
+    found
+}
+
+fn is_managed(id: &str) -> bool {
+    managed_cache_policy(id).is_some()
+        || managed_origin_request_policy(id).is_some()
+        || managed_response_headers_policy(id).is_some()
+}
+
+/// The object inside `wrapper`, or the item itself where there is no wrapper.
+pub(super) fn unwrapped<'a>(item: &Node<'a>, wrapper: &'static str) -> Node<'a> {
+    item.ignore(&["ETag", "Type"]);
+    let inner = item.at(wrapper);
+    if inner.is_present() { inner } else { item.clone() }
+}

@@ -1,0 +1,110 @@
+//! The body of a response to a viewer: nothing, one piece, a stored object's pieces, or a fill that is followed.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+
+use super::fill::{Broken, Reader};
+use super::store::Content;
+
+/// What hyper sends.
+#[derive(Debug, Default)]
+pub struct Body(Inner);
+
+#[derive(Debug, Default)]
+enum Inner {
+    #[default]
+    Empty,
+    One(Bytes),
+    Many {
+        pieces: Arc<[Bytes]>,
+        next: usize,
+        left: u64,
+    },
+    Following {
+        reader: Reader,
+        left: Option<u64>,
+    },
+}
+
+impl Body {
+    /// Nothing.
+    pub fn empty() -> Self {
+        Self(Inner::Empty)
+    }
+
+    /// A whole object.
+    pub fn stored(content: &Content) -> Self {
+        match content {
+            Content::One(bytes) => Self::from(bytes.clone()),
+            Content::Many(pieces) => Self(Inner::Many { pieces: Arc::clone(pieces), next: 0, left: content.len() }),
+        }
+    }
+
+    /// A response that is still arriving, `length` bytes long if that is known.
+    pub fn following(reader: Reader, length: Option<u64>) -> Self {
+        Self(Inner::Following { reader, left: length })
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Self(if bytes.is_empty() { Inner::Empty } else { Inner::One(bytes) })
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match &mut self.0 {
+            Inner::Empty => Poll::Ready(None),
+            Inner::One(bytes) => {
+                let bytes = std::mem::take(bytes);
+                self.0 = Inner::Empty;
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            Inner::Many { pieces, next, left } => {
+                let Some(piece) = pieces.get(*next).cloned() else { return Poll::Ready(None) };
+                *next += 1;
+                *left = left.saturating_sub(piece.len() as u64);
+                Poll::Ready(Some(Ok(Frame::data(piece))))
+            }
+            Inner::Following { reader, left } => {
+                let piece = std::task::ready!(Pin::new(reader).poll_next(context));
+                if let (Some(left), Some(Ok(bytes))) = (left, &piece) {
+                    *left = left.saturating_sub(bytes.len() as u64);
+                }
+                Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Inner::Empty => true,
+            Inner::One(_) => false,
+            Inner::Many { pieces, next, .. } => *next >= pieces.len(),
+            // Also with nothing left: the end must be read, it may be an error.
+            Inner::Following { .. } => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Inner::Empty => SizeHint::with_exact(0),
+            Inner::One(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Inner::Many { left, .. } => SizeHint::with_exact(*left),
+            Inner::Following { left: Some(left), .. } => SizeHint::with_exact(*left),
+            Inner::Following { left: None, .. } => SizeHint::default(),
+        }
+    }
+}
+

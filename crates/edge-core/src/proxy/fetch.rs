@@ -1,0 +1,216 @@
+//! Requests to origins, on pingora's connections.
+//!
+//! It is told what to send and to which origin, finds a server, and hands back what came: a head and a body whose
+//! framing has been understood. It refuses to know about caches, behaviors and statuses; a failure is a value.
+
+mod body;
+mod connect;
+mod decode;
+mod exchange;
+mod failure;
+mod head;
+mod probe;
+mod tries;
+mod upload;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode, Version};
+use http_body::Body;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+use tokio::time::{Instant, timeout_at};
+
+pub use self::body::OriginBody;
+pub use self::decode::Framing;
+pub use self::exchange::Interim;
+pub use self::failure::OriginFailure;
+pub use self::probe::{HealthCheck, Probe};
+pub use super::pool::{Scheme, Server, Verification};
+
+use self::connect::Connector;
+use self::probe::Probes;
+use self::upload::Upload;
+use super::pool::Pool;
+use super::resolve::Resolver;
+use crate::distribution::Origin;
+
+/// What an [`Origins`] is made of.
+#[derive(Debug, Clone)]
+pub struct OriginsConfig {
+    /// By origin domain name, lower case: the servers that stand in for it. Others are asked under their own name.
+    pub servers: HashMap<String, Vec<Server>>,
+    /// Names answered without DNS, as `/etc/hosts` would.
+    pub hosts: HashMap<String, Vec<IpAddr>>,
+    /// Certificate authorities trusted beside the system's.
+    pub extra_roots: Vec<CertificateDer<'static>>,
+    /// Most idle connections kept, over all origins.
+    pub idle_connections_max: usize,
+    /// How servers are looked after, where an origin has several. `None`: only requests tell.
+    pub health_check: Option<HealthCheck>,
+}
+
+impl Default for OriginsConfig {
+    fn default() -> Self {
+        Self {
+            servers: HashMap::new(),
+            hosts: HashMap::new(),
+            extra_roots: Vec::new(),
+            idle_connections_max: 1024,
+            health_check: Some(HealthCheck::default()),
+        }
+    }
+}
+
+/// Why an [`Origins`] cannot be made.
+#[derive(Debug)]
+pub enum OriginsError {
+    /// A certificate authority cannot be read.
+    Roots(String),
+    /// The system's DNS configuration cannot be used.
+    Dns(String),
+    /// An origin name is mapped to no server at all.
+    NoServer(String),
+}
+
+impl fmt::Display for OriginsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Roots(why) => write!(f, "certificate authorities: {why}"),
+            Self::Dns(why) => write!(f, "DNS: {why}"),
+            Self::NoServer(name) => write!(f, "origin {name} is mapped to no server"),
+        }
+    }
+}
+
+impl std::error::Error for OriginsError {}
+
+/// The certificates of a PEM file, for [`OriginsConfig::extra_roots`].
+pub fn read_roots(path: &Path) -> Result<Vec<CertificateDer<'static>>, OriginsError> {
+    let wrong = |why: String| OriginsError::Roots(format!("{}: {why}", path.display()));
+    let found = CertificateDer::pem_file_iter(path).map_err(|error| wrong(error.to_string()))?;
+    let found: Vec<_> = found.collect::<Result<_, _>>().map_err(|error| wrong(error.to_string()))?;
+    if found.is_empty() { Err(wrong("no certificate in it".to_owned())) } else { Ok(found) }
+}
+
+/// One request, decided by the core.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    /// Whom it is for.
+    pub origin: &'a Origin,
+    /// After `OriginProtocolPolicy`; a mapped server's own scheme wins.
+    pub scheme: Scheme,
+    /// The method.
+    pub method: &'a Method,
+    /// Path and query, raw.
+    pub target: &'a str,
+    /// All of them, exactly one Host among them. Framing and connection fields are written anew.
+    pub headers: &'a HeaderMap,
+    /// What the body will be.
+    pub body: RequestBody,
+}
+
+/// The announced body of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestBody {
+    /// None; the body given is not looked at.
+    None,
+    /// Exactly so many bytes.
+    Length(u64),
+    /// As many as come.
+    Chunked,
+}
+
+/// What an origin answered.
+#[derive(Debug)]
+pub struct OriginResponse {
+    /// Never 1xx.
+    pub status: StatusCode,
+    /// HTTP/1.0 or HTTP/1.1.
+    pub version: Version,
+    /// As they came, repeated ones apart and in order; Content-Length once and valid, absent where chunked.
+    pub headers: HeaderMap,
+    /// The rest.
+    pub body: OriginBody,
+    /// Who answered.
+    pub server: SocketAddr,
+    /// How long it took.
+    pub timings: Timings,
+    /// The 1xx responses before this one.
+    pub interim: Vec<Interim>,
+}
+
+/// How long the parts of the successful try took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timings {
+    /// Finding the address.
+    pub dns: Duration,
+    /// TCP and TLS; zero on a kept connection.
+    pub connect: Duration,
+    /// From the request's first byte to the end of the response's head.
+    pub first_byte: Duration,
+}
+
+/// All that is shared between requests to origins: one per process or edge.
+pub struct Origins {
+    shared: Arc<Shared>,
+    health_check: Option<HealthCheck>,
+    probes: OnceLock<Probes>,
+}
+
+struct Shared {
+    connector: Connector,
+    resolver: Resolver,
+    pools: HashMap<String, Arc<Pool>>,
+}
+
+impl fmt::Debug for Origins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Origins").finish_non_exhaustive()
+    }
+}
+
+impl Origins {
+    /// Loads the system's certificate authorities and DNS configuration. Blocks while it reads them.
+    pub fn new(config: OriginsConfig) -> Result<Self, OriginsError> {
+        let mut pools = HashMap::new();
+        for (name, servers) in config.servers {
+            if servers.is_empty() {
+                return Err(OriginsError::NoServer(name));
+            }
+            pools.insert(name.to_ascii_lowercase(), Arc::new(Pool::new(servers)));
+        }
+        let connector = Connector::new(&config.extra_roots, config.idle_connections_max)?;
+        let resolver = Resolver::new(config.hosts).map_err(OriginsError::Dns)?;
+        let shared = Arc::new(Shared { connector, resolver, pools });
+        Ok(Self { shared, health_check: config.health_check, probes: OnceLock::new() })
+    }
+
+    /// Sends one request; the response head and a body to read, within the origin's timeouts.
+    ///
+    /// GET and HEAD are tried again where no byte of an answer had come, as often as the origin's connection
+    /// attempts say and once more for each further server; anything else only while nothing had been sent.
+    pub async fn fetch<B>(&self, call: Call<'_>, body: B) -> Result<OriginResponse, OriginFailure>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: fmt::Display,
+    {
+        if let Some(check) = &self.health_check {
+            // Only here is there a runtime for certain.
+            self.probes.get_or_init(|| Probes::start(&self.shared, check));
+        }
+        let upload = Upload::new(call.body, body);
+        let Some(limit) = call.origin.completion_timeout else {
+            return self.shared.tries(call, upload, None).await;
+        };
+        let deadline = Instant::now() + limit;
+        let tries = self.shared.tries(call, upload, Some(deadline));
+        timeout_at(deadline, tries).await.unwrap_or(Err(OriginFailure::CompletionTimeout))
+    }
+}

@@ -1,0 +1,103 @@
+//! The body of an origin's response, read piece by piece.
+
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::connect::Home;
+use super::decode::{Decoder, Framing, Piece};
+use super::exchange::Exchange;
+use super::failure::OriginFailure;
+use crate::proxy::pool::Lease;
+
+/// The body of a response. Dropping it before its end closes the connection.
+pub struct OriginBody {
+    framing: Framing,
+    decoder: Decoder,
+    exchange: Option<Exchange>,
+    /// Where the connection goes when all is read, and how long it is kept there.
+    home: Option<(Home, Duration)>,
+    failure: Option<OriginFailure>,
+    lease: Option<Lease>,
+}
+
+impl OriginBody {
+    pub(super) fn new(
+        framing: Framing,
+        exchange: Exchange,
+        home: Option<(Home, Duration)>,
+        lease: Lease,
+    ) -> Self {
+        let decoder = Decoder::new(framing);
+        let (exchange, lease) = (Some(exchange), Some(lease));
+        let mut body = Self { framing, decoder, exchange, home, failure: None, lease };
+        if body.decoder.done() {
+            body.finish();
+        }
+        body
+    }
+
+    /// How the origin told the length.
+    pub fn framing(&self) -> Framing {
+        self.framing
+    }
+
+    /// The next piece. `None` is the end as the framing told it: a body cut short is an error, for ever after too.
+    pub async fn next(&mut self) -> Option<Result<Bytes, OriginFailure>> {
+        std::future::poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// As [`OriginBody::next`].
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, OriginFailure>>> {
+        if let Some(failure) = &self.failure {
+            return Poll::Ready(Some(Err(failure.clone())));
+        }
+        loop {
+            let Some(exchange) = &mut self.exchange else { return Poll::Ready(None) };
+            match self.decoder.next(&mut exchange.input) {
+                Ok(Piece::Data(data)) => {
+                    if self.decoder.done() {
+                        self.finish();
+                    }
+                    return Poll::Ready(Some(Ok(data)));
+                }
+                Ok(Piece::End) => {
+                    self.finish();
+                    return Poll::Ready(None);
+                }
+                Err(why) => return self.fail(OriginFailure::InvalidResponse(why.to_owned())),
+                Ok(Piece::Wanting) => {}
+            }
+            match std::task::ready!(exchange.poll_read(cx)) {
+                Ok(0) if self.decoder.closed().is_err() => return self.fail(OriginFailure::Truncated),
+                Ok(_) => {}
+                // Even without a length, only an orderly end of the connection is an end.
+                Err(OriginFailure::Reset(_) | OriginFailure::ClosedBeforeResponse) => {
+                    return self.fail(OriginFailure::Truncated);
+                }
+                Err(failure) => return self.fail(failure),
+            }
+        }
+    }
+
+    fn fail(&mut self, failure: OriginFailure) -> Poll<Option<Result<Bytes, OriginFailure>>> {
+        self.failure = Some(failure.clone());
+        (self.exchange, self.lease) = (None, None);
+        Poll::Ready(Some(Err(failure)))
+    }
+
+    fn finish(&mut self) {
+        self.lease = None;
+        let stream = self.exchange.take().and_then(Exchange::into_clean_stream);
+        if let (Some(stream), Some((home, idle))) = (stream, self.home.take()) {
+            home.release(stream, idle);
+        }
+    }
+}
+
+impl std::fmt::Debug for OriginBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OriginBody").field("framing", &self.framing).field("failure", &self.failure).finish()
+    }
+}

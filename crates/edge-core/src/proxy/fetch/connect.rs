@@ -1,0 +1,213 @@
+//! Connections to servers of origins: the idle ones first, then new ones, with TLS as CloudFront asks for it
+//! (cloudfront.md §5.7).
+//!
+//! pingora keeps the pool, connects and does the handshake. Three of its habits are dealt with here: it skips all
+//! verification for an empty SNI, its pool does not see a peer's certificate authorities, and it can match a
+//! certificate against the SNI only, where CloudFront also takes the origin's own name.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pingora_core::connectors::{ConnectorOptions, TransportConnector};
+use pingora_core::protocols::Stream;
+use pingora_core::protocols::tls::CaType;
+use pingora_core::upstreams::peer::{HttpPeer, Peer as _};
+use pingora_core::utils::tls::{WrappedX509, parse_x509};
+use pingora_core::{Error, ErrorType};
+use rustls::RootCertStore;
+use rustls_pki_types::{CertificateDer, ServerName};
+use tokio::time::{Instant, timeout_at};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use super::failure::OriginFailure;
+use super::{OriginsError, Scheme};
+use crate::proxy::pool::{Server, Verification};
+
+/// What each of several addresses gets of the connection timeout, at least.
+const SHARE_MIN: Duration = Duration::from_secs(1);
+
+/// Connects to servers and keeps idle connections.
+pub(crate) struct Connector {
+    transport: Arc<TransportConnector>,
+    /// The system's and the extra certificate authorities, where there are extra ones.
+    roots: Option<Arc<CaType>>,
+    /// Any authority: pingora wants one even where nothing is verified.
+    placeholder: Arc<CaType>,
+    seed: RandomState,
+}
+
+/// Whom to connect to, and under which names.
+pub(crate) struct Destination<'a> {
+    pub(crate) server: &'a Server,
+    /// The Host of the request, without port: the SNI.
+    pub(crate) host: &'a str,
+    /// The origin's own name: a certificate for it is good too.
+    pub(crate) domain_name: &'a str,
+}
+
+/// Where a connection goes back to.
+pub(crate) struct Home {
+    transport: Arc<TransportConnector>,
+    key: u64,
+}
+
+impl Home {
+    pub(super) fn release(&self, stream: Stream, idle: Duration) {
+        self.transport.release_stream(stream, self.key, Some(idle));
+    }
+}
+
+/// A connection ready for a request.
+pub(crate) struct Connected {
+    pub(crate) stream: Stream,
+    pub(crate) address: SocketAddr,
+    pub(crate) home: Home,
+}
+
+impl Connector {
+    /// Loads the system's certificate authorities, once.
+    pub(super) fn new(extra: &[CertificateDer<'static>], idle_max: usize) -> Result<Self, OriginsError> {
+        // pingora panics on what is found out here.
+        pingora_core::tls::install_default_crypto_provider();
+        let mut store = RootCertStore::empty();
+        pingora_core::tls::load_platform_certs_incl_env_into_store(&mut store)
+            .map_err(|error| OriginsError::Roots(error.to_string()))?;
+        let roots = if extra.is_empty() { None } else { Some(union(extra)?) };
+        let transport = TransportConnector::new(Some(ConnectorOptions::new(idle_max)));
+        Ok(Self {
+            transport: Arc::new(transport),
+            roots,
+            placeholder: placeholder()?,
+            seed: RandomState::new(),
+        })
+    }
+
+    /// An idle connection to one of `addresses`.
+    pub(crate) async fn idle(&self, to: &Destination<'_>, addresses: &[SocketAddr]) -> Option<Connected> {
+        for &address in addresses {
+            let peer = self.peer(to, address);
+            if let Some(stream) = self.transport.reused_stream(&peer).await {
+                return Some(self.connected(stream, address, &peer));
+            }
+        }
+        None
+    }
+
+    /// A new connection to the first of `addresses` that takes one before `deadline`.
+    pub(crate) async fn fresh(
+        &self,
+        to: &Destination<'_>,
+        addresses: &[SocketAddr],
+        deadline: Instant,
+    ) -> Result<Connected, OriginFailure> {
+        let mut last = OriginFailure::Dns("no address".to_owned());
+        for (turn, &address) in addresses.iter().enumerate() {
+            let peer = self.peer(to, address);
+            let last_one = turn + 1 == addresses.len();
+            let deadline = if last_one { deadline } else { share(deadline, addresses.len() - turn) };
+            if peer.tls() && ServerName::try_from(peer.sni()).is_err() {
+                return Err(OriginFailure::Tls(format!("{:?} cannot be a server's name", peer.sni())));
+            }
+            let result = match timeout_at(deadline, self.transport.new_stream(&peer)).await {
+                Err(_) => Err(OriginFailure::ConnectTimeout),
+                Ok(Ok(stream)) => check_name(&stream, to).map(|()| self.connected(stream, address, &peer)),
+                Ok(Err(error)) => Err(failure(&error)),
+            };
+            match result {
+                Ok(connected) => return Ok(connected),
+                Err(failure) => last = failure,
+            }
+        }
+        Err(last)
+    }
+
+    fn connected(&self, stream: Stream, address: SocketAddr, peer: &HttpPeer) -> Connected {
+        let home = Home { transport: Arc::clone(&self.transport), key: peer.reuse_hash() };
+        Connected { stream, address, home }
+    }
+
+    fn peer(&self, to: &Destination<'_>, address: SocketAddr) -> HttpPeer {
+        let tls = to.server.scheme == Scheme::Https;
+        let sni = if tls { to.host } else { "" };
+        let mut peer = HttpPeer::new(address, tls, sni.to_owned());
+        match to.server.verification {
+            Verification::Strict => peer.options.ca.clone_from(&self.roots),
+            Verification::Off => {
+                peer.options.verify_cert = false;
+                peer.options.ca = Some(Arc::clone(&self.placeholder));
+            }
+        }
+        // The chain is pingora's to verify, the name is ours: see `check_name`.
+        peer.options.verify_hostname = false;
+        // Everything a connection was trusted for; a plain one is tied to its host too, because a server behind
+        // may have routed the whole connection by its first request.
+        peer.group_key = self.seed.hash_one((to.host, to.domain_name, to.server));
+        peer
+    }
+}
+
+/// An address that swallows packets must not use up the time of the others.
+fn share(deadline: Instant, addresses: usize) -> Instant {
+    let now = Instant::now();
+    let part = deadline.saturating_duration_since(now) / u32::try_from(addresses).unwrap_or(u32::MAX).max(1);
+    (now + part.max(SHARE_MIN)).min(deadline)
+}
+
+/// SNI and certificate: the forwarded Host, or the origin's name; or the name somebody mapped the origin to.
+fn check_name(stream: &Stream, to: &Destination<'_>) -> Result<(), OriginFailure> {
+    if to.server.scheme == Scheme::Http || to.server.verification == Verification::Off {
+        return Ok(());
+    }
+    let chain = stream.get_ssl().and_then(|tls| tls.peer_cert_chain_der());
+    let leaf = chain.and_then(|chain| chain.first());
+    let leaf = leaf.and_then(|leaf| rustls::server::ParsedCertificate::try_from(leaf).ok());
+    let Some(leaf) = leaf else { return Err(OriginFailure::Tls("no readable certificate".to_owned())) };
+    let names = [to.host, to.domain_name, to.server.host.as_str()];
+    let matches = |name: &str| {
+        ServerName::try_from(name).is_ok_and(|name| rustls::client::verify_server_name(&leaf, &name).is_ok())
+    };
+    if names.into_iter().any(matches) {
+        return Ok(());
+    }
+    Err(OriginFailure::Tls(format!("the certificate is not for {} or {}", to.host, to.domain_name)))
+}
+
+fn failure(error: &Error) -> OriginFailure {
+    match error.etype() {
+        ErrorType::ConnectTimedout => OriginFailure::ConnectTimeout,
+        ErrorType::ConnectRefused => OriginFailure::Refused,
+        ErrorType::TLSHandshakeFailure
+        | ErrorType::TLSHandshakeTimedout
+        | ErrorType::TLSWantX509Lookup
+        | ErrorType::InvalidCert
+        | ErrorType::HandshakeError => OriginFailure::Tls(error.to_string()),
+        _ => OriginFailure::Unreachable(error.to_string()),
+    }
+}
+
+/// pingora's list for one peer replaces the system's authorities, so it has to contain them.
+fn union(extra: &[CertificateDer<'static>]) -> Result<Arc<CaType>, OriginsError> {
+    for certificate in extra {
+        readable(certificate).map_err(OriginsError::Roots)?;
+    }
+    let system =
+        pingora_core::tls::load_native_certs().map_err(|error| OriginsError::Roots(error.to_string()))?;
+    let all = extra.iter().chain(&system).filter(|certificate| readable(certificate).is_ok());
+    Ok(all.map(|certificate| WrappedX509::new(certificate.to_vec(), parse_x509)).collect())
+}
+
+/// Both of the parsers that will see the certificate must take it: pingora's panics otherwise.
+fn readable(certificate: &CertificateDer<'static>) -> Result<(), String> {
+    RootCertStore::empty().add(certificate.clone()).map_err(|error| error.to_string())?;
+    X509Certificate::from_der(certificate).map(drop).map_err(|error| error.to_string())
+}
+
+fn placeholder() -> Result<Arc<CaType>, OriginsError> {
+    let made =
+        rcgen::KeyPair::generate().and_then(|key| rcgen::CertificateParams::default().self_signed(&key));
+    let certificate = made.map_err(|error| OriginsError::Roots(error.to_string()))?;
+    readable(certificate.der()).map_err(OriginsError::Roots)?;
+    Ok(Arc::new([WrappedX509::new(certificate.der().to_vec(), parse_x509)]))
+}

@@ -1,0 +1,57 @@
+//! `X-Amz-Cf-Id`: 56 characters no two exchanges share (§5.1). Unlike one another, not unguessable: nothing trusts
+//! an id that a viewer brings.
+
+use std::cell::Cell;
+use std::hash::{BuildHasher, RandomState};
+
+use http::HeaderValue;
+
+/// Makes ids.
+#[derive(Debug)]
+pub struct RequestIds {
+    hasher: RandomState,
+}
+
+thread_local! {
+    /// SplitMix64's state: each thread starts elsewhere. Zero is "not started".
+    static STATE: Cell<u64> = const { Cell::new(0) };
+}
+
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+const LENGTH: usize = 56;
+
+impl RequestIds {
+    /// A source with a start of its own.
+    #[expect(clippy::new_without_default, reason = "each source differs, so there is no default one")]
+    pub fn new() -> Self {
+        Self { hasher: RandomState::new() }
+    }
+
+    /// The next id.
+    pub fn next(&self) -> HeaderValue {
+        let mut id = [b'='; LENGTH];
+        for chunk in id[..LENGTH - 2].chunks_mut(10) {
+            let mut bits = self.draw();
+            for place in chunk {
+                *place = ALPHABET[(bits & 63) as usize];
+                bits >>= 6;
+            }
+        }
+        HeaderValue::from_bytes(&id).unwrap_or(const { HeaderValue::from_static("") })
+    }
+
+    fn draw(&self) -> u64 {
+        STATE.with(|state| {
+            let mut at = state.get();
+            if at == 0 {
+                at = self.hasher.hash_one(std::thread::current().id()) | 1;
+            }
+            at = at.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            state.set(at);
+            let mut mixed = at;
+            mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            mixed ^ (mixed >> 31)
+        })
+    }
+}

@@ -1,0 +1,294 @@
+//! One connection, from its first byte to its last.
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::Poll;
+
+use bytes::BytesMut;
+use http::{Method, Request, StatusCode};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout};
+use tokio_rustls::TlsAcceptor;
+
+use super::pulse::{PREFACE, Phase, Pulse, Speaks, Verdict, Watch};
+use super::streams::{Call, HeadTimer, Paced, PanicCounter, Streams, too_large};
+use super::timer::LazyTimer;
+use super::wire::Wire;
+use super::{Host, Limits, Peer, Scheme, Service, Stop, count};
+use crate::proxy::tls::{Tls, TlsFacts};
+
+/// What hyper may keep of heads that came ahead of their turn, and of bodies not yet taken.
+const READ_BUFFER_BYTES: usize = 64 * 1024;
+/// Up to this many fields hyper parses without allocating; it is its own default.
+const FIELDS_ON_STACK: usize = 100;
+
+/// A connection that was accepted and, with TLS, greeted.
+struct Accepted<S, T> {
+    host: Arc<Host<S>>,
+    peer: Peer,
+    stream: T,
+    read: BytesMut,
+    place: OwnedSemaphorePermit,
+}
+
+/// Serves a connection until it ends.
+pub(super) async fn serve<S: Service>(
+    host: Arc<Host<S>>,
+    stream: TcpStream,
+    addr: SocketAddr,
+    place: OwnedSemaphorePermit,
+) {
+    let _panics = PanicCounter(Arc::clone(&host.counters));
+    let Ok(local) = stream.local_addr() else { return };
+    // Answers are written whole; waiting to fill a packet only delays their ends.
+    let _ = stream.set_nodelay(true);
+    let peer = Peer { addr, local, scheme: Scheme::Http, tls: None };
+    let tls = host.tls.clone();
+    match tls {
+        Some(tls) => serve_tls(Accepted { host, peer, stream, read: BytesMut::new(), place }, &tls).await,
+        None => serve_plain(Accepted { host, peer, stream, read: BytesMut::new(), place }).await,
+    }
+}
+
+async fn serve_tls<S: Service>(accepted: Accepted<S, TcpStream>, tls: &Tls) {
+    let Accepted { host, peer, stream, read, place } = accepted;
+    let handshake = TlsAcceptor::from(tls.config()).accept(stream);
+    let Ok(Ok(stream)) = timeout(host.limits.handshake_timeout, handshake).await else {
+        return count(&host.counters.handshakes_failed);
+    };
+    let session = stream.get_ref().1;
+    let speaks = if session.alpn_protocol() == Some(b"h2") { Speaks::Http2 } else { Speaks::Http1 };
+    let facts = Arc::new(TlsFacts::of(session));
+    let peer = Peer { scheme: Scheme::Https, tls: Some(facts), ..peer };
+    let accepted = Accepted { host, peer, stream, read, place };
+    match speaks {
+        Speaks::Http1 => serve_http1(accepted).await,
+        Speaks::Http2 => serve_http2(accepted).await,
+    }
+}
+
+/// Without TLS nothing tells the protocol but the first bytes (RFC 9113 §3.3, prior knowledge).
+async fn serve_plain<S: Service>(mut accepted: Accepted<S, TcpStream>) {
+    let limits = Arc::clone(&accepted.host.limits);
+    let stop = accepted.host.stop.clone();
+    let stopped = async {
+        stop.asked().await;
+        tokio::time::sleep(limits.linger_timeout).await;
+    };
+    let speaks = tokio::select! {
+        speaks = timeout(limits.head_timeout, sniff(&mut accepted.stream, &mut accepted.read)) => speaks,
+        () = stopped => return,
+    };
+    match speaks {
+        Ok(Ok(Speaks::Http1)) => serve_http1(accepted).await,
+        Ok(Ok(Speaks::Http2)) => serve_http2(accepted).await,
+        Ok(Err(_)) => {}
+        Err(_) => count(&accepted.host.counters.cut),
+    }
+}
+
+async fn sniff(stream: &mut TcpStream, read: &mut BytesMut) -> io::Result<Speaks> {
+    loop {
+        if stream.read_buf(read).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if read.starts_with(PREFACE) {
+            return Ok(Speaks::Http2);
+        }
+        if !PREFACE.starts_with(read) {
+            return Ok(Speaks::Http1);
+        }
+    }
+}
+
+async fn serve_http1<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    accepted: Accepted<S, T>,
+) {
+    let Accepted { host, peer, stream, read, place } = accepted;
+    let limits = &host.limits;
+    let pulse = Arc::new(Pulse::default());
+    let wire = Wire::http1(stream, read, Arc::clone(limits), Arc::clone(&pulse), place);
+    let service = service_fn(|request: Request<Incoming>| {
+        let (host, peer, pulse) = (&host, &peer, &pulse);
+        async move { Ok::<_, Infallible>(answer_http1(host, peer, pulse, request).await) }
+    });
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(HeadTimer::new(Arc::clone(&pulse)))
+        .header_read_timeout(limits.head_timeout)
+        .max_buf_size(READ_BUFFER_BYTES.max(limits.head_bytes_max * 2));
+    if limits.fields_max > FIELDS_ON_STACK {
+        builder.max_headers(limits.fields_max);
+    }
+    let connection = pin!(builder.serve_connection(TokioIo::new(wire), service).with_upgrades());
+    let end = Drive { limits, stop: &host.stop, pulse: &pulse, speaks: Speaks::Http1 }
+        .run(connection, |connection| connection.graceful_shutdown())
+        .await;
+    if let End::Cut = end {
+        count(&host.counters.cut);
+    }
+}
+
+async fn answer_http1<S: Service>(
+    host: &Host<S>,
+    peer: &Peer,
+    pulse: &Pulse,
+    request: Request<Incoming>,
+) -> http::Response<S::Body> {
+    let index = pulse.calls.load(Relaxed);
+    pulse.calls.store(index + 1, Relaxed);
+    pulse.head_wanted.store(false, Relaxed);
+    if let Some(&(refused, refusal)) = pulse.refused.get()
+        && refused == index
+    {
+        count(&host.counters.refused);
+        return host.service.refuse(refusal, peer);
+    }
+    let connect = request.method() == Method::CONNECT;
+    let response = host.service.call(request, peer).await;
+    let status = response.status();
+    let upgraded = status == StatusCode::SWITCHING_PROTOCOLS || (connect && status.is_success());
+    pulse.decide(index, if upgraded { Verdict::Upgraded } else { Verdict::Declined });
+    response
+}
+
+async fn serve_http2<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    accepted: Accepted<S, T>,
+) {
+    let Accepted { host, peer, stream, read, place } = accepted;
+    let limits = Arc::clone(&host.limits);
+    let pulse = Arc::new(Pulse::default());
+    let wire = Wire::http2(stream, read, Arc::clone(&limits), Arc::clone(&pulse), place);
+    let shared = Arc::new((Arc::clone(&host), peer));
+    let service = service_fn(|request: Request<Incoming>| {
+        let (shared, call) = (Arc::clone(&shared), Call::new(&pulse));
+        async move {
+            let (host, peer) = &*shared;
+            let response = match too_large(&request, &host.limits) {
+                Some(refusal) => {
+                    count(&host.counters.refused);
+                    host.service.refuse(refusal, peer)
+                }
+                None => host.service.call(request, peer).await,
+            };
+            Ok::<_, Infallible>(response.map(|body| Paced::new(body, call)))
+        }
+    });
+    let streams = Streams { pulse: Arc::clone(&pulse), counters: Arc::clone(&host.counters) };
+    let builder = http2_settings(streams, &limits);
+    let connection = pin!(builder.serve_connection(TokioIo::new(wire), service));
+    let end = Drive { limits: &limits, stop: &host.stop, pulse: &pulse, speaks: Speaks::Http2 }
+        .run(connection, |connection| connection.graceful_shutdown())
+        .await;
+    if let End::Cut = end {
+        count(&host.counters.cut);
+    }
+}
+
+fn http2_settings(streams: Streams, limits: &Limits) -> http2::Builder<Streams> {
+    let mut builder = http2::Builder::new(streams);
+    // Twice what is allowed is read, so that the service can say what is wrong; h2 counts 32 bytes more for each field.
+    let list_max = limits.head_bytes_max * 2 + limits.fields_max * 32;
+    builder
+        .timer(TokioTimer::default())
+        .max_header_list_size(u32::try_from(list_max).unwrap_or(u32::MAX))
+        .max_concurrent_streams(limits.h2_streams_max)
+        .max_pending_accept_reset_streams(limits.h2_pending_resets_max)
+        .max_local_error_reset_streams(limits.h2_error_resets_max)
+        .initial_stream_window_size(limits.h2_stream_window)
+        .initial_connection_window_size(limits.h2_connection_window)
+        .max_send_buf_size(limits.h2_send_buffer_bytes_max)
+        .keep_alive_interval(limits.h2_ping_interval)
+        .keep_alive_timeout(limits.h2_ping_timeout);
+    builder
+}
+
+/// How a connection ended.
+enum End {
+    /// By itself, by the viewer, or because it was asked to.
+    Done,
+    /// Because the viewer took too long, or did too much.
+    Cut,
+}
+
+/// What runs a connection of hyper's: one timer, and the order to stop.
+struct Drive<'a> {
+    limits: &'a Limits,
+    stop: &'a Stop,
+    pulse: &'a Pulse,
+    speaks: Speaks,
+}
+
+impl Drive<'_> {
+    async fn run<C>(self, mut connection: Pin<&mut C>, wind_down: impl Fn(Pin<&mut C>)) -> End
+    where
+        C: Future<Output = hyper::Result<()>>,
+    {
+        let mut timer = LazyTimer::default();
+        let mut watch = Watch::new(self.speaks, Instant::now());
+        // Polled once, which is enough to be woken: a connection is always polled by the one task that was made for it.
+        let mut asked = pin!(self.stop.asked());
+        let mut listening = false;
+        let mut closing: Option<Instant> = None;
+        let mut until: Option<Instant> = None;
+        poll_fn(|cx| {
+            if !std::mem::replace(&mut listening, true) {
+                let _ = asked.as_mut().poll(cx);
+            }
+            loop {
+                if self.stop.is_asked() {
+                    let now = *until.get_or_insert_with(Instant::now);
+                    if closing.is_none() && self.may_wind_down() {
+                        wind_down(connection.as_mut());
+                        closing = Some(now + self.limits.drain_timeout);
+                    }
+                }
+                if connection.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(End::Done);
+                }
+                if self.too_many_cancels() {
+                    return Poll::Ready(End::Cut);
+                }
+                let turn = watch.deadline(self.pulse, self.limits, Instant::now);
+                let first =
+                    until.filter(|_| closing.is_none()).map(|asked| asked + self.limits.linger_timeout);
+                let Some(deadline) = [turn, closing, first].into_iter().flatten().min() else {
+                    return Poll::Pending;
+                };
+                if timer.poll_until(deadline, cx).is_pending() {
+                    return Poll::Pending;
+                }
+                match watch.phase {
+                    Phase::Lingering => return Poll::Ready(End::Done),
+                    Phase::Idle | Phase::Head if closing.is_none() => {
+                        wind_down(connection.as_mut());
+                        closing = Some(deadline + self.limits.linger_timeout);
+                    }
+                    _ => return Poll::Ready(End::Cut),
+                }
+            }
+        })
+        .await
+    }
+
+    /// A connection whose first request has not come is given a moment: the viewer may have sent it already.
+    fn may_wind_down(&self) -> bool {
+        self.speaks == Speaks::Http2 || self.pulse.calls.load(Relaxed) > 0
+    }
+
+    /// CVE-2023-44487: opening streams and calling them off costs the viewer nothing and us a request each.
+    fn too_many_cancels(&self) -> bool {
+        let allowed = self.limits.h2_cancels_max + self.pulse.finished.load(Relaxed) / 2;
+        self.pulse.cancelled.load(Relaxed) > allowed
+    }
+}

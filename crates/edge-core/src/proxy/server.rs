@@ -1,0 +1,264 @@
+//! An edge with its listeners: what `edge-bin serve` starts, and what a test or a program embeds.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use edge_core::proxy::server::{Server, Settings};
+//!
+//! let loaded = edge_core::distribution::document::load(r#"{"DistributionConfig": {}}"#)?;
+//! let mut settings = Settings::new(loaded.distribution);
+//! settings.http.push("127.0.0.1:0".parse()?);
+//! settings.servers.insert("alb.example.com".into(), vec!["http://127.0.0.1:8000".into()]);
+//! let server = Server::start(settings).await?;
+//! println!("{:?}", server.http());
+//! server.stop().await;
+//! # Ok(()) }
+//! ```
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use super::clock::Clock;
+use super::edge::{Edge, Running, Viewer};
+use super::fetch::{Origins, OriginsConfig, OriginsError, read_roots};
+use super::listen::{Limits, Listener, Peer, Refusal, Service, Stop};
+use super::local_ca::{CaError, LocalCa};
+use super::pool;
+use super::tls::{Certificates, Protocols, Tls, TlsError};
+use super::{body::Body, fill::Broken};
+use crate::cache::storing::Guard;
+use crate::distribution::{Distribution, HttpVersion};
+use crate::exchange::Rules;
+use crate::response::Place;
+use crate::viewer::device::Memo;
+
+/// Everything an edge is started with. Fields are free to be set; [`Server::start`] says what is wrong with them.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What to be.
+    pub distribution: Distribution,
+    /// Safer than CloudFront (the default), or to the letter.
+    pub guard: Guard,
+    /// Which servers stand in for an origin, by its domain name: `http://host:port` or `https://host:port`.
+    pub servers: HashMap<String, Vec<String>>,
+    /// Certificate authorities for origins beside the system's: PEM files.
+    pub origin_roots: Vec<PathBuf>,
+    /// Do not verify the certificates of mapped servers. For servers on one's own machine only.
+    pub insecure_servers: bool,
+    /// Where plain HTTP is spoken; port 0 is any free one.
+    pub http: Vec<SocketAddr>,
+    /// Where HTTPS is spoken.
+    pub https: Vec<SocketAddr>,
+    /// Certificate chains with their keys: PEM files.
+    pub certificates: Vec<(PathBuf, PathBuf)>,
+    /// Where the local CA is kept; made on first use, for names no certificate covers. `None`: files only.
+    pub local_ca: Option<PathBuf>,
+    /// The size of the cache in bytes.
+    pub cache_bytes: u64,
+    /// What viewers may ask of us.
+    pub limits: Limits,
+    /// The one clock.
+    pub clock: Clock,
+}
+
+/// 256 MiB.
+pub const CACHE_BYTES_DEFAULT: u64 = 256 * 1024 * 1024;
+/// User-Agents whose device is remembered.
+const DEVICES_REMEMBERED: usize = 4_096;
+
+impl Settings {
+    /// Defaults for a distribution: no listener yet.
+    pub fn new(distribution: Distribution) -> Self {
+        Self {
+            distribution,
+            guard: Guard::On,
+            servers: HashMap::new(),
+            origin_roots: Vec::new(),
+            insecure_servers: false,
+            http: Vec::new(),
+            https: Vec::new(),
+            certificates: Vec::new(),
+            local_ca: None,
+            cache_bytes: CACHE_BYTES_DEFAULT,
+            limits: Limits::default(),
+            clock: Clock::system(),
+        }
+    }
+}
+
+/// Why an edge did not start, or keeps what it has.
+#[derive(Debug)]
+pub enum StartError {
+    /// An address cannot be had.
+    Listen(SocketAddr, io::Error),
+    /// A server's URL is none.
+    Server(String),
+    /// The origin side.
+    Origins(OriginsError),
+    /// A certificate.
+    Tls(TlsError),
+    /// The local CA.
+    Ca(CaError),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listen(addr, error) if error.kind() == io::ErrorKind::AddrInUse => {
+                write!(f, "cannot listen on {addr}: another program does; use another port, or port 0 for any free one")
+            }
+            Self::Listen(addr, error) => write!(f, "cannot listen on {addr}: {error}"),
+            Self::Server(why) => f.write_str(why),
+            Self::Origins(error) => error.fmt(f),
+            Self::Tls(error) => error.fmt(f),
+            Self::Ca(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// A running edge.
+#[derive(Debug)]
+pub struct Server {
+    edge: Edge,
+    http: Vec<SocketAddr>,
+    https: Vec<SocketAddr>,
+    tls: Option<Arc<Tls>>,
+    ca_path: Option<PathBuf>,
+    stop: Stop,
+    serving: JoinSet<()>,
+}
+
+impl Server {
+    /// Binds, loads certificates, and serves. Needs a tokio runtime with time and IO.
+    pub async fn start(settings: Settings) -> Result<Self, StartError> {
+        let (tls, ca_path) = tls(&settings)?;
+        let bind = |addr: SocketAddr, tls: Option<Arc<Tls>>| {
+            Listener::bind(addr, tls, settings.limits.clone())
+                .and_then(|listener| Ok((listener.local_addr()?, listener)))
+                .map_err(|error| StartError::Listen(addr, error))
+        };
+        let http: Vec<_> = settings.http.iter().map(|&addr| bind(addr, None)).collect::<Result<_, _>>()?;
+        let https: Vec<_> = settings.https.iter().map(|&addr| bind(addr, tls.clone())).collect::<Result<_, _>>()?;
+        let addresses = |listeners: &[(SocketAddr, Listener)]| listeners.iter().map(|(addr, _)| *addr).collect::<Vec<_>>();
+        let (http_at, https_at) = (addresses(&http), addresses(&https));
+        let running = running(&settings, https_at.first().map(SocketAddr::port))?;
+        let edge = Edge::new(running, settings.cache_bytes, settings.clock.clone());
+        let stop = Stop::new();
+        let mut serving = JoinSet::new();
+        for (_, listener) in http.into_iter().chain(https) {
+            serving.spawn(listener.serve(edge.clone(), stop.clone()));
+        }
+        Ok(Self { edge, http: http_at, https: https_at, tls, ca_path, stop, serving })
+    }
+
+    /// The edge itself: counters, and requests without a socket.
+    pub fn edge(&self) -> &Edge {
+        &self.edge
+    }
+
+    /// Where plain HTTP is spoken.
+    pub fn http(&self) -> &[SocketAddr] {
+        &self.http
+    }
+
+    /// Where HTTPS is spoken.
+    pub fn https(&self) -> &[SocketAddr] {
+        &self.https
+    }
+
+    /// The local CA's certificate, if there is a local CA.
+    pub fn local_ca(&self) -> Option<&PathBuf> {
+        self.ca_path.as_ref()
+    }
+
+    /// Puts other settings in force: distribution, servers, certificates and guard. Listeners, the cache and requests
+    /// under way are not touched. On an error everything stays as it was.
+    pub fn reload(&self, settings: &Settings) -> Result<(), StartError> {
+        let running = running(settings, self.https.first().map(SocketAddr::port))?;
+        if let Some(tls) = &self.tls {
+            let (certificates, _) = certificates(settings)?;
+            tls.replace(certificates).map_err(StartError::Tls)?;
+        }
+        self.edge.replace(running);
+        Ok(())
+    }
+
+    /// Finishes what was accepted, then ends: no request is dropped within the drain deadline.
+    pub async fn stop(mut self) {
+        self.stop.ask();
+        while self.serving.join_next().await.is_some() {}
+    }
+}
+
+fn running(settings: &Settings, https_port: Option<u16>) -> Result<Running, StartError> {
+    let mut servers = HashMap::new();
+    for (name, urls) in &settings.servers {
+        let mut parsed = urls.iter().map(|url| pool::Server::parse(url)).collect::<Result<Vec<_>, _>>().map_err(StartError::Server)?;
+        if settings.insecure_servers {
+            parsed.iter_mut().for_each(|server| server.verification = pool::Verification::Off);
+        }
+        servers.insert(name.to_ascii_lowercase(), parsed);
+    }
+    let mut extra_roots = Vec::new();
+    for path in &settings.origin_roots {
+        extra_roots.extend(read_roots(path).map_err(StartError::Origins)?);
+    }
+    let origins = Origins::new(OriginsConfig { servers, extra_roots, ..OriginsConfig::default() }).map_err(StartError::Origins)?;
+    let seed = settings.distribution.domain_name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let rules = Rules {
+        distribution: settings.distribution.clone(),
+        guard: settings.guard,
+        place: Place::new(seed, https_port),
+        devices: Memo::new(DEVICES_REMEMBERED),
+    };
+    Ok(Running { rules: Arc::new(rules), origins: Arc::new(origins) })
+}
+
+fn tls(settings: &Settings) -> Result<(Option<Arc<Tls>>, Option<PathBuf>), StartError> {
+    if settings.https.is_empty() {
+        return Ok((None, None));
+    }
+    let (certificates, ca_path) = certificates(settings)?;
+    let protocols = match settings.distribution.http_version {
+        HttpVersion::Http1 | HttpVersion::Http3 => Protocols::Http1,
+        HttpVersion::Http2 | HttpVersion::Http2And3 => Protocols::Http2AndHttp1,
+    };
+    Ok((Some(Arc::new(Tls::new(certificates, protocols).map_err(StartError::Tls)?)), ca_path))
+}
+
+fn certificates(settings: &Settings) -> Result<(Certificates, Option<PathBuf>), StartError> {
+    let mut certificates = Certificates::new();
+    for (chain, key) in &settings.certificates {
+        certificates.add_files(chain, key).map_err(StartError::Tls)?;
+    }
+    let Some(directory) = &settings.local_ca else { return Ok((certificates, None)) };
+    let ca = LocalCa::open(directory, settings.clock.now()).map_err(StartError::Ca)?;
+    let path = ca.certificate_path().to_owned();
+    let distribution = settings.distribution.clone();
+    let fallback = distribution.domain_name.clone();
+    certificates.mint_with(ca, settings.clock.clone(), &fallback, move |name| distribution.answers_for(name));
+    Ok((certificates, Some(path)))
+}
+
+impl Service for Edge {
+    type Body = Body;
+    type Error = Broken;
+
+    async fn call(&self, request: http::Request<hyper::body::Incoming>, peer: &Peer) -> http::Response<Body> {
+        self.handle(request, Viewer { addr: peer.addr, scheme: peer.scheme }).await
+    }
+
+    fn refuse(&self, refusal: Refusal, peer: &Peer) -> http::Response<Body> {
+        let _ = peer;
+        self.refuse_unread(refusal)
+    }
+}
