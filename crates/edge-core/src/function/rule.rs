@@ -168,7 +168,8 @@ impl Rule {
             .any(|pair| any_matches(&self.session_cookies, pair.name));
         let by_query = || {
             let text = request.target.query().unwrap_or_default();
-            query::parameters(text).any(|parameter| any_matches(&self.session_query, parameter.name.as_bytes()))
+            query::parameters(text)
+                .any(|parameter| any_matches(&self.session_query, parameter.name.as_bytes()))
         };
         if by_cookie || by_query() { Visitor::Session } else { Visitor::Anonymous }
     }
@@ -262,7 +263,6 @@ fn class_name(classes: DeviceClasses, class: Class) -> Option<&'static str> {
     };
     Some(name)
 }
-
 
 #[cfg(test)]
 mod tests;
