@@ -1,5 +1,7 @@
 //! `edge-bin load` against a server that misbehaves on request: every request must end in the right count.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests are tests too")]
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Collected, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -103,7 +105,7 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
         "/500" => response.status(500).body(body("oops")),
         "/304" => response.status(304).header("content-length", "5").body(body("")),
         "/echo" => {
-            let sent = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+            let sent = request.into_body().collect().await.map(Collected::to_bytes).unwrap_or_default();
             response.body(Full::new(sent))
         }
         "/never" => std::future::pending().await,
