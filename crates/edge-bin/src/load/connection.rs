@@ -29,7 +29,7 @@ const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 const RETRY_WAIT_MIN: Duration = Duration::from_millis(10);
 const RETRY_WAIT_MAX: Duration = Duration::from_millis(500);
 /// After so many connections without one answer it asks whether anybody has been answered at all.
-const ATTEMPTS_BEFORE_DOUBT: u32 = 10;
+const ATTEMPTS_BEFORE_DOUBT: u32 = 8;
 /// A request that cannot be put on so many connections one after another has failed.
 const UNSENT_MAX: u8 = 3;
 
