@@ -261,6 +261,6 @@ mod tests {
     }
 
     fn rows() -> Vec<&'static str> {
-        table::TABLE.iter().flat_map(|(_, texts)| texts.iter().copied()).collect()
+        table::rows().map(|(_, row)| row).collect()
     }
 }

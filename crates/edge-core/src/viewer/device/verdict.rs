@@ -10,10 +10,14 @@ pub(super) fn class(signs: Signs) -> Option<Class> {
     if has(Sign::Television) {
         return Some(Class::SmartTv);
     }
+    // An application made for iPhones says so on an iPad too, and shows what an iPhone shows.
+    if has(Sign::Phone) {
+        return Some(Class::Mobile);
+    }
     if has(Sign::IPad) {
         return Some(Class::Tablet);
     }
-    if signs.has_any(&[Sign::WindowsPhone, Sign::IPhone, Sign::Phone]) {
+    if has(Sign::WindowsPhone) || has(Sign::IPhone) {
         return Some(Class::Mobile);
     }
     if !has(Sign::NotTablet)
@@ -21,8 +25,16 @@ pub(super) fn class(signs: Signs) -> Option<Class> {
     {
         return Some(Class::Tablet);
     }
+    // Internet Explorer of Windows 8.1 and 10 says "Touch" on tablets, and on few laptops.
+    if has(Sign::TouchWindows) && has(Sign::Touch) {
+        return Some(Class::Tablet);
+    }
     // What imitates a phone on a PC still names its processor; no phone does both.
     if has(Sign::Windows) && has(Sign::X86) {
+        return Some(Class::Desktop);
+    }
+    // A Chromebook runs applications made for Android.
+    if has(Sign::ChromeOs) {
         return Some(Class::Desktop);
     }
     if has(Sign::Android) {
@@ -46,7 +58,7 @@ pub(super) fn class(signs: Signs) -> Option<Class> {
     if has(Sign::Embedded) && !has(Sign::X86) {
         return Some(Class::SmartTv);
     }
-    signs.has_any(&[Sign::Windows, Sign::Mac, Sign::Linux, Sign::ChromeOs]).then_some(Class::Desktop)
+    signs.has_any(&[Sign::Windows, Sign::Mac, Sign::Linux]).then_some(Class::Desktop)
 }
 
 /// A browser on an Android phone says "Mobile" and one on a tablet does not: Google's own rule. Applications say
