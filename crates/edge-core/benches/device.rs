@@ -44,9 +44,15 @@ fn device(criterion: &mut Criterion) {
         bench.iter(|| memo.device(black_box(next.next().unwrap().as_bytes())));
     });
 
-    let longest = "(Linux; Andro mobil sm- gt- tv ".repeat(1000);
-    criterion
-        .bench_function("device/30 kB", |bench| bench.iter(|| Device::of(black_box(longest.as_bytes()))));
+    // The longest that is read: full of finds, and without any, so that woothee reads it too.
+    for (name, text) in
+        [("30 kB of finds", "(Linux; Andro mobil sm- gt- tv "), ("30 kB of nothing", "Mozila/5.0 ; xyz ")]
+    {
+        let agent = text.repeat(2000);
+        criterion.bench_function(&format!("device/{name}"), |bench| {
+            bench.iter(|| Device::of(black_box(agent.as_bytes())));
+        });
+    }
 }
 
 criterion_group!(benches, device);

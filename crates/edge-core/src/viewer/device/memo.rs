@@ -38,6 +38,8 @@ impl Memo {
     /// A memo for about `capacity` agents: rounded up, to 8 times a power of two, and never more than a
     /// million.
     pub fn new(capacity: usize) -> Memo {
+        // Detection builds its automaton when first used, in about 5 ms: now, and not in some request.
+        Device::of(b"-");
         let sets = capacity.min(CAPACITY_MAX).div_ceil(SLOTS).next_power_of_two();
         Memo {
             hasher: RandomState::new(),
