@@ -211,12 +211,10 @@ impl Lane {
                         self.run.answered.store(true, Ordering::Relaxed);
                     }
                 }
-                Err(failure) if failure.one_stream => {
-                    match self.again(&failure, &job) {
-                        true => self.first = Some(Job { attempts: job.attempts + 1, due: Some(started), ..job }),
-                        false => failure.count(&self.tally),
-                    }
-                }
+                Err(failure) if failure.one_stream => match self.again(&failure, &job) {
+                    true => self.first = Some(Job { attempts: job.attempts + 1, due: Some(started), ..job }),
+                    false => failure.count(&self.tally),
+                },
                 Err(failure) => {
                     self.health.spent.store(true, Ordering::Relaxed);
                     if self.again(&failure, &job) {

@@ -37,8 +37,8 @@ pub struct Rule {
     pub keep_query: Vec<NameOrPrefix>,
     /// Sort the arguments that stay, so that their order splits no copy.
     pub sort_query: bool,
-    /// Cookies that mark a session: names, or prefixes with a final `*`. Empty, and no `session_query` either:
-    /// nobody is examined, cookies and headers are left alone.
+    /// Cookies that mark a session: names, or prefixes with a final `*`. Where neither these nor the next two are
+    /// given nobody is examined: cookies and headers are left alone.
     pub session_cookies: Vec<NameOrPrefix>,
     /// Query arguments whose answer is for one viewer alone, cookie or not: previews, "add to cart".
     pub session_query: Vec<NameOrPrefix>,
@@ -159,7 +159,7 @@ impl Rule {
     }
 
     fn visitor(&self, request: &Request) -> Visitor {
-        if self.session_cookies.is_empty() && self.session_query.is_empty() {
+        if self.session_cookies.is_empty() && self.session_query.is_empty() && self.shared_headers.is_none() {
             return Visitor::Unexamined;
         }
         let lines = request.headers.get_all(COOKIE).iter();

@@ -27,11 +27,10 @@ use hyper::body::Incoming;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-pub use crate::viewer::Refusal;
 pub use limits::Limits;
 
 use super::tls::{Tls, TlsFacts};
-pub use crate::viewer::Scheme;
+pub use crate::viewer::{Refusal, Scheme};
 
 /// Connections the kernel may hold for us before we accept them.
 const BACKLOG: i32 = 1_024;

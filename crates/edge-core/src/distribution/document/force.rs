@@ -11,7 +11,9 @@ use super::node::Node;
 pub(super) fn distribution(config: &Node<'_>) {
     config.ignore(&["AliasICPRecordals"]);
     price_class(config);
-    config.boolean("IsIPV6Enabled");
+    if config.boolean("IsIPV6Enabled") == Some(true) {
+        config.at("IsIPV6Enabled").no_local_effect("the listeners' addresses are this machine's to choose");
+    }
     if config.filled("AnycastIpListId").is_some() {
         config.at("AnycastIpListId").no_local_effect("addresses are those of this machine");
     }
@@ -52,8 +54,9 @@ pub(super) fn distribution(config: &Node<'_>) {
 }
 
 fn price_class(config: &Node<'_>) {
-    let classes = ["PriceClass_100", "PriceClass_200", "PriceClass_All", "None"].map(|word| (word, ()));
-    if config.choice("PriceClass", &classes).is_some() {
+    let everywhere =
+        [("PriceClass_All", true), ("PriceClass_100", false), ("PriceClass_200", false), ("None", false)];
+    if config.choice("PriceClass", &everywhere) == Some(false) {
         config.at("PriceClass").no_local_effect("there is one edge location, this one");
     }
 }
