@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
@@ -27,24 +28,38 @@ pub(crate) struct Edge {
 }
 
 impl Edge {
-    /// The edge the site is known by: WordPress takes its address for its own.
+    /// The preset in front of both instances. WordPress takes its address for its own.
     pub(crate) async fn start(site: &Site, arguments: &[&str]) -> Self {
-        let edge = Self::beside(site, arguments, None).await;
+        let preset = ["--preset", "wordpress"].map(str::to_owned);
+        let origins = site.instances().into_iter().flat_map(|url| ["--origin".to_owned(), url]);
+        let arguments = arguments.iter().map(|&text| text.to_owned());
+        Self::serve(site, preset.into_iter().chain(origins).chain(arguments)).await
+    }
+
+    /// A document of our own in front of both instances.
+    pub(crate) async fn start_with(site: &Site, document: &Value, arguments: &[&str]) -> Self {
+        let path = scratch();
+        std::fs::write(&path, document.to_string()).unwrap();
+        let origins = site.instances().into_iter();
+        let origins =
+            origins.flat_map(|url| ["--map".to_owned(), format!("{}={url}", super::bundle::ORIGIN)]);
+        let arguments = arguments.iter().map(|&text| text.to_owned());
+        Self::serve(site, [path.display().to_string()].into_iter().chain(origins).chain(arguments)).await
+    }
+
+    async fn serve(site: &Site, arguments: impl Iterator<Item = String>) -> Self {
+        let edge = Self::run(arguments).await;
         site.control(&["site-url", &format!("https://{}", edge.authority)]).await;
         edge
     }
 
-    /// One more edge for the same site: viewers connect to it by the name of the first.
-    pub(crate) async fn beside(site: &Site, arguments: &[&str], authority: Option<&str>) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-        let directory = directory.join(format!("wordpress-{}-{number}", std::process::id()));
+    async fn run(arguments: impl Iterator<Item = String>) -> Self {
+        let directory = scratch();
         std::fs::create_dir_all(&directory).unwrap();
         let log = std::fs::File::create(directory.join("log")).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_edge-bin"));
         command.args(["serve", "--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
-        command.arg("--data-dir").arg(&directory).args(origins(site, arguments, &directory)).args(arguments);
+        command.arg("--data-dir").arg(&directory).args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
         let mut process = command.spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
@@ -64,7 +79,7 @@ impl Edge {
             found.unwrap_or_else(|| panic!("the edge did not start:\n{}", said(&directory)))
         };
         let (http, https, admin) = (at("http"), at("https"), at("admin"));
-        let authority = authority.map_or_else(|| format!("{NAME}:{}", https.port()), str::to_owned);
+        let authority = format!("{NAME}:{}", https.port());
         Self { http, https, admin, ca: ca.unwrap(), authority, process, directory }
     }
 
@@ -87,16 +102,11 @@ impl Edge {
     }
 }
 
-/// What says where the site is.
-fn origins(site: &Site, arguments: &[&str], directory: &std::path::Path) -> Vec<String> {
-    let _ = arguments;
-    let bundle = directory.join("bundle.json");
-    std::fs::write(&bundle, super::bundle::wordpress().to_string()).unwrap();
-    let mut out = vec![bundle.display().to_string()];
-    for url in site.instances() {
-        out.extend(["--map".to_owned(), format!("{}={url}", super::bundle::ORIGIN)]);
-    }
-    out
+/// A path nobody else has.
+fn scratch() -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("wordpress-{}-{number}", std::process::id()))
 }
 
 fn said(directory: &std::path::Path) -> String {
