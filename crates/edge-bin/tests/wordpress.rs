@@ -14,5 +14,8 @@ mod wordpress {
     mod client;
     mod edge;
     mod jar;
+    mod people;
+    mod sessions;
+    mod uploads;
     mod site;
 }
