@@ -47,21 +47,17 @@ pub(super) enum Place {
     Upgraded,
     /// Behind a head that was refused: nothing is read any more.
     Refused,
+    /// In a body that breaks its own framing: there is no telling where it ends.
+    Broken,
 }
 
-/// What may be done with the bytes looked at.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Finding {
-    /// All that was whole is approved; the rest waits for more.
-    More,
-    /// The next head is refused.
-    Refused(Refusal),
-    /// A body breaks its own framing.
-    BrokenBody,
-}
-
-/// How much of `bytes` hyper may have, and why not the rest.
-pub(super) fn approve(place: &mut Place, heads: &mut u64, bytes: &[u8], limits: &Limits) -> (usize, Finding) {
+/// How much of `bytes` hyper may have: all that is whole and clear. What is refused ends it.
+pub(super) fn approve(
+    place: &mut Place,
+    heads: &mut u64,
+    bytes: &[u8],
+    limits: &Limits,
+) -> (usize, Option<Refusal>) {
     let mut at = 0;
     while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
         match place {
@@ -74,7 +70,7 @@ pub(super) fn approve(place: &mut Place, heads: &mut u64, bytes: &[u8], limits: 
                 Ok(None) => break,
                 Err(refusal) => {
                     *place = Place::Refused;
-                    return (at, Finding::Refused(refusal));
+                    return (at, Some(refusal));
                 }
             },
             Place::Length(left) => {
@@ -91,13 +87,13 @@ pub(super) fn approve(place: &mut Place, heads: &mut u64, bytes: &[u8], limits: 
                     at += taken;
                 }
                 Some((taken, End::ToCome)) => at += taken,
-                None => return (at, Finding::BrokenBody),
+                None => *place = Place::Broken,
             },
-            Place::Upgraded => return (bytes.len(), Finding::More),
-            Place::Undecided | Place::Refused => break,
+            Place::Upgraded => return (bytes.len(), None),
+            Place::Undecided | Place::Refused | Place::Broken => break,
         }
     }
-    (at, Finding::More)
+    (at, None)
 }
 
 /// The length of a whole head at the front of `bytes` and what follows it, or `None` if it is not whole yet.
