@@ -114,14 +114,14 @@ async fn a_viewer_whose_window_stays_shut_is_cut() {
     let mut running = start(Limits { stall_timeout: SOON, idle_timeout: PATIENCE, ..Limits::default() });
     let (mut sender, connection) = h2_viewer(&running, 0).await;
     let (response, _) = sender.send_request(request("/zeros"), true).unwrap();
-    let ended = tokio::spawn(connection);
-    // Kept, or else the viewer would call the stream off.
+    let _connection = tokio::spawn(connection);
     let response = in_time(response).await.unwrap();
     assert_eq!(response.status(), 200);
     assert_eq!(running.next_seen().await, "GET /zeros");
     assert_eq!(running.next_seen().await, "gone");
     assert_eq!(running.counters.cut.load(Relaxed), 1);
-    assert!(in_time(ended).await.unwrap().is_err());
+    // And can tell that this was not all.
+    assert!(in_time(response.into_body().data()).await.unwrap().is_err());
 }
 
 /// CVE-2023-44487: streams that are opened and called off at once, as fast as they go.
@@ -139,7 +139,7 @@ async fn a_rapid_reset_flood_ends_itself_and_hurts_nobody() {
             let Ok((_response, mut stream)) = sender.send_request(request("/wait"), false) else { break };
             opened += 1;
             // Half are called off while they are being answered, half before anybody saw them.
-            if opened % 2 == 0 {
+            if opened.is_multiple_of(2) {
                 tokio::task::yield_now().await;
             }
             stream.send_reset(h2::Reason::CANCEL);
