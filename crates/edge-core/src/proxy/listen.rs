@@ -32,7 +32,6 @@ pub use limits::Limits;
 
 use super::tls::{Tls, TlsFacts};
 pub use crate::viewer::{Refusal, Scheme};
-pub use crate::viewer::{Refusal, Scheme};
 
 /// Connections the kernel may hold for us before we accept them.
 const BACKLOG: i32 = 1_024;
