@@ -14,8 +14,9 @@ mod wordpress {
     mod client;
     mod edge;
     mod jar;
+    mod outages;
     mod people;
     mod sessions;
-    mod uploads;
     mod site;
+    mod uploads;
 }

@@ -323,9 +323,12 @@ impl Viewer {
     }
 }
 
+/// What an error says of a response that ended too early.
+pub(crate) const CUT: &str = "its body was cut short";
+
 async fn complete(response: http::Response<hyper::body::Incoming>) -> Result<Answer, String> {
     let (parts, body) = response.into_parts();
-    let body = body.collect().await.map_err(told)?.to_bytes();
+    let body = body.collect().await.map_err(|error| format!("{CUT}: {}", told(error)))?.to_bytes();
     Ok(Answer { status: parts.status, version: parts.version, headers: parts.headers, body })
 }
 

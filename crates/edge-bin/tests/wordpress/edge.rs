@@ -38,13 +38,27 @@ impl Edge {
 
     /// A document of our own in front of both instances.
     pub(crate) async fn start_with(site: &Site, document: &Value, arguments: &[&str]) -> Self {
-        let path = scratch();
+        let path = scratch().with_extension("json");
         std::fs::write(&path, document.to_string()).unwrap();
         let origins = site.instances().into_iter();
         let origins =
             origins.flat_map(|url| ["--map".to_owned(), format!("{}={url}", super::bundle::ORIGIN)]);
         let arguments = arguments.iter().map(|&text| text.to_owned());
-        Self::serve(site, [path.display().to_string()].into_iter().chain(origins).chain(arguments)).await
+        let edge =
+            Self::serve(site, [path.display().to_string()].into_iter().chain(origins).chain(arguments)).await;
+        std::fs::remove_file(path).unwrap();
+        edge
+    }
+
+    /// An `edge.toml` with these lines in front of both instances; they begin with `[origin]`.
+    pub(crate) async fn start_with_policy(site: &Site, text: &str) -> Self {
+        let path = scratch().with_extension("toml");
+        let servers = format!("[origin]\nservers = {:?}\n", site.instances());
+        let text = format!("preset = \"wordpress\"\n{}", text.replace("[origin]\n", &servers));
+        std::fs::write(&path, text).unwrap();
+        let edge = Self::serve(site, [path.display().to_string()].into_iter()).await;
+        std::fs::remove_file(path).unwrap();
+        edge
     }
 
     async fn serve(site: &Site, arguments: impl Iterator<Item = String>) -> Self {

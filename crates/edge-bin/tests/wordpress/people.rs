@@ -24,7 +24,14 @@ pub(crate) async fn member(site: &Site, edge: &Edge, user: &str) -> Viewer {
 }
 
 /// Comments on a post and ticks the box: from now on the name and the address are in the form for this viewer.
-pub(crate) async fn comment(site: &Site, viewer: &mut Viewer, post: usize, name: &str, email: &str, text: &str) -> Answer {
+pub(crate) async fn comment(
+    site: &Site,
+    viewer: &mut Viewer,
+    post: usize,
+    name: &str,
+    email: &str,
+    text: &str,
+) -> Answer {
     let facts = site.facts();
     let id = facts["posts"][post]["id"].as_u64().unwrap().to_string();
     let form = [

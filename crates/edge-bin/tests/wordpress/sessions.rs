@@ -24,7 +24,11 @@ async fn log_in_and_log_out_work_and_pages_of_a_session_are_its_own() {
     let (session, mark) = (format!("wordpress_sec_{hash}"), format!("wordpress_logged_in_{hash}"));
     let set = answer.set_cookies();
     let names: Vec<&str> = set.iter().map(|line| name(line)).collect();
-    assert_eq!(names, ["wordpress_test_cookie", &session, &session, &mark], "the cookies of a log-in, in order");
+    assert_eq!(
+        names,
+        ["wordpress_test_cookie", &session, &session, &mark],
+        "the cookies of a log-in, in order"
+    );
     for (line, path) in set.iter().zip(["/", "/wp-content/plugins", "/wp-admin", "/"]) {
         assert!(line.contains(&format!("path={path}")) && line.contains("secure"), "path {path}: {line}");
     }
@@ -43,7 +47,8 @@ async fn log_in_and_log_out_work_and_pages_of_a_session_are_its_own() {
     let reached = site.since(before).await;
     let personal = reached.iter().filter(|line| line.cookie.contains(&mark)).count();
     assert_eq!(personal, 8, "each page of a session is made for it");
-    let shared: Vec<&str> = reached.iter().filter(|line| line.cookie.is_empty()).map(|line| &*line.uri).collect();
+    let shared: Vec<&str> =
+        reached.iter().filter(|line| line.cookie.is_empty()).map(|line| &*line.uri).collect();
     assert_eq!(shared, [&*post, "/?s=heron", "/about/"], "what others were the first to ask for");
 
     let page = viewer.get("/wp-admin/profile.php").await.text();
@@ -83,10 +88,20 @@ async fn an_unlocked_post_is_locked_for_others() {
     }
     let private = site.text("/private_post/path");
     let admin = member(&site, &edge, "admin").await;
-    assert!(admin.get(&private).await.text().contains(&site.text("/private_post/secret")), "admin cannot read it");
+    assert!(
+        admin.get(&private).await.text().contains(&site.text("/private_post/secret")),
+        "admin cannot read it"
+    );
     assert_eq!(edge.viewer().get(&private).await.status.as_u16(), 404, "a private post for anybody");
-    assert!(admin.get(&site.text("/draft_post/path")).await.status.is_success(), "admin's preview of a draft");
-    assert_ne!(edge.viewer().get(&site.text("/draft_post/path")).await.status.as_u16(), 200, "a draft for anybody");
+    assert!(
+        admin.get(&site.text("/draft_post/path")).await.status.is_success(),
+        "admin's preview of a draft"
+    );
+    assert_ne!(
+        edge.viewer().get(&site.text("/draft_post/path")).await.status.as_u16(),
+        200,
+        "a draft for anybody"
+    );
 }
 
 #[tokio::test]
@@ -106,8 +121,14 @@ async fn a_comment_is_taken_and_its_author_known_to_nobody_else() {
     for x_cache in ["Miss", "Hit"] {
         for (viewer, (name, email)) in [&one, &other].into_iter().zip(people) {
             let page = expect(viewer, &path, "Miss").await.text();
-            assert!(page.contains(&format!("value=\"{name}\"")) && page.contains(email), "{name} is not in the form");
-            assert!(page.contains(&format!("A thought of {name}")), "{name} does not see the pending comment");
+            assert!(
+                page.contains(&format!("value=\"{name}\"")) && page.contains(email),
+                "{name} is not in the form"
+            );
+            assert!(
+                page.contains(&format!("A thought of {name}")),
+                "{name} does not see the pending comment"
+            );
             let (other_name, _) = people.iter().find(|(other, _)| *other != name).unwrap();
             assert!(!page.contains(other_name), "{other_name} on a page of {name}");
         }
@@ -152,7 +173,11 @@ async fn the_dashboard_and_the_log_in_page_neither_loop_nor_are_kept() {
         assert!(page.header("location").starts_with(&wanted), "{}", page.header("location"));
     }
     let page = anonymous.get("/wp-admin").await;
-    assert_eq!((page.status.as_u16(), page.header("location")), (301, "/wp-admin/"), "the folder without its slash");
+    assert_eq!(
+        (page.status.as_u16(), page.header("location")),
+        (301, "/wp-admin/"),
+        "the folder without its slash"
+    );
     assert_eq!(site.since(before).await.len(), 5, "each of them reaches WordPress");
 
     let (admin, subscriber) = (member(&site, &edge, "admin").await, member(&site, &edge, "subscriber").await);

@@ -40,12 +40,22 @@ async fn media_go_up_whole_and_come_down_from_the_cache() {
     let page = admin.get("/wp-admin/media-new.php").await.text();
     let after = page.split("\"_wpnonce\":\"").nth(1).and_then(|rest| rest.get(..10));
     let small = picture(3 << 20);
-    let body = multipart(&[("name", "small.gif"), ("_wpnonce", after.expect("a nonce to upload with"))], "small.gif", &small);
+    let body = multipart(
+        &[("name", "small.gif"), ("_wpnonce", after.expect("a nonce to upload with"))],
+        "small.gif",
+        &small,
+    );
     let ask = Ask::post("/wp-admin/async-upload.php", body);
-    let answer = admin.send(ask.header("content-type", &format!("multipart/form-data; boundary={BOUNDARY}"))).await;
+    let answer =
+        admin.send(ask.header("content-type", &format!("multipart/form-data; boundary={BOUNDARY}"))).await;
     let id = answer.text().trim().to_owned();
-    assert!(answer.status.is_success() && id.parse::<u64>().is_ok(), "upload by wp-admin: {} {id}", answer.status);
-    let answer = admin.send(Ask::get(&format!("/wp-json/wp/v2/media/{id}")).header("x-wp-nonce", &nonce)).await;
+    assert!(
+        answer.status.is_success() && id.parse::<u64>().is_ok(),
+        "upload by wp-admin: {} {id}",
+        answer.status
+    );
+    let answer =
+        admin.send(Ask::get(&format!("/wp-json/wp/v2/media/{id}")).header("x-wp-nonce", &nonce)).await;
     let by_form: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
     let by_form = by_form["source_url"].as_str().unwrap().to_owned();
 
@@ -72,10 +82,13 @@ const BOUNDARY: &str = "----edge-test-2f9c1d";
 fn multipart(fields: &[(&str, &str)], name: &str, content: &[u8]) -> Vec<u8> {
     let mut body = Vec::new();
     for (field, value) in fields {
-        let part = format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{field}\"\r\n\r\n{value}\r\n");
+        let part =
+            format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{field}\"\r\n\r\n{value}\r\n");
         body.extend_from_slice(part.as_bytes());
     }
-    let head = format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"async-upload\"; filename=\"{name}\"\r\nContent-Type: image/gif\r\n\r\n");
+    let head = format!(
+        "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"async-upload\"; filename=\"{name}\"\r\nContent-Type: image/gif\r\n\r\n"
+    );
     body.extend_from_slice(head.as_bytes());
     body.extend_from_slice(content);
     body.extend_from_slice(format!("\r\n--{BOUNDARY}--\r\n").as_bytes());
