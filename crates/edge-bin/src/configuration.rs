@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use edge_core::distribution::problem::Severity;
 use edge_core::distribution::{Distribution, document};
+use edge_core::site::{self, Bundle, Policy};
 
 /// What to be, and where the real servers are.
 #[derive(clap::Args, Debug, Clone)]
@@ -74,14 +75,30 @@ impl ConfigArgs {
         Ok(Configured { distribution: loaded.distribution, servers, warnings })
     }
 
-    /// The AWS document, whatever it is made from.
-    fn document(
-        &self,
-        text: String,
-        name: &str,
-    ) -> Result<(String, HashMap<String, Vec<String>>), BadConfiguration> {
-        let _ = name;
-        Ok((text, HashMap::new()))
+    /// The AWS document, whatever it is made from, and where its origins are here.
+    fn document(&self, text: String, name: &str) -> Result<(String, HashMap<String, Vec<String>>), BadConfiguration> {
+        if self.preset.is_none() && !is_site_policy(&text, name) {
+            if !self.origin.is_empty() {
+                let wrong = "--origin is for presets and site policies\n  hint: a distribution has origins: --map NAME=URL";
+                return Err(BadConfiguration(wrong.to_owned()));
+            }
+            return Ok((text, HashMap::new()));
+        }
+        let mut policy = match &self.preset {
+            Some(preset) => {
+                let servers: Vec<&str> = self.origin.iter().map(String::as_str).collect();
+                Policy::from_preset(preset, &servers)
+            }
+            None => site::toml::read(&text),
+        }
+        .map_err(|problems| BadConfiguration(in_policy(name, &problems)))?;
+        policy.domains.extend(self.domain.iter().map(|name| name.to_ascii_lowercase()));
+        let Bundle { document, servers } = site::compile(&policy);
+        let mut servers: HashMap<String, Vec<String>> = servers.into_iter().collect();
+        if !self.origin.is_empty() {
+            servers.insert(policy.origin.name.clone(), self.origin.clone());
+        }
+        Ok((document.to_string(), servers))
     }
 
     fn map_servers(
@@ -108,6 +125,22 @@ impl ConfigArgs {
         }
         if wrong.is_empty() { Ok(()) } else { Err(BadConfiguration(wrong)) }
     }
+}
+
+/// A document of AWS is JSON or XML; neither can be TOML.
+fn is_site_policy(text: &str, name: &str) -> bool {
+    let first = text.trim_start_matches('\u{feff}').trim_start().chars().next();
+    name.ends_with(".toml") || !(name.ends_with(".json") || matches!(first, Some('{' | '<')))
+}
+
+fn in_policy(name: &str, problems: &site::Problems) -> String {
+    let mut text = String::new();
+    for problem in problems.iter() {
+        let place = if name.is_empty() { "--" } else { name };
+        let gap = if name.is_empty() { "" } else { ": " };
+        _ = writeln!(text, "{place}{gap}{problem}");
+    }
+    text
 }
 
 fn in_file(name: &str, problems: &[edge_core::distribution::problem::Problem]) -> String {

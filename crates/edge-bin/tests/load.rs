@@ -1,5 +1,7 @@
 //! `edge-bin load` against a server that misbehaves on request: every request must end in the right count.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests are tests too")]
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,8 +10,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
-use http_body_util::{BodyExt, Full};
+use http::{HeaderMap, Method, Request, Response};
+use http_body_util::{BodyExt, Collected, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -56,7 +58,8 @@ impl Origin {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         runtime.spawn(async move {
@@ -95,12 +98,14 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
     let response = Response::builder();
     let body = |text: &str| Full::new(Bytes::copy_from_slice(text.as_bytes()));
     Ok(match request.uri().path() {
+        // hyper would send the body after all: on HTTP/2 it leaves HEAD to the service.
+        "/hit" if request.method() == Method::HEAD => response.header("content-length", "5").body(body("")),
         "/hit" => response.header("x-cache", "Hit from cloudfront").body(body("12345")),
         "/miss" => response.header("x-cache", "Miss from cloudfront").body(body("123")),
         "/500" => response.status(500).body(body("oops")),
         "/304" => response.status(304).header("content-length", "5").body(body("")),
         "/echo" => {
-            let sent = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+            let sent = request.into_body().collect().await.map(Collected::to_bytes).unwrap_or_default();
             response.body(Full::new(sent))
         }
         "/never" => std::future::pending().await,
@@ -173,7 +178,7 @@ fn a_length_without_a_body_is_no_short_body() {
     for flag in ["--h1", "--h2"] {
         assert_eq!(report(&[flag, "-n5", &origin.url("/304")]).0["status"], json!({"304": 5}));
         let (head, code) = report(&[flag, "-n5", "--method=HEAD", &origin.url("/hit")]);
-        assert_eq!((&head["responses"], &head["body_bytes"], code), (&json!(5), &json!(0), 0));
+        assert_eq!((&head["responses"], &head["body_bytes"], code), (&json!(5), &json!(0), 0), "{head}");
     }
 }
 
@@ -228,13 +233,17 @@ fn h2_bodies_are_checked_too() {
     // HEADERS with :status 200 and content-length 10 (literal, indexed name 28), then half a body.
     const HEAD: [u8; 14] = [0, 0, 5, 1, 4, 0, 0, 0, 1, 0x88, 0x5c, 2, b'1', b'0'];
     let short: &[u8] = &[&HEAD[..], b"\x00\x00\x05\x00\x01\x00\x00\x00\x01short"].concat();
-    let reset: &[u8] =
-        &[&HEAD[..], b"\x00\x00\x05\x00\x00\x00\x00\x00\x01short\x00\x00\x04\x03\x00\x00\x00\x00\x01\x00\x00\x00\x02"]
-            .concat();
+    let reset: &[u8] = &[
+        &HEAD[..],
+        b"\x00\x00\x05\x00\x00\x00\x00\x00\x01short\x00\x00\x04\x03\x00\x00\x00\x00\x01\x00\x00\x00\x02",
+    ]
+    .concat();
     let unsized_head = b"\x00\x00\x01\x01\x04\x00\x00\x00\x01\x88";
-    let cancelled: &[u8] =
-        &[&unsized_head[..], b"\x00\x00\x05\x00\x00\x00\x00\x00\x01short\x00\x00\x04\x03\x00\x00\x00\x00\x01\x00\x00\x00\x08"]
-            .concat();
+    let cancelled: &[u8] = &[
+        &unsized_head[..],
+        b"\x00\x00\x05\x00\x00\x00\x00\x00\x01short\x00\x00\x04\x03\x00\x00\x00\x00\x01\x00\x00\x00\x08",
+    ]
+    .concat();
     for (frames, kind) in [(short, "short_body"), (reset, "closed"), (cancelled, "closed")] {
         let origin = h2_origin(frames.to_vec().leak());
         let (report, code) = report(&["--h2", "--streams=1", "-c1", "-n1", &origin.url("/")]);
@@ -254,9 +263,9 @@ fn a_server_that_never_answers_is_a_timeout() {
 
 #[test]
 fn nobody_listening_ends_the_run() {
-    let origin = Origin::tcp(|_| async {});
-    let url = origin.url("/");
-    drop(origin); // the port is free again
+    let bound = tokio::net::TcpSocket::new_v4().unwrap(); // and never listening: the port stays ours
+    bound.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}/", bound.local_addr().unwrap());
     let (report, code) = report(&["-c1", "-d1h", &url]);
     assert_eq!((&report["gave_up"], code), (&json!(true), 1));
     assert_eq!(report["errors"]["connect"], report["failed"]);
@@ -281,9 +290,12 @@ fn a_connection_closed_between_requests_costs_no_request() {
 #[test]
 fn rate_and_duration_bound_the_requests() {
     let origin = Origin::http(None);
-    let (report, code) = report(&["--rate=100", "-d300ms", "-c3", &origin.url("/hit")]);
+    let (by_number, code) = report(&["--rate=100", "-n20", "-c3", &origin.url("/hit")]);
+    assert_eq!((&by_number["responses"], code), (&json!(20), 0));
+    assert!(by_number["elapsed_s"].as_f64().unwrap() >= 0.19, "the last one is due after 190 ms");
+    let (by_time, code) = report(&["--rate=100", "-d200ms", "-c3", &origin.url("/hit")]);
     assert_eq!(code, 0);
-    assert_eq!(report["responses"], 30);
+    assert!((1..=20).contains(&by_time["responses"].as_u64().unwrap()), "{by_time}");
 }
 
 #[test]
@@ -294,7 +306,8 @@ fn headers_and_bodies_are_sent() {
     let (agents, body) = (agents.to_str().unwrap(), body.to_str().unwrap());
     for flag in ["--h1", "--h2"] {
         origin.seen.lock().unwrap().clear();
-        let args = [flag, "-c1", "--streams=1", "-n4", "--vary-header", "User-Agent", agents, "-H", "X-One: 1"];
+        let args =
+            [flag, "-c1", "--streams=1", "-n4", "--vary-header", "User-Agent", agents, "-H", "X-One: 1"];
         let (report, code) = report(&[&args[..], &["--body", body, &origin.url("/echo")]].concat());
         assert_eq!((&report["body_bytes"], code), (&json!(4 * 7), 0));
         let seen = origin.seen.lock().unwrap();
@@ -328,7 +341,8 @@ fn names_lead_where_told() {
     let route = format!("shop.example.com:{port}:127.0.0.1");
     let url = format!("http://shop.example.com:{port}/hit");
     assert_eq!(report(&["-n1", "-c1", "--resolve", &route, &url]).1, 0);
-    let hosts: Vec<_> = origin.seen.lock().unwrap().iter().map(|(_, headers)| headers["host"].clone()).collect();
+    let hosts: Vec<_> =
+        origin.seen.lock().unwrap().iter().map(|(_, headers)| headers["host"].clone()).collect();
     assert_eq!(hosts, ["www.example.com", "www.example.com", &format!("shop.example.com:{port}")]);
 }
 
@@ -354,9 +368,10 @@ fn tls_is_verified_and_negotiated() {
     assert_eq!(ask(&cacert).0["protocol"], json!({"h1": 0, "h2": 10}));
     assert_eq!(ask(&["--insecure", "--h2"]).0["protocol"], json!({"h1": 0, "h2": 10}));
     assert_eq!(ask(&["--insecure", "--h1"]).0["protocol"], json!({"h1": 10, "h2": 0}));
-    let unknown = file("other.pem", &rcgen::generate_simple_self_signed(["x".to_owned()]).unwrap().cert.pem());
+    let unknown =
+        file("other.pem", &rcgen::generate_simple_self_signed(["x".to_owned()]).unwrap().cert.pem());
     let (report, code) = ask(&["--cacert", unknown.to_str().unwrap()]);
-    assert_eq!((&report["errors"]["tls"], code), (&json!(10), 1), "{report}");
+    assert_eq!((&report["errors"]["tls"], code), (&report["failed"], 1), "{report}");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Documents that load: every file of `fixtures/distributions`, what is said about it, and what it comes to.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
@@ -26,23 +28,42 @@ fn distribution(name: &str) -> Distribution {
     fixture(name).distribution
 }
 
-/// What is said about each file: severity, place, code. Nothing else may be.
-const REMARKS: &[(&str, &[(char, &str, &str)])] = &[
+/// Severity, place, code.
+type Remark = (char, &'static str, &'static str);
+
+/// What is said about each file. Nothing else may be.
+const REMARKS: &[(&str, &[Remark])] = &[
     ("minimal.json", &[]),
-    ("get-distribution-config.json", &[('i', "DistributionConfig.ViewerCertificate", "NoLocalEffect")]),
+    (
+        "get-distribution-config.json",
+        &[
+            ('i', "DistributionConfig.IsIPV6Enabled", "NoLocalEffect"),
+            ('i', "DistributionConfig.ViewerCertificate", "NoLocalEffect"),
+        ],
+    ),
     (
         "get-distribution.json",
-        &[('w', "Distribution.DistributionConfig.Origins.Items[0].OriginAccessControlId", "NotInForce")],
+        &[
+            ('w', "Distribution.DistributionConfig.Origins.Items[0].OriginAccessControlId", "NotInForce"),
+            ('i', "Distribution.DistributionConfig.IsIPV6Enabled", "NoLocalEffect"),
+        ],
     ),
     (
         "legacy-s3.json",
         &[
             ('w', "DistributionConfig.Origins.Items[0].S3OriginConfig.OriginAccessIdentity", "NotInForce"),
+            ('i', "DistributionConfig.IsIPV6Enabled", "NoLocalEffect"),
             ('i', "DistributionConfig.PriceClass", "NoLocalEffect"),
         ],
     ),
-    ("legacy-wordpress.json", &[]),
-    ("full.json", &[('i', "DistributionConfig.ViewerCertificate", "NoLocalEffect")]),
+    ("legacy-wordpress.json", &[('i', "DistributionConfig.IsIPV6Enabled", "NoLocalEffect")]),
+    (
+        "full.json",
+        &[
+            ('i', "DistributionConfig.IsIPV6Enabled", "NoLocalEffect"),
+            ('i', "DistributionConfig.ViewerCertificate", "NoLocalEffect"),
+        ],
+    ),
     (
         "bundle-of-cli-outputs.json",
         &[
@@ -56,11 +77,15 @@ const REMARKS: &[(&str, &[(char, &str, &str)])] = &[
                 "DistributionConfig.DefaultCacheBehavior.FunctionAssociations.Items[1].FunctionARN",
                 "NotInForce",
             ),
+            ('i', "DistributionConfig.IsIPV6Enabled", "NoLocalEffect"),
         ],
     ),
     (
         "api-and-static.json",
-        &[('w', "DistributionConfig.Origins.Items[1].OriginAccessControlId", "NotInForce")],
+        &[
+            ('w', "DistributionConfig.Origins.Items[1].OriginAccessControlId", "NotInForce"),
+            ('i', "DistributionConfig.IsIPV6Enabled", "NoLocalEffect"),
+        ],
     ),
     (
         "private-media.json",
@@ -79,14 +104,16 @@ const REMARKS: &[(&str, &[(char, &str, &str)])] = &[
             ('w', "DistributionConfig.Restrictions.GeoRestriction", "NotInForce"),
             ('w', "DistributionConfig.ViewerMtlsConfig", "NotInForce"),
             ('w', "DistributionConfig.WebACLId", "NotInForce"),
+            ('i', "DistributionConfig.IsIPV6Enabled", "NoLocalEffect"),
         ],
     ),
-    ("numbers-as-strings.json", &[]),
+    ("numbers-as-strings.json", &[('i', "DistributionConfig.IsIPV6Enabled", "NoLocalEffect")]),
     (
         "grpc-and-vpc.json",
         &[
             ('w', "DistributionConfig.CacheBehaviors.Items[0].GrpcConfig", "NotInForce"),
             ('w', "DistributionConfig.Origins.Items[0].VpcOriginConfig", "NotInForce"),
+            ('i', "DistributionConfig.IsIPV6Enabled", "NoLocalEffect"),
             ('i', "DistributionConfig.Origins.Items[0].OriginShield", "NoLocalEffect"),
         ],
     ),
@@ -96,6 +123,7 @@ const REMARKS: &[(&str, &[(char, &str, &str)])] = &[
             ('w', "DistributionConfig.DefaultCacheBehavior.QuantumMode", "UnknownField"),
             ('w', "DistributionConfig.DefaultRootobject", "UnknownField"),
             ('w', "DistributionConfig.HyperCache", "UnknownField"),
+            ('i', "DistributionConfig.IsIPV6Enabled", "NoLocalEffect"),
         ],
     ),
 ];

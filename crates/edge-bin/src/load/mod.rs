@@ -54,7 +54,7 @@ pub(crate) fn run(args: Load) -> anyhow::Result<ExitCode> {
     } else {
         print!("{report}");
     }
-    Ok(if report.failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+    Ok(if report.failed == 0 && report.responses > 0 { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }
 
 async fn carry_out(plan: Plan, args: &Load) -> anyhow::Result<Report> {
@@ -205,7 +205,9 @@ impl Run {
         }
         let due = match self.plan.rate {
             None => None,
-            Some(rate) => self.wait_until(self.started + Duration::from_secs_f64(number as f64 / rate)).await?,
+            Some(rate) => {
+                self.wait_until(self.started + Duration::from_secs_f64(number as f64 / rate)).await?
+            }
         };
         let turn = self.turns[server].fetch_add(1, Ordering::Relaxed);
         Some(Job { turn, due, attempts: 0 })
@@ -241,7 +243,10 @@ fn lock(tally: &Mutex<Tally>) -> MutexGuard<'_, Tally> {
     tally.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-#[expect(clippy::disallowed_methods, reason = "a load generator measures real time; nothing else here reads it")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a load generator measures real time; nothing else here reads it"
+)]
 fn now() -> Instant {
     Instant::now()
 }

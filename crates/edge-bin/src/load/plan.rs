@@ -85,7 +85,9 @@ impl Plan {
     /// Checks the command line and reads the files it names.
     pub(super) fn read(args: &Load) -> anyhow::Result<Plan> {
         let body = match &args.body {
-            Some(path) => Bytes::from(std::fs::read(path).with_context(|| format!("--body {}", path.display()))?),
+            Some(path) => {
+                Bytes::from(std::fs::read(path).with_context(|| format!("--body {}", path.display()))?)
+            }
             None => Bytes::new(),
         };
         let method = match &args.method {
@@ -111,7 +113,11 @@ impl Plan {
             method,
             tls: None,
             body,
-            vary: args.vary_header.chunks_exact(2).map(|pair| vary(&pair[0], &pair[1])).collect::<Result<_, _>>()?,
+            vary: args
+                .vary_header
+                .chunks_exact(2)
+                .map(|pair| vary(&pair[0], &pair[1]))
+                .collect::<Result<_, _>>()?,
             seed: args.seed,
         };
         plan.add_urls(args)?;
@@ -292,8 +298,8 @@ impl Routes {
                 let address = address.trim_start_matches('[').trim_end_matches(']');
                 Some(((host.to_ascii_lowercase(), port.parse().ok()?), address.parse().ok()?))
             };
-            let (from, to) =
-                route().with_context(|| format!("--resolve {text:?}: write HOST:PORT:ADDR, ADDR an IP address"))?;
+            let (from, to) = route()
+                .with_context(|| format!("--resolve {text:?}: write HOST:PORT:ADDR, ADDR an IP address"))?;
             routes.some.insert(from, to);
         }
         Ok(routes)
@@ -351,7 +357,9 @@ fn vary(name: &str, file: &str) -> anyhow::Result<(HeaderName, Vec<HeaderValue>)
     let values = lines(Path::new(file))
         .with_context(|| format!("--vary-header {name} {file}"))?
         .iter()
-        .map(|line| line.parse::<HeaderValue>().with_context(|| format!("{file}: {line:?} is no header value")))
+        .map(|line| {
+            line.parse::<HeaderValue>().with_context(|| format!("{file}: {line:?} is no header value"))
+        })
         .collect::<anyhow::Result<Vec<_>>>()?;
     ensure!(!values.is_empty(), "--vary-header {name} {file}: the file has no lines");
     Ok((header, values))

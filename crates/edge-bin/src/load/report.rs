@@ -47,11 +47,19 @@ impl Kind {
     /// What the user may try.
     fn hint(self, message: &str) -> &'static str {
         match self {
-            Kind::Connect if message.contains("os error 24") => "raise the limit of open files: ulimit -n 65536",
-            Kind::Connect if message.contains("os error 99") => "out of local ports: use fewer, longer connections",
+            Kind::Connect if message.contains("os error 24") => {
+                "raise the limit of open files: ulimit -n 65536"
+            }
+            Kind::Connect if message.contains("os error 99") => {
+                "out of local ports: use fewer, longer connections"
+            }
             Kind::Connect => "is the server listening there, on this port?",
-            Kind::Tls if message.contains("UnknownIssuer") => "trust its authority with --cacert FILE, or --insecure",
-            Kind::Tls if message.contains("ertificate") => "compare the certificate with the URL's name; --insecure skips this",
+            Kind::Tls if message.contains("UnknownIssuer") => {
+                "trust its authority with --cacert FILE, or --insecure"
+            }
+            Kind::Tls if message.contains("ertificate") => {
+                "compare the certificate with the URL's name; --insecure skips this"
+            }
             Kind::Tls => "does this port speak TLS, and the protocol of --h1/--h2?",
             Kind::Closed => "the server or something before it cut the response off; see its log",
             Kind::ShortBody => "the server promised more bytes than it sent",
@@ -182,7 +190,7 @@ pub(super) struct Report {
     connections: usize,
     threads: usize,
     requests: u64,
-    responses: u64,
+    pub(super) responses: u64,
     requests_per_s: f64,
     body_bytes: u64,
     connects: u64,
@@ -286,7 +294,11 @@ impl fmt::Display for Report {
             mebibytes / self.elapsed_s.max(1e-6)
         )?;
         if self.responses > 0 {
-            writeln!(f, "{:<14}{:>11}{:>11}{:>11}{:>11}{:>11}", "latency", "p50", "p90", "p99", "p99.9", "max")?;
+            writeln!(
+                f,
+                "{:<14}{:>11}{:>11}{:>11}{:>11}{:>11}",
+                "latency", "p50", "p90", "p99", "p99.9", "max"
+            )?;
             Report::line_of_latency("  all", &self.latency_us, f)?;
             if self.latency_us_by_x_cache.len() > 1 {
                 for (word, latency) in &self.latency_us_by_x_cache {
@@ -315,11 +327,7 @@ impl fmt::Display for Report {
     }
 }
 
-fn counts(
-    name: &str,
-    counts: &BTreeMap<impl fmt::Display, u64>,
-    f: &mut fmt::Formatter<'_>,
-) -> fmt::Result {
+fn counts(name: &str, counts: &BTreeMap<impl fmt::Display, u64>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let total: u64 = counts.values().sum();
     if total == 0 {
         return Ok(());

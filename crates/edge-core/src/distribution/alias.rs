@@ -2,10 +2,19 @@
 //!
 //! Neither the address nor the SNI name takes part (§0.1), so this module knows of neither, nor of certificates.
 
-use super::{Alias, Distribution};
+use super::Distribution;
 
 /// RFC 1035 §2.3.4, without the trailing dot.
 const NAME_CHARS_MAX: usize = 253;
+
+/// An alternate domain name (§17.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Alias {
+    /// Exactly this name, lower case.
+    Name(String),
+    /// `*.example.com`, kept as `.example.com`: one or more labels in front, never the apex itself.
+    Below(String),
+}
 
 /// How a distribution came to answer for a host. Greater is more specific: among several distributions the
 /// greatest wins.

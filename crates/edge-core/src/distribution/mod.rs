@@ -13,17 +13,19 @@ pub mod glob;
 pub mod path_pattern;
 pub mod policy;
 pub mod problem;
+mod response_headers;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
-pub use alias::HostMatch;
+pub use alias::{Alias, HostMatch};
 pub use document::{Document, Loaded, load, load_value};
 pub use glob::Glob;
 pub use path_pattern::PathPattern;
 pub use problem::{Problem, Problems, Severity};
+pub use response_headers::{Cors, OriginHeader, ResponseHeadersPolicy, SetHeader};
 
 use crate::function::rule::Rule;
 
@@ -52,15 +54,6 @@ pub struct Distribution {
     pub default_behavior: Behavior,
     /// At most one per error code (§10.1).
     pub error_responses: Vec<ErrorResponse>,
-}
-
-/// An alternate domain name (§17.2).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Alias {
-    /// Exactly this name, lower case.
-    Name(String),
-    /// `*.example.com`, kept as `.example.com`: one or more labels in front, never the apex itself.
-    Below(String),
 }
 
 /// `HttpVersion` (§11.2).
@@ -376,58 +369,4 @@ pub struct ErrorPage {
     pub path: String,
     /// Sent instead of the error's.
     pub response_code: StatusCode,
-}
-
-/// A response headers policy (§8.4), kept whole; the fields in force are applied by `response`.
-#[derive(Debug, Clone, Default)]
-pub struct ResponseHeadersPolicy {
-    /// For people.
-    pub name: String,
-    /// Taken out of the origin's response, first.
-    pub remove: Vec<HeaderName>,
-    /// Security and custom headers, each with what it says about the origin's own.
-    pub set: Vec<SetHeader>,
-    /// CORS (§8.4).
-    pub cors: Option<Cors>,
-    /// `ServerTimingHeadersConfig`: percent of responses, 0–100.
-    pub server_timing_percent: Option<f64>,
-}
-
-/// One header a policy sets.
-#[derive(Debug, Clone)]
-pub struct SetHeader {
-    /// Its name.
-    pub name: HeaderName,
-    /// Its value.
-    pub value: HeaderValue,
-    /// Whether it replaces the origin's.
-    pub origin: OriginHeader,
-}
-
-/// What a policy does with a header the origin sent itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OriginHeader {
-    /// `Override: false`.
-    Kept,
-    /// `Override: true`.
-    Overridden,
-}
-
-/// `CorsConfig` (§8.4).
-#[derive(Debug, Clone)]
-pub struct Cors {
-    /// `*`, or patterns.
-    pub allow_origins: Vec<String>,
-    /// Patterns of names.
-    pub allow_headers: Vec<String>,
-    /// Method names, `ALL` spelled out.
-    pub allow_methods: Vec<String>,
-    /// `Access-Control-Allow-Credentials: true`.
-    pub allow_credentials: bool,
-    /// Names, or `*`.
-    pub expose_headers: Vec<String>,
-    /// `Access-Control-Max-Age`.
-    pub max_age: Option<Duration>,
-    /// Whether it replaces the origin's.
-    pub origin: OriginHeader,
 }

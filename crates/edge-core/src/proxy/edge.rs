@@ -454,10 +454,9 @@ fn ending(body: &OriginBody) -> Ending {
 fn to_core(failure: &OriginFailure) -> Failure {
     match failure {
         OriginFailure::Dns(_) => Failure::Dns,
-        OriginFailure::Refused | OriginFailure::Unreachable(_) | OriginFailure::Tls(_) | OriginFailure::Reset(_) => {
-            Failure::Connect
-        }
-        OriginFailure::ConnectTimeout => Failure::ConnectTimeout,
+        OriginFailure::Refused | OriginFailure::Tls(_) | OriginFailure::Reset(_) => Failure::Connect,
+        // §10.2: unreachable counts as a timeout.
+        OriginFailure::Unreachable(_) | OriginFailure::ConnectTimeout => Failure::ConnectTimeout,
         OriginFailure::ReadTimeout => Failure::ReadTimeout,
         OriginFailure::CompletionTimeout => Failure::CompletionTimeout,
         OriginFailure::ClosedBeforeResponse | OriginFailure::Truncated => Failure::Closed,

@@ -9,13 +9,15 @@ mod decode;
 mod exchange;
 mod failure;
 mod head;
+mod probe;
+mod tries;
 mod upload;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,21 +25,21 @@ use http::{HeaderMap, Method, StatusCode, Version};
 use http_body::Body;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 pub use self::body::OriginBody;
 pub use self::decode::Framing;
 pub use self::exchange::Interim;
 pub use self::failure::OriginFailure;
+pub use self::probe::{HealthCheck, Probe};
 pub use super::pool::{Scheme, Server, Verification};
 
-use self::connect::{Connected, Connector, Destination};
-use self::exchange::{Exchange, send_head};
-use self::head::{Head, KeepAlive};
+use self::connect::Connector;
+use self::probe::Probes;
 use self::upload::Upload;
-use super::pool::{Member, Pool};
+use super::pool::Pool;
 use super::resolve::Resolver;
-use crate::distribution::{Origin, OriginKind};
+use crate::distribution::Origin;
 
 /// What an [`Origins`] is made of.
 #[derive(Debug, Clone)]
@@ -50,6 +52,8 @@ pub struct OriginsConfig {
     pub extra_roots: Vec<CertificateDer<'static>>,
     /// Most idle connections kept, over all origins.
     pub idle_connections_max: usize,
+    /// How servers are looked after, where an origin has several. `None`: only requests tell.
+    pub health_check: Option<HealthCheck>,
 }
 
 impl Default for OriginsConfig {
@@ -59,6 +63,7 @@ impl Default for OriginsConfig {
             hosts: HashMap::new(),
             extra_roots: Vec::new(),
             idle_connections_max: 1024,
+            health_check: Some(HealthCheck::default()),
         }
     }
 }
@@ -154,14 +159,20 @@ pub struct Timings {
 
 /// All that is shared between requests to origins: one per process or edge.
 pub struct Origins {
+    shared: Arc<Shared>,
+    health_check: Option<HealthCheck>,
+    probes: OnceLock<Probes>,
+}
+
+struct Shared {
     connector: Connector,
     resolver: Resolver,
     pools: HashMap<String, Arc<Pool>>,
 }
 
-impl std::fmt::Debug for Origins {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Origins").field("pools", &self.pools.keys()).finish_non_exhaustive()
+impl fmt::Debug for Origins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Origins").finish_non_exhaustive()
     }
 }
 
@@ -177,7 +188,8 @@ impl Origins {
         }
         let connector = Connector::new(&config.extra_roots, config.idle_connections_max)?;
         let resolver = Resolver::new(config.hosts).map_err(OriginsError::Dns)?;
-        Ok(Self { connector, resolver, pools })
+        let shared = Arc::new(Shared { connector, resolver, pools });
+        Ok(Self { shared, health_check: config.health_check, probes: OnceLock::new() })
     }
 
     /// Sends one request; the response head and a body to read, within the origin's timeouts.
@@ -189,195 +201,16 @@ impl Origins {
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: fmt::Display,
     {
+        if let Some(check) = &self.health_check {
+            // Only here is there a runtime for certain.
+            self.probes.get_or_init(|| Probes::start(&self.shared, check));
+        }
         let upload = Upload::new(call.body, body);
-        let Some(limit) = call.origin.completion_timeout else { return self.tries(call, upload, None).await };
+        let Some(limit) = call.origin.completion_timeout else {
+            return self.shared.tries(call, upload, None).await;
+        };
         let deadline = Instant::now() + limit;
-        timeout_at(deadline, self.tries(call, upload, Some(deadline)))
-            .await
-            .unwrap_or(Err(OriginFailure::CompletionTimeout))
-    }
-
-    async fn tries(
-        &self,
-        call: Call<'_>,
-        upload: Upload,
-        completion: Option<Instant>,
-    ) -> Result<OriginResponse, OriginFailure> {
-        let head = head::write_request(&call)?;
-        let repeatable = matches!(*call.method, Method::GET | Method::HEAD) && call.body == RequestBody::None;
-        let pool = self.pool(&call);
-        let mut left = usize::from(call.origin.connection_attempts.max(1)) + pool.len() - 1;
-        let (mut tried, mut upload, mut reuse) = (Vec::new(), Some(upload), Reuse::Idle);
-        loop {
-            let now = Instant::now();
-            let again = if reuse == Reuse::Never { tried.last().cloned() } else { None };
-            let Some(member) = again.or_else(|| pool.pick(&tried, now)) else {
-                return Err(OriginFailure::Dns("no server".to_owned()));
-            };
-            let one = Try { origins: self, call: &call, member: &member, head: &head, completion };
-            let failed = match one.run(&mut upload, reuse, tried.len()).await {
-                Ok(response) => {
-                    member.answered();
-                    return Ok(response);
-                }
-                Err(failed) => failed,
-            };
-            let safe = match failed.stage {
-                Stage::NotSent => true,
-                Stage::Sent => repeatable,
-                Stage::Answered => false,
-            };
-            // An idle connection that turns out dead says nothing about the server: the same one again, anew.
-            let stale = failed.kept && failed.failure.server_is_gone();
-            if !stale && failed.stage != Stage::Answered && failed.failure.server_is_gone() {
-                member.failed(Instant::now());
-            }
-            left -= usize::from(!stale);
-            let pointless = pool.len() == 1 && failed.failure.will_repeat();
-            if !safe || left == 0 || pointless || upload.is_none() && !repeatable {
-                return Err(failed.failure);
-            }
-            reuse = if stale { Reuse::Never } else { Reuse::Idle };
-            tried.push(member);
-            if repeatable {
-                upload = Some(Upload::new(RequestBody::None, http_body_util::Empty::new()));
-            }
-        }
-    }
-
-    fn pool(&self, call: &Call<'_>) -> Arc<Pool> {
-        if let Some(pool) = self.pools.get(&call.origin.domain_name.to_ascii_lowercase()) {
-            return Arc::clone(pool);
-        }
-        let port = match (call.origin.kind, call.scheme) {
-            (OriginKind::Custom { http_port, .. }, Scheme::Http) => http_port,
-            (OriginKind::Custom { https_port, .. }, Scheme::Https) => https_port,
-            (OriginKind::S3, Scheme::Http) => 80,
-            (OriginKind::S3, Scheme::Https) => 443,
-        };
-        let (scheme, verification) = (call.scheme, Verification::Strict);
-        let host = call.origin.domain_name.clone();
-        Arc::new(Pool::new([Server { scheme, host, port, verification }]))
-    }
-}
-
-/// Whether an idle connection may be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reuse {
-    Idle,
-    Never,
-}
-
-/// How far a try came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    /// The origin cannot have acted on the request.
-    NotSent,
-    /// It may have.
-    Sent,
-    /// It has begun to answer.
-    Answered,
-}
-
-struct Failed {
-    failure: OriginFailure,
-    stage: Stage,
-    /// Whether it happened on a kept connection.
-    kept: bool,
-}
-
-struct Try<'a> {
-    origins: &'a Origins,
-    call: &'a Call<'a>,
-    member: &'a Arc<Member>,
-    head: &'a [u8],
-    completion: Option<Instant>,
-}
-
-impl Try<'_> {
-    async fn run(
-        &self,
-        upload: &mut Option<Upload>,
-        reuse: Reuse,
-        turn: usize,
-    ) -> Result<OriginResponse, Failed> {
-        let lease = self.member.lease();
-        let unsent = |failure| Failed { failure, stage: Stage::NotSent, kept: false };
-        let (mut connected, kept, mut timings) = self.connect(reuse, turn).await.map_err(unsent)?;
-        let began = Instant::now();
-        let origin = self.call.origin;
-        let sent = send_head(&mut connected.stream, self.head, origin.read_timeout).await;
-        sent.map_err(|failure| Failed { failure, stage: Stage::NotSent, kept })?;
-        let Some(upload) = upload.take() else {
-            return Err(Failed { failure: OriginFailure::ClosedBeforeResponse, stage: Stage::Sent, kept });
-        };
-        let Connected { stream, address, home } = connected;
-        let mut exchange = Exchange::new(stream, upload, origin.read_timeout, self.completion);
-        let result = exchange.response().await;
-        let result = result.and_then(|(mut head, interim)| {
-            let framing = head.framing(self.call.method)?;
-            Ok((head, interim, framing))
-        });
-        let (head, interim, framing) = result.map_err(|failure| {
-            let stage = if exchange.answered() { Stage::Answered } else { Stage::Sent };
-            Failed { failure, stage, kept }
-        })?;
-        timings.first_byte = began.elapsed();
-        let home = self.idle_time(&head, &interim).map(|idle| (home, idle));
-        let Head { status, version, headers, .. } = head;
-        let body = OriginBody::new(framing, exchange, home, lease);
-        Ok(OriginResponse { status, version, headers, body, server: address, timings, interim })
-    }
-
-    async fn connect(&self, reuse: Reuse, turn: usize) -> Result<(Connected, bool, Timings), OriginFailure> {
-        let (call, server) = (self.call, &self.member.server);
-        let host =
-            call.headers.get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-        let to = Destination { server, host: without_port(host), domain_name: &call.origin.domain_name };
-        let began = Instant::now();
-        let deadline = began + call.origin.connection_timeout;
-        let looked_up =
-            timeout(call.origin.connection_timeout, self.origins.resolver.addresses(&server.host));
-        let mut ips = match looked_up.await {
-            Ok(found) => found.map_err(OriginFailure::Dns)?,
-            Err(_) => return Err(OriginFailure::Dns(format!("{}: no answer in time", server.host))),
-        };
-        let timings = Timings { dns: began.elapsed(), connect: Duration::ZERO, first_byte: Duration::ZERO };
-        let turn = turn % ips.len().max(1);
-        ips.rotate_left(turn);
-        let addresses: Vec<_> = ips.into_iter().map(|ip| SocketAddr::new(ip, server.port)).collect();
-        let connector = &self.origins.connector;
-        if reuse == Reuse::Idle
-            && let Some(connected) = connector.idle(&to, &addresses).await
-        {
-            return Ok((connected, true, timings));
-        }
-        let connecting = Instant::now();
-        let connected = connector.fresh(&to, &addresses, deadline).await?;
-        Ok((connected, false, Timings { connect: connecting.elapsed(), ..timings }))
-    }
-
-    /// How long the connection may wait for its next request, if it may at all.
-    fn idle_time(&self, head: &Head, interim: &[Interim]) -> Option<Duration> {
-        // No 100 was asked for: whoever sends one may be off by a message.
-        if interim.iter().any(|interim| interim.status == StatusCode::CONTINUE) {
-            return None;
-        }
-        let ours = self.call.origin.keepalive_timeout;
-        let idle = match head.keep_alive() {
-            KeepAlive::No => return None,
-            KeepAlive::Yes => ours,
-            // A second less than the origin waits: it should not close while we send.
-            KeepAlive::Seconds(theirs) => ours.min(Duration::from_secs(theirs.saturating_sub(1))),
-        };
-        (!idle.is_zero()).then_some(idle)
-    }
-}
-
-fn without_port(host: &str) -> &str {
-    let bracketed = host.strip_prefix('[').and_then(|rest| rest.split_once(']'));
-    match bracketed {
-        Some((address, _)) => address,
-        None => host.split_once(':').map_or(host, |(name, _)| name),
+        let tries = self.shared.tries(call, upload, Some(deadline));
+        timeout_at(deadline, tries).await.unwrap_or(Err(OriginFailure::CompletionTimeout))
     }
 }

@@ -14,6 +14,9 @@ const EJECTION_MIN: Duration = Duration::from_secs(1);
 /// The longest a server is left alone.
 const EJECTION_MAX: Duration = Duration::from_secs(30);
 
+/// So many health checks have to fail in a row.
+const PROBES_TO_FAIL: u32 = 2;
+
 /// A server of an origin: where it is and how it is spoken to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Server {
@@ -79,6 +82,14 @@ pub(crate) struct Member {
 struct Health {
     failures_in_a_row: u32,
     left_alone_until: Option<Instant>,
+    probes_failed_in_a_row: u32,
+}
+
+/// What a health check found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Probed {
+    Well,
+    Unwell,
 }
 
 impl Pool {
@@ -87,6 +98,10 @@ impl Pool {
             Arc::new(Member { server, in_flight: AtomicUsize::new(0), health: Mutex::new(Health::default()) })
         };
         Self { members: servers.into_iter().map(member).collect(), turn: AtomicUsize::new(0) }
+    }
+
+    pub(crate) fn members(&self) -> &[Arc<Member>] {
+        &self.members
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -113,7 +128,9 @@ impl Member {
     }
 
     fn ready(&self, now: Instant) -> bool {
-        self.health().left_alone_until.is_none_or(|until| until <= now)
+        let health = self.health();
+        health.probes_failed_in_a_row < PROBES_TO_FAIL
+            && health.left_alone_until.is_none_or(|until| until <= now)
     }
 
     /// Notes that the server could not be reached, or went away without an answer.
@@ -126,7 +143,19 @@ impl Member {
 
     /// Notes that the server answered.
     pub(crate) fn answered(&self) {
-        *self.health() = Health::default();
+        let mut health = self.health();
+        (health.failures_in_a_row, health.left_alone_until) = (0, None);
+    }
+
+    /// Notes what a health check found. One good one brings the server back at once.
+    pub(crate) fn probed(&self, found: Probed) {
+        let mut health = self.health();
+        match found {
+            Probed::Well => *health = Health::default(),
+            Probed::Unwell => {
+                health.probes_failed_in_a_row = health.probes_failed_in_a_row.saturating_add(1);
+            }
+        }
     }
 
     /// Counts a request as under way until the lease is dropped.

@@ -93,7 +93,7 @@ pub enum TlsError {
     Settings(rustls::Error),
 }
 
-impl std::fmt::Display for TlsError {
+impl Display for TlsError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::File(path, why) => write!(f, "{}: {why}", path.display()),

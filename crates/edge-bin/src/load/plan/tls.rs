@@ -20,15 +20,16 @@ const SYSTEM_BUNDLES: [&str; 4] = [
     "/etc/ssl/cert.pem",
 ];
 
-pub(super) fn config(cacert: Option<&Path>, insecure: bool, protocol: Protocol) -> anyhow::Result<ClientConfig> {
+pub(super) fn config(
+    cacert: Option<&Path>,
+    insecure: bool,
+    protocol: Protocol,
+) -> anyhow::Result<ClientConfig> {
     let provider = Arc::new(ring::default_provider());
     let builder =
         ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
     let mut config = if insecure {
-        builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Anyone(provider)))
-            .with_no_client_auth()
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider))).with_no_client_auth()
     } else {
         builder.with_root_certificates(roots(cacert)?).with_no_client_auth()
     };
@@ -44,7 +45,9 @@ pub(super) fn config(cacert: Option<&Path>, insecure: bool, protocol: Protocol) 
 fn roots(cacert: Option<&Path>) -> anyhow::Result<RootCertStore> {
     let system = || SYSTEM_BUNDLES.iter().map(Path::new).find(|path| path.is_file());
     let Some(path) = cacert.or_else(system) else {
-        bail!("found no certificate authorities on this system: name some with --cacert FILE, or use --insecure");
+        bail!(
+            "found no certificate authorities on this system: name some with --cacert FILE, or use --insecure"
+        );
     };
     let mut store = RootCertStore::empty();
     let certificates = CertificateDer::pem_file_iter(path)

@@ -11,7 +11,9 @@ use super::node::Node;
 pub(super) fn distribution(config: &Node<'_>) {
     config.ignore(&["AliasICPRecordals"]);
     price_class(config);
-    config.boolean("IsIPV6Enabled");
+    if config.boolean("IsIPV6Enabled") == Some(true) {
+        config.at("IsIPV6Enabled").no_local_effect("the listeners' addresses are this machine's to choose");
+    }
     if config.filled("AnycastIpListId").is_some() {
         config.at("AnycastIpListId").no_local_effect("addresses are those of this machine");
     }

@@ -1,6 +1,6 @@
 //! AWS documents (§1.1) into the checked model of a distribution, with every problem and its place.
 //!
-//! A document is walked with a cursor ([`node`]) instead of being derived into a mirror of structs: a derived reader
+//! A document is walked with a cursor (`node`) instead of being derived into a mirror of structs: a derived reader
 //! stops at the first mistake, and drops what it does not know. The original stays beside the model, so nothing of it
 //! is lost. This module refuses to know files: it is given text.
 
@@ -111,7 +111,7 @@ fn read(value: &Value, report: &Report) -> Option<Distribution> {
 
 /// A bundle, or what a `get-` command prints.
 fn wrapped(root: &Node<'_>) -> Distribution {
-    root.ignore(&["ETag"]);
+    root.ignore(&["ETag", "Tags"]);
     let inside = root.at("Distribution");
     let holder = if inside.is_present() { &inside } else { root };
     holder.ignore(&[

@@ -81,7 +81,8 @@ fn collect_unknown(
 fn closest(key: &str, known: &BTreeSet<&'static str>) -> Option<&'static str> {
     let lower = key.to_ascii_lowercase();
     let distance = |name: &&'static str| edit_distance(&lower, &name.to_ascii_lowercase());
-    known.iter().copied().filter(|name| distance(name) <= 2).min_by_key(distance)
+    let near = (key.len() / 3).min(2);
+    known.iter().copied().filter(|name| distance(name) <= near).min_by_key(distance)
 }
 
 /// Levenshtein's. Long keys are not compared: no field of the API has more than 60 letters.

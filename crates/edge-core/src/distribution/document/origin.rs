@@ -162,7 +162,8 @@ fn server(node: &Node<'_>, domain: &str) -> Server {
     }
     if s3.is_present() {
         s3_identity(node, &s3);
-        if !domain.is_empty() && !check::is_s3_bucket(domain) {
+        // Where the name is none at all, that has been said.
+        if check::origin_domain(domain).is_ok() && !check::is_s3_bucket(domain) {
             node.at("DomainName").error_with(
                 "InvalidOrigin",
                 format!("{domain} is not an S3 bucket"),

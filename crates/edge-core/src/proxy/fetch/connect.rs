@@ -25,6 +25,9 @@ use super::failure::OriginFailure;
 use super::{OriginsError, Scheme};
 use crate::proxy::pool::{Server, Verification};
 
+/// What each of several addresses gets of the connection timeout, at least.
+const SHARE_MIN: Duration = Duration::from_secs(1);
+
 /// Connects to servers and keeps idle connections.
 pub(crate) struct Connector {
     transport: Arc<TransportConnector>,
@@ -100,13 +103,15 @@ impl Connector {
         deadline: Instant,
     ) -> Result<Connected, OriginFailure> {
         let mut last = OriginFailure::Dns("no address".to_owned());
-        for &address in addresses {
+        for (turn, &address) in addresses.iter().enumerate() {
             let peer = self.peer(to, address);
+            let last_one = turn + 1 == addresses.len();
+            let deadline = if last_one { deadline } else { share(deadline, addresses.len() - turn) };
             if peer.tls() && ServerName::try_from(peer.sni()).is_err() {
                 return Err(OriginFailure::Tls(format!("{:?} cannot be a server's name", peer.sni())));
             }
             let result = match timeout_at(deadline, self.transport.new_stream(&peer)).await {
-                Err(_) => return Err(OriginFailure::ConnectTimeout),
+                Err(_) => Err(OriginFailure::ConnectTimeout),
                 Ok(Ok(stream)) => check_name(&stream, to).map(|()| self.connected(stream, address, &peer)),
                 Ok(Err(error)) => Err(failure(&error)),
             };
@@ -141,6 +146,13 @@ impl Connector {
         peer.group_key = self.seed.hash_one((to.host, to.domain_name, to.server));
         peer
     }
+}
+
+/// An address that swallows packets must not use up the time of the others.
+fn share(deadline: Instant, addresses: usize) -> Instant {
+    let now = Instant::now();
+    let part = deadline.saturating_duration_since(now) / u32::try_from(addresses).unwrap_or(u32::MAX).max(1);
+    (now + part.max(SHARE_MIN)).min(deadline)
 }
 
 /// SNI and certificate: the forwarded Host, or the origin's name; or the name somebody mapped the origin to.

@@ -11,8 +11,9 @@ const CHUNK_LINE_BYTES_MAX: usize = 4096;
 /// Most trailer bytes; they are dropped.
 const TRAILER_BYTES_MAX: usize = 32_768;
 
-/// Pieces from here on are handed out without copying; smaller ones would pin a large buffer each.
-const SHARED_PIECE_BYTES_MIN: usize = 8192;
+/// Pieces from here on are handed out without copying. A smaller one would pin a read buffer much larger than itself,
+/// for as long as a cache keeps it.
+const SHARED_PIECE_BYTES_MIN: usize = 57_344;
 
 /// How the length of a body is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -192,9 +193,12 @@ mod tests {
         }
     }
 
+    /// A framing, what is on the wire, and the body and the rest that are read from it.
+    type Case = (Framing, &'static [u8], &'static [u8], &'static [u8]);
+
     #[test]
     fn bodies_are_read_the_same_however_they_arrive() {
-        let cases: [(Framing, &[u8], &[u8], &[u8]); 7] = [
+        let cases: [Case; 7] = [
             (Framing::None, b"", b"", b""),
             (Framing::Length(3), b"abcX", b"abc", b"X"),
             (Framing::UntilClose, b"abc", b"abc", b""),

@@ -19,8 +19,8 @@ use super::failure::OriginFailure;
 use super::head::{Head, take_response};
 use super::upload::{Upload, Waiting};
 
-/// What is read at a time, at most.
-const READ_BYTES: usize = 32_768;
+/// Room for a read: as large as pingora's own buffer, which is then passed by.
+const READ_BYTES: usize = 65_536;
 
 /// Interim responses before the final one.
 const INTERIM_MAX: usize = 8;

@@ -4,7 +4,7 @@
 //! The response head is refused where two readers could disagree about it.
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 
 use super::decode::Framing;
@@ -65,6 +65,17 @@ pub(super) fn write_request(call: &Call<'_>) -> Result<Bytes, OriginFailure> {
     put_field(&mut out, &CONNECTION, b"Keep-Alive");
     out.extend_from_slice(b"\r\n");
     Ok(out.freeze())
+}
+
+/// The bytes of a health check.
+pub(super) fn write_probe(host: &str, path: &str) -> Bytes {
+    let mut out = BytesMut::with_capacity(128);
+    out.extend_from_slice(format!("GET {path} HTTP/1.1\r\n").as_bytes());
+    put_field(&mut out, &HOST, host.as_bytes());
+    put_field(&mut out, &USER_AGENT, b"edge health check");
+    put_field(&mut out, &CONNECTION, b"close");
+    out.extend_from_slice(b"\r\n");
+    out.freeze()
 }
 
 /// Names are written as people write them: some old origins compare them letter by letter.

@@ -1,9 +1,16 @@
 //! Requests to origins, against servers that are scripted byte by byte.
 #![cfg(feature = "proxy")]
+#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests")]
+
+mod request;
+mod response;
+mod reuse;
+mod servers;
+mod tls;
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,7 +18,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use edge_core::distribution::{Origin, OriginKind, OriginProtocol};
 use edge_core::proxy::fetch::{
-    Call, Framing, OriginFailure, OriginResponse, Origins, OriginsConfig, RequestBody, Scheme, Server,
+    Call, Framing, HealthCheck, OriginFailure, OriginResponse, Origins, OriginsConfig, Probe, RequestBody,
+    Scheme, Server, Verification,
 };
 use http::{HeaderMap, HeaderValue, Method};
 use http_body_util::{Empty, Full};
@@ -114,7 +122,7 @@ fn plain(address: SocketAddr) -> Server {
 
 fn config(servers: impl IntoIterator<Item = Server>) -> OriginsConfig {
     let servers = HashMap::from([(NAME.to_owned(), servers.into_iter().collect())]);
-    OriginsConfig { servers, ..OriginsConfig::default() }
+    OriginsConfig { servers, health_check: None, ..OriginsConfig::default() }
 }
 
 fn origins(servers: impl IntoIterator<Item = Server>) -> Origins {
@@ -163,90 +171,93 @@ async fn answered(wire: impl AsRef<[u8]>) -> Result<OriginResponse, OriginFailur
     get(&origins([plain(address.await)]), &origin()).await
 }
 
-#[tokio::test]
-async fn the_request_is_written_from_the_model_alone() {
-    let heads = Arc::new(Mutex::new(Vec::new()));
-    let seen = Arc::clone(&heads);
+/// Posts `body` announced as `announced`.
+async fn post<B>(
+    origins: &Origins,
+    origin: &Origin,
+    announced: RequestBody,
+    body: B,
+) -> Result<OriginResponse, OriginFailure>
+where
+    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: std::fmt::Display,
+{
+    let (method, headers) = (Method::POST, headers(NAME));
+    let call = Call {
+        origin,
+        scheme: Scheme::Http,
+        method: &method,
+        target: "/",
+        headers: &headers,
+        body: announced,
+    };
+    origins.fetch(call, body).await
+}
+
+/// A body of these frames; `Err` is a viewer who breaks off.
+fn frames<I>(frames: I) -> impl http_body::Body<Data = Bytes, Error = String> + Send + Unpin + 'static
+where
+    I: IntoIterator<Item = Result<&'static [u8], &'static str>>,
+    I::IntoIter: Send + Unpin + 'static,
+{
+    struct Frames<I>(I);
+    impl<I: Iterator<Item = Result<&'static [u8], &'static str>> + Unpin> http_body::Body for Frames<I> {
+        type Data = Bytes;
+        type Error = String;
+        fn poll_frame(
+            mut self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, String>>> {
+            let next = self.0.next();
+            std::task::Poll::Ready(next.map(|frame| match frame {
+                Ok(data) => Ok(http_body::Frame::data(Bytes::from_static(data))),
+                Err(why) => Err(why.to_owned()),
+            }))
+        }
+    }
+    Frames(frames.into_iter())
+}
+
+/// A body that waits for its pieces.
+struct Channel(tokio::sync::mpsc::Receiver<Bytes>);
+
+fn channel() -> (tokio::sync::mpsc::Sender<Bytes>, Channel) {
+    let (sender, receiver) = tokio::sync::mpsc::channel(1);
+    (sender, Channel(receiver))
+}
+
+impl http_body::Body for Channel {
+    type Data = Bytes;
+    type Error = String;
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, String>>> {
+        self.0.poll_recv(cx).map(|piece| piece.map(|data| Ok(http_body::Frame::data(data))))
+    }
+}
+
+fn reset(stream: &TcpStream) {
+    socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO)).unwrap();
+}
+
+/// Counts connections, and answers each request on them with the next of `wires`.
+async fn counted(wires: &'static [&'static str]) -> (SocketAddr, Arc<AtomicUsize>) {
+    let (connections, requests) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let count = Arc::clone(&connections);
     let address = listen(move |_, mut origin| {
-        let seen = Arc::clone(&seen);
+        count.fetch_add(1, Ordering::SeqCst);
+        let requests = Arc::clone(&requests);
         async move {
-            loop {
-                let head = origin.head().await;
-                if head.is_empty() {
-                    return;
-                }
-                seen.lock().unwrap().push(head);
-                origin.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi").await;
+            while !origin.head().await.is_empty() {
+                let turn = requests.fetch_add(1, Ordering::SeqCst);
+                origin.send(wires[turn % wires.len()]).await;
             }
         }
     });
-    let (origins, origin) = (origins([plain(address.await)]), origin());
-    let mut headers = HeaderMap::new();
-    for (name, value) in [
-        ("user-agent", "Amazon CloudFront"),
-        ("cookie", "a=1"),
-        ("host", "www.example.com:8443"),
-        ("content-length", "77"),
-        ("transfer-encoding", "chunked"),
-        ("connection", "close, x-secret"),
-        ("expect", "100-continue"),
-        ("te", "trailers"),
-        ("upgrade", "h2c"),
-        ("cloudfront-is-mobile-viewer", "true"),
-        ("x-twice", "1"),
-        ("x-twice", "2"),
-    ] {
-        headers.append(name, HeaderValue::from_static(value));
-    }
-    let call = Call {
-        origin: &origin,
-        scheme: Scheme::Http,
-        method: &Method::GET,
-        target: "/a%20b//?x=|&&",
-        headers: &headers,
-        body: RequestBody::None,
-    };
-    let mut response = origins.fetch(call, Empty::new()).await.unwrap();
-    assert_eq!((response.status.as_u16(), response.body.framing()), (200, Framing::Length(2)));
-    assert_eq!(read(&mut response).await.unwrap(), b"hi");
-    let post = Call { method: &Method::POST, body: RequestBody::Length(3), ..call };
-    origins.fetch(post, Full::new(Bytes::from_static(b"abc"))).await.unwrap();
-    let common = "Host: www.example.com:8443\r\nUser-Agent: Amazon CloudFront\r\nCookie: a=1\r\n\
-                  CloudFront-Is-Mobile-Viewer: true\r\nX-Twice: 1\r\nX-Twice: 2\r\n";
-    let heads = heads.lock().unwrap();
-    assert_eq!(heads[0], format!("GET /a%20b//?x=|&& HTTP/1.1\r\n{common}Connection: Keep-Alive\r\n\r\n"));
-    assert_eq!(
-        heads[1],
-        format!(
-            "POST /a%20b//?x=|&& HTTP/1.1\r\n{common}Content-Length: 3\r\nConnection: Keep-Alive\r\n\r\n"
-        )
-    );
+    (address.await, connections)
 }
 
-#[tokio::test]
-async fn what_could_be_read_in_two_ways_is_not_sent() {
-    let (origins, origin) = (origins([plain("127.0.0.1:1".parse().unwrap())]), origin());
-    let one = headers(NAME);
-    let mut two = headers(NAME);
-    two.append("host", HeaderValue::from_static("other.test"));
-    for (target, headers) in [
-        ("", &one),
-        ("x", &one),
-        ("/a b", &one),
-        ("/a\r\nX: y", &one),
-        ("/\0", &one),
-        ("/", &two),
-        ("/", &HeaderMap::new()),
-    ] {
-        let call = Call {
-            origin: &origin,
-            scheme: Scheme::Http,
-            method: &Method::GET,
-            target,
-            headers,
-            body: RequestBody::None,
-        };
-        let failure = origins.fetch(call, Empty::new()).await.unwrap_err();
-        assert!(matches!(failure, OriginFailure::InvalidRequest(_)), "{target:?} {failure}");
-    }
+fn origins_for(address: SocketAddr) -> Origins {
+    origins([plain(address)])
 }
