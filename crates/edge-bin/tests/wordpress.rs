@@ -9,14 +9,17 @@
 )]
 
 mod wordpress {
+    mod agents;
     mod bundle;
     mod caching;
     mod client;
     mod edge;
     mod jar;
+    mod leak;
     mod outages;
     mod people;
     mod sessions;
     mod site;
+    mod tricks;
     mod uploads;
 }

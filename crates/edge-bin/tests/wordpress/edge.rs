@@ -131,7 +131,7 @@ impl Drop for Edge {
     fn drop(&mut self) {
         let text = said(&self.directory);
         if std::thread::panicking() {
-            let tail: Vec<&str> = text.lines().rev().take(40).collect();
+            let tail: Vec<&str> = text.lines().rev().take(12).collect();
             eprintln!("the edge said last:");
             tail.iter().rev().for_each(|line| eprintln!("  {line}"));
         }
