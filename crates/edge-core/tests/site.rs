@@ -1,5 +1,7 @@
 //! The site policy from outside: what it compiles to, and what it says of mistakes.
 
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
 use std::collections::HashSet;
 
 use edge_core::distribution::policy::{managed_cache_policy, managed_origin_request_policy};
@@ -18,7 +20,10 @@ fn read(name: &str) -> String {
 fn bundles() -> [(&'static str, site::Bundle); 2] {
     [
         ("wordpress.bundle.json", compile(&site::toml::read(&read("wordpress.toml")).unwrap())),
-        ("flags.bundle.json", compile(&Policy::from_preset("wordpress", &["http://127.0.0.1:8000"]).unwrap())),
+        (
+            "flags.bundle.json",
+            compile(&Policy::from_preset("wordpress", &["http://127.0.0.1:8000"]).unwrap()),
+        ),
     ]
 }
 
@@ -29,7 +34,10 @@ fn printed(bundle: &site::Bundle) -> String {
 #[test]
 fn bundles_are_the_golden_ones() {
     for (file, bundle) in bundles() {
-        assert!(printed(&bundle) == read(file), "{file}: run `cargo test --test site -- --ignored`, read the diff");
+        assert!(
+            printed(&bundle) == read(file),
+            "{file}: run `cargo test --test site -- --ignored`, read the diff"
+        );
     }
 }
 
@@ -153,7 +161,10 @@ fn cookies_are_forwarded_with_the_function_or_without_a_cache() {
             assert_eq!(items(methods).len(), if disabled || function { 7 } else { 2 });
         }
         for function in document["Functions"].as_array().unwrap() {
-            assert!(function["Rule"]["SharedHeaders"].is_array(), "anonymous viewers are examined: {function}");
+            assert!(
+                function["Rule"]["SharedHeaders"].is_array(),
+                "anonymous viewers are examined: {function}"
+            );
         }
     }
 }
@@ -170,20 +181,27 @@ fn every_reference_is_there() {
         for behavior in behaviors(&document) {
             for field in ["CachePolicyId", "OriginRequestPolicyId"] {
                 let Some(id) = behavior.get(field).map(|id| id.as_str().unwrap()) else { continue };
-                let managed = managed_cache_policy(id).is_some() || managed_origin_request_policy(id).is_some();
+                let managed =
+                    managed_cache_policy(id).is_some() || managed_origin_request_policy(id).is_some();
                 assert!(ids.contains(id) || managed, "{id}");
             }
             for association in behavior.get("FunctionAssociations").map(items).unwrap_or_default() {
-                assert!(functions.iter().any(|function| function["FunctionARN"] == association["FunctionARN"]));
+                assert!(
+                    functions.iter().any(|function| function["FunctionARN"] == association["FunctionARN"])
+                );
             }
-            assert_eq!(behavior["TargetOriginId"], document["DistributionConfig"]["Origins"]["Items"][0]["Id"]);
+            assert_eq!(
+                behavior["TargetOriginId"],
+                document["DistributionConfig"]["Origins"]["Items"][0]["Id"]
+            );
         }
     }
 }
 
 #[test]
 fn devices_choose_headers() {
-    let [mobile, tv, tablet] = ["Mobile", "SmartTV", "Tablet"].map(|class| format!("CloudFront-Is-{class}-Viewer"));
+    let [mobile, tv, tablet] =
+        ["Mobile", "SmartTV", "Tablet"].map(|class| format!("CloudFront-Is-{class}-Viewer"));
     for (classes, forwarded) in [
         ("none", None),
         ("two", Some(vec![mobile.clone(), tablet.clone()])),
@@ -191,11 +209,13 @@ fn devices_choose_headers() {
         ("four", Some(vec![mobile, tv, tablet])),
     ] {
         let document = compiled(&format!("devices.classes = '{classes}'"));
-        let key = &document["CachePolicies"][0]["CachePolicyConfig"]["ParametersInCacheKeyAndForwardedToOrigin"];
+        let key =
+            &document["CachePolicies"][0]["CachePolicyConfig"]["ParametersInCacheKeyAndForwardedToOrigin"];
         let keyed = names(&key["HeadersConfig"]["Headers"]);
         assert_eq!(keyed.contains(&"X-Viewer-Device".to_owned()), forwarded.is_some());
         let policy = document["OriginRequestPolicies"].get(0);
-        let found = policy.map(|policy| names(&policy["OriginRequestPolicyConfig"]["HeadersConfig"]["Headers"]));
+        let found =
+            policy.map(|policy| names(&policy["OriginRequestPolicyConfig"]["HeadersConfig"]["Headers"]));
         assert_eq!(found, forwarded, "{classes}");
     }
 }
@@ -214,7 +234,9 @@ fn fields_reach_the_documents() {
     let paths: Vec<Value> = behaviors(&own).iter().map(|behavior| behavior["PathPattern"].clone()).collect();
     assert_eq!(paths[..3], ["/wp-json/*", "wp-admin/*", "*.php"], "the site's own takes the preset's place");
 
-    let name = |end: &str| compiled(&format!("domains = ['{}.{end}']", "a".repeat(60)))["Functions"][0]["Name"].clone();
+    let name = |end: &str| {
+        compiled(&format!("domains = ['{}.{end}']", "a".repeat(60)))["Functions"][0]["Name"].clone()
+    };
     assert_ne!(name("example.com"), name("example.org"), "long names stay two");
     let ttl = compiled("ttl.pages = '2y'\nttl.assets = '0s'");
     assert_eq!(ttl["CachePolicies"][0]["CachePolicyConfig"]["MaxTTL"], 2 * 31_536_000);
@@ -227,17 +249,49 @@ const FILES: &[(&str, usize, &str)] = &[
     ("preset = 'wordpress'\n[origin\nname = 'a.example.com'", 2, "unclosed table, expected `]`"),
     ("preset = 'wordpress'\npreset = 'static'", 2, "duplicate key"),
     ("origin.name = 'a.example.com'", 1, "preset: it is missing (preset = \"wordpress\", or static, api)"),
-    ("preset = 3\norigin.name = 'a.example.com'", 1, "preset: a text is wanted, not a number (\"3\", in quotes)"),
-    ("preset = 'wordpres'\norigin.name = 'a.example.com'", 1, "preset: \"wordpres\" is none of wordpress, static, api (did you mean \"wordpress\"?)"),
+    (
+        "preset = 3\norigin.name = 'a.example.com'",
+        1,
+        "preset: a text is wanted, not a number (\"3\", in quotes)",
+    ),
+    (
+        "preset = 'wordpres'\norigin.name = 'a.example.com'",
+        1,
+        "preset: \"wordpres\" is none of wordpress, static, api (did you mean \"wordpress\"?)",
+    ),
     ("preset = 'wordpress'", 1, "origin: it is missing ([origin] with name = "),
-    ("preset = 'wordpress'\norigin = 'a.example.com'", 2, "origin: a section is wanted, not a text ([origin])"),
-    ("preset = 'wordpress'\n[origin]\nprotocol = 'http-only'", 2, "origin: neither name nor servers ([origin] with "),
+    (
+        "preset = 'wordpress'\norigin = 'a.example.com'",
+        2,
+        "origin: a section is wanted, not a text ([origin])",
+    ),
+    (
+        "preset = 'wordpress'\n[origin]\nprotocol = 'http-only'",
+        2,
+        "origin: neither name nor servers ([origin] with ",
+    ),
     ("preset = 'wordpress'\n[origin]\nservers = []", 2, "origin.servers: the list is empty"),
-    ("preset = 'wordpress'\n[origin]\nname = 'a.example.com'\ndomains = []", 4, "unknown field \"domains\" in [origin] (it belongs to the top of the file)"),
-    ("preset = 'wordpress'\norigin.name = '10.0.0.1'", 2, "is an address, and CloudFront's origins are names (for here, write servers = [\"http://10.0.0.1\"])"),
+    (
+        "preset = 'wordpress'\n[origin]\nname = 'a.example.com'\ndomains = []",
+        4,
+        "unknown field \"domains\" in [origin] (it belongs to the top of the file)",
+    ),
+    (
+        "preset = 'wordpress'\norigin.name = '10.0.0.1'",
+        2,
+        "is an address, and CloudFront's origins are names (for here, write servers = [\"http://10.0.0.1\"])",
+    ),
     ("preset = 'wordpress'\norigin.name = '[::1]'", 2, "(for here, write servers = [\"http://[::1]\"])"),
-    ("preset = 'wordpress'\norigin.name = 'https://a.example.com/'", 2, "(the name alone: \"a.example.com\")"),
-    ("preset = 'wordpress'\norigin.name = 'a.example.com:8080'", 2, "(\"a.example.com\"; for a port there are http_port, https_port"),
+    (
+        "preset = 'wordpress'\norigin.name = 'https://a.example.com/'",
+        2,
+        "(the name alone: \"a.example.com\")",
+    ),
+    (
+        "preset = 'wordpress'\norigin.name = 'a.example.com:8080'",
+        2,
+        "(\"a.example.com\"; for a port there are http_port, https_port",
+    ),
     ("preset = 'wordpress'\norigin.name = 'web'", 2, "\"web\" is no domain name (with its dots"),
 ];
 
@@ -250,32 +304,60 @@ const LINES: &[(&str, usize, &str)] = &[
     ("[images]\nx = 1", 1, "unknown field \"images\" (there are preset, domains, "),
     ("[ttl]\nmedia = '1d'", 2, "unknown field \"media\" in [ttl] (there are pages, assets)"),
     ("[[behaviors]]\npath = 'x'", 1, "unknown field \"behaviors\" (did you mean \"behavior\"?)"),
-    ("[[behavior]]\npath = 'x'\ncache = 'never'\nttl = '1d'", 4, "unknown field \"ttl\" in [behavior] (it belongs to the top of the file)"),
+    (
+        "[[behavior]]\npath = 'x'\ncache = 'never'\nttl = '1d'",
+        4,
+        "unknown field \"ttl\" in [behavior] (it belongs to the top of the file)",
+    ),
     ("[[behavior]]\npath = 'x'", 1, "behavior.cache: it is missing"),
     // Types.
     ("origin.servers = 'http://a'", 1, "origin.servers: a list is wanted, not a text ([\"http://a\"])"),
     ("domains = [true]", 1, "domains: a text is wanted, not true or false"),
     ("domains = 1979-05-27", 1, "domains: a list is wanted, not a date"),
-    ("behavior.path = 'x'", 1, "behavior: a list of sections is wanted, not a section ([[behavior]], in double brackets)"),
+    (
+        "behavior.path = 'x'",
+        1,
+        "behavior: a list of sections is wanted, not a section ([[behavior]], in double brackets)",
+    ),
     ("behavior = ['x']", 1, "behavior: a section is wanted, not a text ([[behavior]])"),
     ("query.sort = 'yes'", 1, "query.sort: true or false is wanted, not a text"),
     ("ttl.pages = 600", 1, "ttl.pages: a text is wanted, not a number"),
     ("origin.connect_attempts = '2'", 1, "origin.connect_attempts: a number is wanted, not a text"),
     // Words.
     ("viewers = 'https'", 1, "(did you mean \"https-only\"?)"),
-    ("origin.protocol = 'http'", 1, "origin.protocol: \"http\" is none of http-only, https-only, match-viewer (did you mean \"http-only\"?)"),
+    (
+        "origin.protocol = 'http'",
+        1,
+        "origin.protocol: \"http\" is none of http-only, https-only, match-viewer (did you mean \"http-only\"?)",
+    ),
     ("[devices]\nclasses = '3'", 2, "devices.classes: \"3\" is none of none, two, three, four"),
-    ("[[behavior]]\npath = 'x'\ncache = 'page'", 3, "behavior.cache: \"page\" is none of pages, assets, never (did you mean \"pages\"?)"),
+    (
+        "[[behavior]]\npath = 'x'\ncache = 'page'",
+        3,
+        "behavior.cache: \"page\" is none of pages, assets, never (did you mean \"pages\"?)",
+    ),
     // Names.
-    ("domains = ['a.example.com',\n  'b_c.example.com']", 2, "domains: \"b_c.example.com\" is no domain name"),
+    (
+        "domains = ['a.example.com',\n  'b_c.example.com']",
+        2,
+        "domains: \"b_c.example.com\" is no domain name",
+    ),
     ("domains = ['www.*.com']", 1, "a wildcard is the first label, alone"),
     ("domains = ['blög.example.com']", 1, "(international names in their xn-- form)"),
     ("domains = ['x.example.com:443']", 1, "(\"x.example.com\"; domains have no port"),
     ("domains = ['x.example.com', 'X.example.com']", 1, "domains: \"x.example.com\" is there twice"),
-    ("certificate = 'arn:aws:acm:eu-west-1:1:certificate/x'", 1, "the certificate is in eu-west-1; CloudFront takes those of us-east-1 only"),
+    (
+        "certificate = 'arn:aws:acm:eu-west-1:1:certificate/x'",
+        1,
+        "the certificate is in eu-west-1; CloudFront takes those of us-east-1 only",
+    ),
     ("certificate = 'cert.pem'", 1, "\"cert.pem\" is no ARN of an ACM certificate"),
     // Servers.
-    ("origin.servers = ['127.0.0.1:8000']", 1, "\"127.0.0.1:8000\" is no URL (did you mean \"http://127.0.0.1:8000\"?)"),
+    (
+        "origin.servers = ['127.0.0.1:8000']",
+        1,
+        "\"127.0.0.1:8000\" is no URL (did you mean \"http://127.0.0.1:8000\"?)",
+    ),
     ("origin.servers = ['ftp://a']", 1, "begins with neither http:// nor https://"),
     ("origin.servers = ['http://a/blog']", 1, "is more than a server (did you mean \"http://a\"?)"),
     ("origin.servers = ['http://a:0']", 1, "has no port from 1 to 65535"),
@@ -292,19 +374,35 @@ const LINES: &[(&str, usize, &str)] = &[
     ("[ttl]\npages = '10'", 2, "ttl.pages: \"10\" has no unit (did you mean \"10s\"?)"),
     ("[ttl]\nassets = '5min'", 2, "(did you mean \"5m\"?)"),
     // Cookies and arguments.
-    ("[sessions]\ncookies = ['*']", 2, "sessions.cookies: \"*\" is every cookie (names, or prefixes as in \"abc_*\")"),
+    (
+        "[sessions]\ncookies = ['*']",
+        2,
+        "sessions.cookies: \"*\" is every cookie (names, or prefixes as in \"abc_*\")",
+    ),
     ("[sessions]\ncookies = ['wordpress_*']", 2, "matches \"wordpress_test_cookie\", which everybody has"),
     ("[sessions]\ncookies = ['a*b']", 2, "a * stands at the end"),
     ("[sessions]\ncookies = ['a b']", 2, "\"a b\" is no name of cookies"),
-    ("[sessions]\nignore = ['PHPSESSIONID']", 2, "the preset wordpress has no session cookie \"PHPSESSIONID\""),
+    (
+        "[sessions]\nignore = ['PHPSESSIONID']",
+        2,
+        "the preset wordpress has no session cookie \"PHPSESSIONID\"",
+    ),
     ("[query]\ndrop = ['a=b']", 2, "query.drop: \"a=b\" is no name of arguments"),
     ("[query]\ndrop = ['ref', 'ref']", 2, "query.drop: \"ref\" is there twice"),
     // Paths.
     ("behavior = [{ path = '*', cache = 'never' }]", 1, "is every path, and nothing after it would count"),
     ("behavior = [{ path = '', cache = 'never' }]", 1, "the pattern is empty"),
-    ("behavior = [{ path = '/?p=1', cache = 'never' }]", 1, "(behaviors go by the path alone; for arguments see [sessions] and [query])"),
+    (
+        "behavior = [{ path = '/?p=1', cache = 'never' }]",
+        1,
+        "(behaviors go by the path alone; for arguments see [sessions] and [query])",
+    ),
     ("behavior = [{ path = 'http://a/b', cache = 'never' }]", 1, "is a URL (the path alone"),
-    ("[[behavior]]\npath = 'x'\ncache = 'never'\n[[behavior]]\npath = '/x'\ncache = 'pages'", 5, "behavior.path: \"/x\" is there twice (the first match wins)"),
+    (
+        "[[behavior]]\npath = 'x'\ncache = 'never'\n[[behavior]]\npath = '/x'\ncache = 'pages'",
+        5,
+        "behavior.path: \"/x\" is there twice (the first match wins)",
+    ),
 ];
 
 #[test]
@@ -313,7 +411,8 @@ fn each_mistake_is_one_clear_message_with_its_line() {
     let lines = LINES.iter().map(|&(text, line, says)| (format!("{MINIMAL}{text}"), line + 2, says));
     let mut wrong = Vec::new();
     for (text, line, says) in files.chain(lines) {
-        let said = site::toml::read(&text).map_or_else(|problems| problems.to_string(), |_| "nothing".to_owned());
+        let said =
+            site::toml::read(&text).map_or_else(|problems| problems.to_string(), |_| "nothing".to_owned());
         let as_wanted = said.starts_with(&format!("line {line}: ")) && said.contains(says);
         if !as_wanted || said.lines().count() > 1 {
             wrong.push(format!("{text}\n  said   {said}\n  wanted line {line}: …{says}"));
@@ -324,7 +423,8 @@ fn each_mistake_is_one_clear_message_with_its_line() {
 
 #[test]
 fn all_mistakes_are_told_at_once_in_order() {
-    let text = "viewers = 'http'\ndomains = ['x']\n[origin]\nname = 'a.example.com'\nport = 80\n[ttl]\npages = '1'";
+    let text =
+        "viewers = 'http'\ndomains = ['x']\n[origin]\nname = 'a.example.com'\nport = 80\n[ttl]\npages = '1'";
     let problems = site::toml::read(text).unwrap_err();
     let lines: Vec<Option<usize>> = problems.iter().map(|problem| problem.line).collect();
     assert_eq!(lines, [Some(1), Some(1), Some(2), Some(5), Some(7)], "{problems}");
@@ -332,11 +432,21 @@ fn all_mistakes_are_told_at_once_in_order() {
 
 #[test]
 fn limits_are_cloudfronts() {
-    let many = |count: usize, item: &dyn Fn(usize) -> String| (0..count).map(item).collect::<Vec<_>>().join(", ");
+    let many =
+        |count: usize, item: &dyn Fn(usize) -> String| (0..count).map(item).collect::<Vec<_>>().join(", ");
     for (text, says) in [
-        (format!("domains = [{}]", many(101, &|n| format!("'a{n}.example.com'"))), "101 are more than CloudFront's 100"),
-        (format!("behavior = [{}]", many(70, &|n| format!("{{ path = 'a{n}', cache = 'never' }}"))), "79 are more than CloudFront's 75"),
-        (format!("query.drop = [{}]", many(600, &|n| format!("'argument{n}'"))), "do not fit into a function of 10 KB"),
+        (
+            format!("domains = [{}]", many(101, &|n| format!("'a{n}.example.com'"))),
+            "101 are more than CloudFront's 100",
+        ),
+        (
+            format!("behavior = [{}]", many(70, &|n| format!("{{ path = 'a{n}', cache = 'never' }}"))),
+            "79 are more than CloudFront's 75",
+        ),
+        (
+            format!("query.drop = [{}]", many(600, &|n| format!("'argument{n}'"))),
+            "do not fit into a function of 10 KB",
+        ),
     ] {
         let problems = site::toml::read(&format!("{MINIMAL}{text}")).unwrap_err().to_string();
         assert!(problems.contains(says) && problems.lines().count() == 1, "{problems}");
@@ -353,4 +463,20 @@ fn flags_have_mistakes_too() {
         let problems = Policy::from_preset(preset, servers).unwrap_err().to_string();
         assert!(problems.starts_with(says) && problems.lines().count() == 1, "{problems}");
     }
+    let mut policy = Policy::from_preset("wordpress", &["http://a.example.com"]).unwrap();
+    assert!(
+        policy
+            .set_servers(&["http://a", "b"])
+            .unwrap_err()
+            .to_string()
+            .starts_with("origin: \"b\" is no URL")
+    );
+    assert!(
+        policy.add_domains(&["x"]).unwrap_err().to_string().starts_with("domain: \"x\" is no domain name")
+    );
+    policy.add_domains(&["Blog.example.com", "blog.example.com"]).unwrap();
+    policy.set_servers(&["http://127.0.0.1:1"]).unwrap();
+    assert_eq!(policy.domains, ["blog.example.com"]);
+    let servers = vec!["http://127.0.0.1:1".to_owned()];
+    assert_eq!(compile(&policy).servers, [("a.example.com".to_owned(), servers)]);
 }

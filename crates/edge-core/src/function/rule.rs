@@ -95,8 +95,12 @@ impl NameOrPrefix {
     /// Whether it names `name`: byte by byte, case and encoding as sent (§4.2, §4.3).
     pub fn matches(&self, name: &[u8]) -> bool {
         match self {
-            Self::Name(text) => text.as_bytes() == name,
-            Self::Prefix(prefix) => name.starts_with(prefix.as_bytes()),
+            // Most names differ from most entries in the first byte: no call is made for them.
+            Self::Name(text) => text.as_bytes().first() == name.first() && text.as_bytes() == name,
+            Self::Prefix(prefix) => {
+                (prefix.is_empty() || prefix.as_bytes().first() == name.first())
+                    && name.starts_with(prefix.as_bytes())
+            }
         }
     }
 }
@@ -137,16 +141,11 @@ impl Rule {
     pub fn apply(&self, request: &mut Request, device: Device, request_id: &HeaderValue) -> Applied {
         request.headers.remove(SESSION_HEADER);
         let class = class_name(self.device, device.class);
-        match class {
-            Some(class) => _ = request.headers.insert(DEVICE_HEADER, HeaderValue::from_static(class)),
-            None => _ = request.headers.remove(DEVICE_HEADER),
-        }
         let mut applied = Applied { device: class, ..Applied::default() };
-        if !matches!(request.method, Method::GET | Method::HEAD) {
-            return applied;
+        if matches!(request.method, Method::GET | Method::HEAD) {
+            applied.visitor = self.visitor(request);
+            applied.query_changed = self.rewrite_query(request);
         }
-        applied.visitor = self.visitor(request);
-        applied.query_changed = self.rewrite_query(request);
         match applied.visitor {
             Visitor::Unexamined => {}
             Visitor::Session => _ = request.headers.insert(SESSION_HEADER, request_id.clone()),
@@ -154,6 +153,10 @@ impl Rule {
                 request.headers.remove(COOKIE);
                 self.keep_shared_headers(&mut request.headers);
             }
+        }
+        match class {
+            Some(class) => _ = request.headers.insert(DEVICE_HEADER, HeaderValue::from_static(class)),
+            None => _ = request.headers.remove(DEVICE_HEADER),
         }
         applied
     }
@@ -168,22 +171,31 @@ impl Rule {
             .any(|pair| any_matches(&self.session_cookies, pair.name));
         let by_query = || {
             let text = request.target.query().unwrap_or_default();
-            query::parameters(text).any(|parameter| any_matches(&self.session_query, parameter.name.as_bytes()))
+            query::parameters(text)
+                .any(|parameter| any_matches(&self.session_query, parameter.name.as_bytes()))
         };
         if by_cookie || by_query() { Visitor::Session } else { Visitor::Anonymous }
     }
 
-    /// Takes out what is not to change a shared page. `HeaderMap` has no `retain`; few fields stay, so each search
-    /// for the next one to go is short.
+    /// Takes out what is not to change a shared page. Few fields stay, so they are set aside and the rest goes at
+    /// once: the map is left as roomy as it was, and nothing is allocated.
     fn keep_shared_headers(&self, headers: &mut HeaderMap) {
         let Some(shared) = &self.shared_headers else { return };
-        let goes = |name: &&HeaderName| {
-            !(**name == DEVICE_HEADER
-                || is_transport(name)
-                || shared.iter().any(|kept| kept.eq_ignore_ascii_case(name.as_str())))
+        let stays = |name: &HeaderName| {
+            is_transport(name) || shared.iter().any(|kept| kept.eq_ignore_ascii_case(name.as_str()))
         };
-        while let Some(name) = headers.keys().find(goes).cloned() {
-            headers.remove(name);
+        let mut kept = [const { None }; SET_ASIDE];
+        let mut more = Vec::new();
+        for (index, field) in headers.iter().filter(|(name, _)| stays(name)).enumerate() {
+            let field = (field.0.clone(), field.1.clone());
+            match kept.get_mut(index) {
+                Some(place) => *place = Some(field),
+                None => more.push(field),
+            }
+        }
+        headers.clear();
+        for (name, value) in kept.into_iter().flatten().chain(more) {
+            headers.append(name, value);
         }
     }
 
@@ -233,6 +245,9 @@ fn any_matches(entries: &[NameOrPrefix], name: &[u8]) -> bool {
     entries.iter().any(|entry| entry.matches(name))
 }
 
+/// How many fields of a shared request stay without the heap.
+const SET_ASIDE: usize = 8;
+
 /// What every request may carry: normalised by the edge, answered by the cache, or a function's to leave alone
 /// (§4.4, §7.8, §7.12; the read-only and the invisible headers of §14.1).
 fn is_transport(name: &HeaderName) -> bool {
@@ -262,7 +277,6 @@ fn class_name(classes: DeviceClasses, class: Class) -> Option<&'static str> {
     };
     Some(name)
 }
-
 
 #[cfg(test)]
 mod tests;

@@ -5,14 +5,15 @@
 //! - **Pages**: MinTTL 0, because more overrides `private` and `no-store` (§7.1). Everything of the viewer is
 //!   forwarded, because forms, carts and payment call-backs need it; but first the viewer-request function takes from
 //!   every request that may be shared whatever is not in the key (`function::rule`). Sessions get a key of their own.
-//! - In the key of pages, beside path and arguments: `Host` (aliases show different pages, and the distribution's own
-//!   name redirects), `CloudFront-Forwarded-Proto` (so that it may reach the origin; one value while plain HTTP is
-//!   redirected), `Authorization` (a site behind basic auth works and is never shared with who does not know it),
-//!   `Origin` (REST echoes it into CORS headers; page views do not send it), the device class and the session.
+//! - In every key, beside path and arguments: `Host` (aliases show different pages, and by the distribution's own name
+//!   one gets the redirect to the canonical one: were `Host` only forwarded, a single request could store that redirect
+//!   as everybody's style sheet), `CloudFront-Forwarded-Proto` (so that it may reach the origin; one value while plain
+//!   HTTP is redirected), `Authorization` (a site behind basic auth works and is never shared with who does not know
+//!   it), `Origin` (echoed into CORS headers; page views do not send it). In that of pages the device class and the
+//!   session too.
 //! - The device headers are forwarded because a function sees only what a policy names (§0.10). Only those that the
 //!   classes are folded from: a page should go by `X-Viewer-Device`, which is in the key; they are not.
-//! - **Assets**: `Host` in the key here too. Were it only forwarded, one request by the distribution's own name could
-//!   store the origin's redirect to the canonical host as everybody's style sheet.
+//! - **Assets**: nothing but the key reaches the origin, no cookies, no arguments but versions.
 //! - **Never**: the managed CachingDisabled, with all headers of viewer and CloudFront.
 //! - Errors are kept for seconds, so that an outage ends when it ends; expired pages are served meanwhile (§7.4).
 
@@ -168,7 +169,9 @@ fn behavior_of(policy: &Policy, names: &Names, cache: Cache) -> Map<String, Valu
     let (cache_policy, request_policy, methods): (&str, Option<&str>, &[&str]) = match cache {
         Cache::Never => (CACHING_DISABLED, Some(ALL_VIEWER_AND_CLOUDFRONT), &ALL_METHODS),
         Cache::Assets => (&names.assets, None, &CACHED_METHODS),
-        Cache::Pages if policy.devices == DeviceClasses::None => (&names.pages, Some(ALL_VIEWER), &ALL_METHODS),
+        Cache::Pages if policy.devices == DeviceClasses::None => {
+            (&names.pages, Some(ALL_VIEWER), &ALL_METHODS)
+        }
         Cache::Pages => (&names.pages, Some(&names.pages), &ALL_METHODS),
     };
     let mut allowed = list(methods.iter().map(|method| json!(method)));
@@ -201,13 +204,11 @@ fn behavior_of(policy: &Policy, names: &Names, cache: Cache) -> Map<String, Valu
 const ALL_METHODS: [&str; 7] = ["HEAD", "DELETE", "POST", "GET", "OPTIONS", "PUT", "PATCH"];
 const CACHED_METHODS: [&str; 2] = ["HEAD", "GET"];
 
-/// In the key of pages, and therefore what the function leaves of a shared request's headers.
-const PAGE_HEADERS: [&str; 4] = ["Authorization", "CloudFront-Forwarded-Proto", "Host", "Origin"];
-/// In the key of assets: no more, they are public.
-const ASSET_HEADERS: [&str; 2] = ["Host", "Origin"];
+/// In the key of pages and assets, and therefore what the function leaves of a shared request's headers.
+const KEY_HEADERS: [&str; 4] = ["Authorization", "CloudFront-Forwarded-Proto", "Host", "Origin"];
 
 fn pages_cache_policy(policy: &Policy, names: &Names) -> Value {
-    let mut headers = PAGE_HEADERS.to_vec();
+    let mut headers = KEY_HEADERS.to_vec();
     if policy.devices != DeviceClasses::None {
         headers.push("X-Viewer-Device");
     }
@@ -233,7 +234,7 @@ fn assets_cache_policy(policy: &Policy, names: &Names) -> Value {
         &names.assets,
         "Host is in the key, not only forwarded: else a redirect got by another name would be stored for all.",
         policy.ttl_assets.as_secs(),
-        &ASSET_HEADERS,
+        &KEY_HEADERS,
         query,
     )
 }
@@ -287,7 +288,7 @@ fn pages_origin_request_policy(policy: &Policy, names: &Names) -> Option<Value> 
 
 fn function(policy: &Policy, names: &Names) -> Value {
     // The function may not touch Host and need not name what CloudFront writes itself.
-    let shared = PAGE_HEADERS.iter().filter(|name| **name != "Host" && !name.starts_with("CloudFront-"));
+    let shared = KEY_HEADERS.iter().filter(|name| **name != "Host" && !name.starts_with("CloudFront-"));
     let rule = Rule {
         drop_query: policy.drop_query.clone(),
         keep_query: policy.keep_query.clone(),

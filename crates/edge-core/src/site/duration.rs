@@ -10,8 +10,18 @@ const UNITS: [(&str, u64); 6] =
 
 /// Longer words people use for them.
 const WORDS: [(&str, &str); 12] = [
-    ("sec", "s"), ("secs", "s"), ("second", "s"), ("seconds", "s"), ("min", "m"), ("minute", "m"), ("minutes", "m"),
-    ("hour", "h"), ("hours", "h"), ("day", "d"), ("days", "d"), ("year", "y"),
+    ("sec", "s"),
+    ("secs", "s"),
+    ("second", "s"),
+    ("seconds", "s"),
+    ("min", "m"),
+    ("minute", "m"),
+    ("minutes", "m"),
+    ("hour", "h"),
+    ("hours", "h"),
+    ("day", "d"),
+    ("days", "d"),
+    ("year", "y"),
 ];
 
 /// The longest CloudFront takes: 100 years (§7.1).
@@ -29,7 +39,8 @@ pub(super) fn parse(text: &str) -> Result<Duration, Fault> {
         let (number, after) = rest.split_at(rest.bytes().take_while(u8::is_ascii_digit).count());
         let (unit, after) = after.split_at(after.find(|c: char| !c.is_alphabetic()).unwrap_or(after.len()));
         if number.is_empty() || unit.is_empty() && !after.is_empty() {
-            return Err(Fault::new(format!("{text:?} is no duration: whole numbers with units, no spaces")).hint(EXAMPLES));
+            return Err(Fault::new(format!("{text:?} is no duration: whole numbers with units, no spaces"))
+                .hint(EXAMPLES));
         }
         if unit.is_empty() {
             let hint = format!("did you mean \"{text}s\"?");
@@ -39,7 +50,9 @@ pub(super) fn parse(text: &str) -> Result<Duration, Fault> {
             return Err(unknown_unit(text, number, unit));
         };
         if index < next_unit {
-            return Err(Fault::new(format!("in {text:?} the units are not in order, longest first")).hint(EXAMPLES));
+            return Err(
+                Fault::new(format!("in {text:?} the units are not in order, longest first")).hint(EXAMPLES)
+            );
         }
         next_unit = index + 1;
         let part = number.parse::<u64>().ok().and_then(|number| number.checked_mul(UNITS[index].1));

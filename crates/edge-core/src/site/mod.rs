@@ -114,17 +114,40 @@ impl Policy {
     pub fn from_preset(name: &str, servers: &[&str]) -> Result<Self, Problems> {
         let mut problems = Problems::default();
         let preset = value::preset(name).map_err(|fault| problems.add(None, "preset", fault)).ok();
-        let parsed: Vec<Server> = servers
-            .iter()
-            .filter_map(|text| value::server(text).map_err(|fault| problems.add(None, "origin", fault)).ok())
-            .collect();
+        let parsed = each(&mut problems, "origin", servers, value::server);
         if servers.is_empty() {
-            problems.add(None, "origin", problem::Fault::new("there is none").hint("one or more http://… or https://…"));
+            problems.add(
+                None,
+                "origin",
+                problem::Fault::new("there is none").hint("one or more http://… or https://…"),
+            );
         }
         match preset {
             Some(preset) if problems.is_empty() => Ok(Self::of(preset, SiteOrigin::of(preset, parsed))),
             _ => Err(problems),
         }
+    }
+
+    /// Asks these servers here instead of the policy's own: `--origin` beside a file. The documents stay the same.
+    pub fn set_servers(&mut self, servers: &[&str]) -> Result<(), Problems> {
+        let mut problems = Problems::default();
+        let servers = each(&mut problems, "origin", servers, value::server);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        self.origin.servers = servers;
+        Ok(())
+    }
+
+    /// More names the site is known by: `--domain`.
+    pub fn add_domains(&mut self, names: &[&str]) -> Result<(), Problems> {
+        let mut problems = Problems::default();
+        for name in each(&mut problems, "domain", names, value::domain) {
+            if !self.domains.contains(&name) {
+                self.domains.push(name);
+            }
+        }
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 
     fn of(preset: &'static Preset, origin: SiteOrigin) -> Self {
@@ -165,7 +188,10 @@ impl SiteOrigin {
         if first.scheme == "https" {
             origin.protocol = OriginProtocol::HttpsOnly;
         }
-        if origin.servers.len() == 1 && value::origin_name(&first.host).is_ok() && value::origin_port(first.port) {
+        if origin.servers.len() == 1
+            && value::origin_name(&first.host).is_ok()
+            && value::origin_port(first.port)
+        {
             origin.name.clone_from(&first.host);
             match first.scheme {
                 "https" => origin.https_port = first.port,
@@ -174,6 +200,19 @@ impl SiteOrigin {
         }
         origin
     }
+}
+
+/// What can be read of the texts; of the others, what is wrong.
+fn each<T>(
+    problems: &mut Problems,
+    place: &str,
+    texts: &[&str],
+    parse: impl Fn(&str) -> Result<T, problem::Fault>,
+) -> Vec<T> {
+    texts
+        .iter()
+        .filter_map(|text| parse(text).map_err(|fault| problems.add(None, place, fault)).ok())
+        .collect()
 }
 
 fn names(texts: &[&str]) -> Vec<NameOrPrefix> {

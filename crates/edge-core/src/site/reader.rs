@@ -40,7 +40,8 @@ impl Reader<'_> {
     pub(super) fn refuse_unknown(&mut self, section: &Section, table: &DeTable<'_>) {
         for (key, _) in table.iter().filter(|(key, _)| !section.fields.contains(&key.get_ref().as_ref())) {
             let name = key.get_ref().as_ref();
-            let here = if section.name.is_empty() { String::new() } else { format!(" in [{}]", section.name) };
+            let here =
+                if section.name.is_empty() { String::new() } else { format!(" in [{}]", section.name) };
             let mut fault = Fault::new(format!("unknown field \"{name}\"{here}"));
             let home = self.sections.iter().find(|other| other.fields.contains(&name));
             fault = match (nearest(name, section.fields.iter().copied()), home) {
@@ -84,7 +85,9 @@ impl Reader<'_> {
         let line = self.line(value);
         let parsed = match value.get_ref() {
             DeValue::String(text) => parse(text),
-            DeValue::Integer(number) => Err(wrong("a text", value.get_ref()).hint(format!("\"{number}\", in quotes"))),
+            DeValue::Integer(number) => {
+                Err(wrong("a text", value.get_ref()).hint(format!("\"{number}\", in quotes")))
+            }
             other => Err(wrong("a text", other)),
         };
         self.settle(line, place(section, field), parsed)
@@ -142,7 +145,11 @@ impl Reader<'_> {
     }
 
     /// Yes or no.
-    pub(super) fn flag(&mut self, (section, table): (&str, &DeTable<'_>), field: &str) -> Option<Found<bool>> {
+    pub(super) fn flag(
+        &mut self,
+        (section, table): (&str, &DeTable<'_>),
+        field: &str,
+    ) -> Option<Found<bool>> {
         let value = table.get(field)?;
         let line = self.line(value);
         let parsed = value.get_ref().as_bool().ok_or_else(|| wrong("true or false", value.get_ref()));
@@ -177,7 +184,12 @@ impl Reader<'_> {
         tables
     }
 
-    fn settle<T>(&mut self, line: Option<usize>, place: String, parsed: Result<T, Fault>) -> Option<Found<T>> {
+    fn settle<T>(
+        &mut self,
+        line: Option<usize>,
+        place: String,
+        parsed: Result<T, Fault>,
+    ) -> Option<Found<T>> {
         match parsed {
             Ok(value) => Some(Found { line, value }),
             Err(fault) => {

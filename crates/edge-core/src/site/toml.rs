@@ -18,14 +18,30 @@ const SECTIONS: &[Section] = &[
     Section {
         name: "",
         fields: &[
-            "preset", "domains", "certificate", "viewers", "origin", "devices", "sessions", "query", "ttl", "behavior",
+            "preset",
+            "domains",
+            "certificate",
+            "viewers",
+            "origin",
+            "devices",
+            "sessions",
+            "query",
+            "ttl",
+            "behavior",
         ],
     },
     Section {
         name: "origin",
         fields: &[
-            "name", "servers", "protocol", "http_port", "https_port", "connect_attempts", "connect_timeout",
-            "read_timeout", "keepalive_timeout",
+            "name",
+            "servers",
+            "protocol",
+            "http_port",
+            "https_port",
+            "connect_attempts",
+            "connect_timeout",
+            "read_timeout",
+            "keepalive_timeout",
         ],
     },
     Section { name: "devices", fields: &["classes"] },
@@ -97,7 +113,8 @@ impl Reader<'_> {
     }
 
     fn origin(&mut self, top: &DeTable<'_>, preset: &Preset) -> Option<SiteOrigin> {
-        const HINT: &str = "[origin] with name = \"alb.example.com\", or servers = [\"http://127.0.0.1:8000\"], or both";
+        const HINT: &str =
+            "[origin] with name = \"alb.example.com\", or servers = [\"http://127.0.0.1:8000\"], or both";
         let Some(Found { line, value: table }) = self.section(top, "origin") else {
             if !top.contains_key("origin") {
                 self.problems.add(Some(1), "origin", Fault::new("it is missing").hint(HINT));
@@ -142,7 +159,8 @@ impl Reader<'_> {
             if value::origin_port(found.value) {
                 *port = found.value;
             } else {
-                let fault = Fault::new(format!("CloudFront asks port 80, 443 or 1024 and up, not {}", found.value));
+                let fault =
+                    Fault::new(format!("CloudFront asks port 80, 443 or 1024 and up, not {}", found.value));
                 self.problems.add(found.line, format!("origin.{field}"), fault);
             }
         }
@@ -172,7 +190,9 @@ impl Reader<'_> {
                 ("three", DeviceClasses::Three),
                 ("four", DeviceClasses::Four),
             ];
-            if let Some(found) = self.text(("devices", table.value), "classes", |text| value::choice(text, words)) {
+            if let Some(found) =
+                self.text(("devices", table.value), "classes", |text| value::choice(text, words))
+            {
                 policy.devices = found.value;
             }
         }
@@ -207,7 +227,9 @@ impl Reader<'_> {
         if let Some(table) = self.section(top, "ttl") {
             let ttls = [("pages", &mut policy.ttl_pages), ("assets", &mut policy.ttl_assets)];
             for (field, ttl) in ttls {
-                if let Some(Found { value, .. }) = self.text::<Duration>(("ttl", table.value), field, duration::parse) {
+                if let Some(Found { value, .. }) =
+                    self.text::<Duration>(("ttl", table.value), field, duration::parse)
+                {
                     *ttl = value;
                 }
             }
@@ -232,7 +254,9 @@ impl Reader<'_> {
             }
             own.push((path.value, cache.value));
         }
-        policy.behaviors.retain(|(path, _)| !own.iter().any(|(other, _)| other.anchored() == path.anchored()));
+        policy
+            .behaviors
+            .retain(|(path, _)| !own.iter().any(|(other, _)| other.anchored() == path.anchored()));
         own.append(&mut policy.behaviors);
         policy.behaviors = own;
     }
@@ -244,7 +268,11 @@ impl Reader<'_> {
         ];
         for (place, count, most) in counts {
             if count > most {
-                self.problems.add(None, place, Fault::new(format!("{count} are more than CloudFront's {most}")));
+                self.problems.add(
+                    None,
+                    place,
+                    Fault::new(format!("{count} are more than CloudFront's {most}")),
+                );
             }
         }
         let lists = [&policy.drop_query, &policy.keep_query, &policy.session_query, &policy.session_cookies];

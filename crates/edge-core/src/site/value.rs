@@ -41,13 +41,18 @@ pub(super) fn server(text: &str) -> Result<Server, Fault> {
     };
     let authority = rest.strip_suffix('/').unwrap_or(rest);
     if let Some(at) = authority.find(['/', '?', '#']) {
-        return Err(fault("is more than a server").hint(format!("did you mean \"{scheme}://{}\"?", &authority[..at])));
+        return Err(
+            fault("is more than a server").hint(format!("did you mean \"{scheme}://{}\"?", &authority[..at]))
+        );
     }
     let uri: Uri = format!("{scheme}://{authority}/").parse().map_err(|_| fault("is no URL"))?;
     let host = uri.host().unwrap_or_default().to_ascii_lowercase();
     let host_fits = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
         Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte)),
+        None => {
+            !host.is_empty()
+                && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
+        }
     };
     if authority.contains('@') || !host_fits {
         return Err(fault("names no host that can be asked"));
@@ -76,7 +81,8 @@ pub(super) fn domain(text: &str) -> Result<String, Fault> {
     const PORT: &str = "domains have no port: viewers find it by the listener";
     let rest = text.strip_prefix("*.").unwrap_or(text);
     if rest.contains('*') {
-        return Err(Fault::new(format!("{text:?}: a wildcard is the first label, alone")).hint("as in \"*.example.com\""));
+        return Err(Fault::new(format!("{text:?}: a wildcard is the first label, alone"))
+            .hint("as in \"*.example.com\""));
     }
     let name = dns_name(rest, PORT)?;
     Ok(if rest.len() < text.len() { format!("*.{name}") } else { name })
@@ -122,9 +128,9 @@ pub(super) fn certificate(text: &str) -> Result<String, Fault> {
     let parts: Vec<&str> = text.split(':').collect();
     match parts.as_slice() {
         ["arn", "aws", "acm", "us-east-1", _, id] if id.starts_with("certificate/") => Ok(text.to_owned()),
-        ["arn", "aws", "acm", region, ..] if *region != "us-east-1" => {
-            Err(Fault::new(format!("the certificate is in {region}; CloudFront takes those of us-east-1 only")))
-        }
+        ["arn", "aws", "acm", region, ..] if *region != "us-east-1" => Err(Fault::new(format!(
+            "the certificate is in {region}; CloudFront takes those of us-east-1 only"
+        ))),
         _ => Err(Fault::new(format!("{text:?} is no ARN of an ACM certificate"))
             .hint("as in \"arn:aws:acm:us-east-1:123456789012:certificate/…\"")),
     }
@@ -137,7 +143,9 @@ pub(super) fn cookie(text: &str, preset: &Preset) -> Result<NameOrPrefix, Fault>
         byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?={}".contains(&byte)
     })?;
     match preset.everybodys_cookies.iter().find(|name| entry.matches(name.as_bytes())) {
-        Some(common) => Err(Fault::new(format!("{text:?} matches {common:?}, which everybody has: nobody would share a page"))),
+        Some(common) => Err(Fault::new(format!(
+            "{text:?} matches {common:?}, which everybody has: nobody would share a page"
+        ))),
         None => Ok(entry),
     }
 }
@@ -168,9 +176,8 @@ pub(super) fn path(text: &str) -> Result<PathPattern, Fault> {
         return Err(Fault::new(format!("{text:?} is a URL")).hint(hint));
     }
     let pattern = PathPattern::parse(text).map_err(|error| match error {
-        PatternError::Character { found: '=' } => {
-            Fault::new(format!("{text:?}: {error}")).hint("behaviors go by the path alone; for arguments see [sessions] and [query]")
-        }
+        PatternError::Character { found: '=' } => Fault::new(format!("{text:?}: {error}"))
+            .hint("behaviors go by the path alone; for arguments see [sessions] and [query]"),
         _ => Fault::new(format!("{text:?}: {error}")),
     })?;
     match pattern.anchored() {

@@ -86,9 +86,9 @@ fn a_session_keeps_everything_and_has_a_key_of_its_own() {
 fn others_are_anonymous_and_lose_their_cookies() {
     for cookies in [
         "_ga=GA1.2; wordpress_test_cookie=WP%20Cookie%20check; wp-settings-1=x; wp-settings-time-1=1",
-        "xwordpress_logged_in_abc=1",      // the name, not a part of it
-        "WORDPRESS_LOGGED_IN_abc=1",       // names are case-sensitive (§4.3)
-        "a=1, PHPSESSID=2",                // `;` is the only delimiter, to PHP too
+        "xwordpress_logged_in_abc=1", // the name, not a part of it
+        "WORDPRESS_LOGGED_IN_abc=1",  // names are case-sensitive (§4.3)
+        "a=1, PHPSESSID=2",           // `;` is the only delimiter, to PHP too
         "a=wordpress_logged_in_abc=1",
         "PHPSESSIDX=1",
         "$PHPSESSID=1",
@@ -105,7 +105,9 @@ fn others_are_anonymous_and_lose_their_cookies() {
 /// It never gets the chance: an anonymous viewer's cookies do not reach the origin, mangled or not.
 #[test]
 fn names_that_php_would_mangle_never_reach_the_origin() {
-    for mangled in ["wordpress.logged_in_abc", "wordpress logged in_abc", "wordpress_logged[in_abc", "wp-postpass.x"] {
+    for mangled in
+        ["wordpress.logged_in_abc", "wordpress logged in_abc", "wordpress_logged[in_abc", "wp-postpass.x"]
+    {
         let mut anonymous = request(Method::GET, "/", &[("cookie", &format!("{mangled}=1"))]);
         assert_eq!(apply(&rule(), &mut anonymous).visitor, Visitor::Anonymous);
         assert!(!anonymous.headers.contains_key(COOKIE), "{mangled}");
@@ -120,7 +122,11 @@ fn some_arguments_mark_a_session_without_a_cookie() {
         assert_eq!(viewer.headers[COOKIE], "currency=EUR");
     }
     for target in ["/", "/?add-to-cart2=1", "/?x=add-to-cart", "/add-to-cart"] {
-        assert_eq!(apply(&rule(), &mut request(Method::GET, target, &[])).visitor, Visitor::Anonymous, "{target}");
+        assert_eq!(
+            apply(&rule(), &mut request(Method::GET, target, &[])).visitor,
+            Visitor::Anonymous,
+            "{target}"
+        );
     }
 }
 
@@ -152,15 +158,7 @@ fn what_is_shared_carries_the_listed_headers_and_http_s_own() {
     left.sort_unstable();
     assert_eq!(
         left,
-        [
-            "accept-encoding",
-            "authorization",
-            "if-none-match",
-            "origin",
-            "range",
-            "via",
-            "x-viewer-device"
-        ]
+        ["accept-encoding", "authorization", "if-none-match", "origin", "range", "via", "x-viewer-device"]
     );
 }
 
@@ -178,11 +176,11 @@ fn arguments_are_dropped_sorted_and_kept_byte_exact() {
         ("/?utm_source=a", "/"),
         ("/p?utm_source=a&gclid=b&utm_=", "/p"),
         ("/p?b=2&a=1", "/p?a=1&b=2"),
-        ("/p?a=2&a=1&a", "/p?a=2&a=1&a"),                         // what repeats keeps its order
+        ("/p?a=2&a=1&a", "/p?a=2&a=1&a"), // what repeats keeps its order
         ("/p?b&a[]=2&utm_x&a[]=1", "/p?a[]=2&a[]=1&b"),
         ("/p?%75tm_source=1&A=%2f&a=+", "/p?%75tm_source=1&A=%2f&a=+"), // nothing is decoded
         ("/p?UTM_source=1", "/p?UTM_source=1"),
-        ("/p?a=1;utm_x=2", "/p?a=1;utm_x=2"),                     // `;` is part of a value (§4.2)
+        ("/p?a=1;utm_x=2", "/p?a=1;utm_x=2"), // `;` is part of a value (§4.2)
         ("/p?utm_keep=1&utm_other=2", "/p?utm_keep=1"),
         ("/p?", "/p"),
         ("/p?&", "/p"),
@@ -295,13 +293,16 @@ fn viewer() -> impl Strategy<Value = Request> {
         let target = query.map_or_else(|| "/p".to_owned(), |parts| format!("/p?{}", parts.join("&")));
         let headers: Vec<(&str, String)> =
             headers.into_iter().map(|(name, parts)| (name, parts.join("; "))).collect();
-        let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let headers: Vec<(&str, &str)> =
+            headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         request(method, &target, &headers)
     })
 }
 
 fn raws(request: &Request) -> Vec<String> {
-    query::parameters(request.target.query().unwrap_or_default()).map(|parameter| parameter.raw.to_owned()).collect()
+    query::parameters(request.target.query().unwrap_or_default())
+        .map(|parameter| parameter.raw.to_owned())
+        .collect()
 }
 
 proptest! {
