@@ -20,6 +20,7 @@ mod wordpress {
     mod people;
     mod sessions;
     mod site;
+    mod throughput;
     mod tricks;
     mod uploads;
 }

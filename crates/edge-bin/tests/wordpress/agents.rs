@@ -5,7 +5,8 @@ use super::edge::Edge;
 use super::people::{comment, member, nonce, unlock};
 use super::site::Site;
 
-const PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1";
+/// A phone's.
+pub(crate) const PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1";
 
 /// A viewer, and what only this viewer may ever read.
 pub(crate) struct Agent {

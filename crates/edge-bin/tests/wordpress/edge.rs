@@ -81,7 +81,7 @@ impl Edge {
         while let Some(line) = lines.next_line().await.unwrap() {
             match line.split(' ').collect::<Vec<_>>()[..] {
                 ["listening", what, addr] => {
-                    addrs.push((what.to_owned(), addr.parse::<SocketAddr>().unwrap()))
+                    addrs.push((what.to_owned(), addr.parse::<SocketAddr>().unwrap()));
                 }
                 ["local", "CA", path, ..] => ca = Some(PathBuf::from(path)),
                 ["ready"] => break,

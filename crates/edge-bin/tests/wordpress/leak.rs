@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::agents::{Agent, gather};
+use super::agents::{Agent, PHONE, gather};
 use super::bundle;
-use super::client::{Answer, Ask};
+use super::client::{Answer, Ask, DESKTOP, Viewer};
 use super::edge::Edge;
 use super::site::Site;
 use super::tricks::{Draw, TRICKS};
@@ -218,8 +218,13 @@ async fn nobody_gets_what_was_made_for_another() {
     findings.insist_on_substance(&agents);
     assert!(findings.hits > 100, "only {} shared copies were read", findings.hits);
 
-    // What they left behind: a viewer who comes now gets every page as it should be.
-    let newcomer = edge.viewer();
+    for (agent, class) in [(DESKTOP, "desktop"), (PHONE, "mobile")] {
+        nothing_is_spoiled(&site, &agents, &edge.viewer().agent(agent), class).await;
+    }
+}
+
+/// What the others left behind: a viewer who comes now gets every page as it should be.
+async fn nothing_is_spoiled(site: &Site, agents: &[Agent], newcomer: &Viewer, class: &str) {
     for (target, kind) in site.crawl() {
         let answer = newcomer.get(&target).await;
         assert_eq!(answer.status.as_u16(), 200, "{target} is spoiled ({})", answer.x_cache());
@@ -227,7 +232,7 @@ async fn nobody_gets_what_was_made_for_another() {
         let poison = agents.iter().find(|agent| text.contains(&agent.canary));
         assert!(poison.is_none(), "{target} repeats what {} sent", poison.unwrap().name);
         if kind == "html" || kind == "search" {
-            assert_eq!(answer.device(), "desktop", "{target} is another device's");
+            assert_eq!(answer.device(), class, "{target} is another device's");
             assert!(text.contains("</html>"), "{target} is half a page");
         }
     }
