@@ -349,6 +349,8 @@ pub(crate) struct Inside {
     pub(crate) guard: Option<String>,
     pub(crate) stored: bool,
     pub(crate) visitor: String,
+    /// The edge wrote the body itself.
+    pub(crate) own_page: bool,
 }
 
 /// One expectation that was not met.

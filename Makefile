@@ -1,0 +1,53 @@
+# What there is to do here. `make` alone lists it; on a fresh machine `make demo` and `make test` fetch all they need.
+
+CARGO ?= cargo
+EDGE = $(CARGO) run --quiet --locked -p edge-bin --
+# The second set of features: the pure half, which must never come to need the proxy.
+PURE = -p edge-core --no-default-features
+TARGET = $(or $(CARGO_TARGET_DIR),target)
+# The stages of `make ci`, in order; the first is what the README promises.
+STAGES = test lint docs
+
+.DEFAULT_GOAL := help
+.PHONY: help prepare demo test pure wordpress bench compare lint docs ci
+
+help: ## This list
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+prepare: ## Checks for what a build needs, and says what is missing
+	@tools/prepare
+
+# The profile of the tests: the first build takes a fraction of a release build's time, and `make test` reuses it.
+demo: prepare ## A small site behind an edge, with curl lines to try; Ctrl-C ends it
+	@echo "make demo: building (minutes the first time, seconds from then on)"
+	$(CARGO) build --locked -p edge-bin
+	$(EDGE) demo
+
+test: prepare ## All tests that need nothing installed
+	$(CARGO) test --locked $(PURE)
+	$(CARGO) test --locked --workspace
+
+pure: ## Only the decisions, in seconds: the inner loop
+	$(CARGO) test --locked $(PURE)
+
+wordpress: prepare ## A real WordPress behind the edge (installs Debian packages, as root)
+	fixtures/wordpress/wordpress.py install
+	$(CARGO) test --locked -p edge-bin --test wordpress -- --ignored --nocapture
+
+bench: ## How long the decisions take, and what they allocate
+	$(CARGO) bench --locked $(PURE)
+
+compare: ## CPU per hit beside nginx (needs nginx, wrk and h2load)
+	$(CARGO) build --locked --release -p edge-bin
+	benches/compare/compare.py "$(TARGET)/release/edge-bin"
+
+lint: ## Formatting and clippy, both feature sets
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked $(PURE) --all-targets -- -D warnings
+
+docs: ## The documentation, without a broken link
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
+
+ci: ## Everything that must hold, stage by stage, with the time each took (what .ci/run runs)
+	@tools/stages $(STAGES)
