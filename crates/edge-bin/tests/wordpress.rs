@@ -4,6 +4,7 @@
 //! so each begins with an empty cache ([`wordpress::edge`]). Tests take turns, because they share WordPress.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     reason = "a test fails by panicking; clippy knows #[test], not its helpers"
 )]
