@@ -25,7 +25,7 @@ pub use crate::cache::storing::Ending;
 use crate::cache::storing::{self, Guard, Unkeyed, Withheld};
 use crate::cache::{Key, Reuse, Stored};
 use crate::distribution::{Behavior, Distribution, OptionsCaching, OriginKind, Target};
-use crate::function::rule::Applied;
+use crate::function::rule::{Applied, SESSION_HEADER, Visitor};
 use crate::header::cache_control::{CacheControl, NoCache};
 use crate::header::conditional::{self, Precondition};
 use crate::header::encoding::{self, AcceptEncoding, Coding};
@@ -197,6 +197,13 @@ impl Passage {
 
     fn path(&self) -> &str {
         self.root.as_deref().unwrap_or_else(|| self.admitted.request.target.path())
+    }
+
+    /// A session's key holds the request's own id, so what is stored under it is never found again: it is not worth
+    /// the memory, here or in CloudFront, and the guard has nobody to keep it from.
+    fn is_alone(&self) -> bool {
+        matches!(self.trace.applied, Some(Applied { visitor: Visitor::Session, .. }))
+            && self.behavior().key.headers.contains(&SESSION_HEADER)
     }
 
     /// The edge shares and revalidates where CloudFront does: no cookies forwarded (§7.8, §7.11). With the guard on
@@ -552,6 +559,9 @@ impl Ask {
         };
         self.passage.trace.lifetime = Some(lifetime);
         let (ttl, reuse) = keep?;
+        if self.passage.is_alone() {
+            return None;
+        }
         let behavior = self.passage.behavior();
         if self.passage.rules.guard == Guard::On
             && let Some(because) = storing::unshareable(status, origin, &cache_control, self.unkeyed, &behavior.key, ending)
