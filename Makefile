@@ -6,10 +6,10 @@ EDGE = $(CARGO) run --quiet --locked -p edge-bin --
 PURE = -p edge-core --no-default-features
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 # The stages of `make ci`, in order; the first is what the README promises.
-STAGES = test fuzz-smoke lint docs
+STAGES = test fuzz-smoke lint docs deny
 
 .DEFAULT_GOAL := help
-.PHONY: help prepare demo test pure wordpress bench compare fuzz fuzz-smoke lint docs ci
+.PHONY: help prepare demo test pure wordpress bench compare fuzz fuzz-smoke lint docs deny ci
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -55,6 +55,9 @@ lint: ## Formatting and clippy, both feature sets
 
 docs: ## The documentation, without a broken link
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
+
+deny: ## Licences, sources and banned crates among the dependencies
+	tools/deny
 
 ci: ## Everything that must hold, stage by stage, with the time each took (what .ci/run runs)
 	@tools/stages $(STAGES)
