@@ -201,6 +201,7 @@ impl Story {
         for (kind, part) in look_up.key().parts() {
             let part = String::from_utf8_lossy(part);
             self.say("key", match kind {
+                Kind::Unguarded => "without the guard".to_owned(),
                 Kind::Distribution => format!("distribution {part}"),
                 Kind::Method => format!("method {part}"),
                 Kind::Path => format!("path {part}"),
