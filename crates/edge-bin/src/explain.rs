@@ -204,6 +204,7 @@ impl Story {
             self.say(
                 "key",
                 match kind {
+                    Kind::Unguarded => "without the guard".to_owned(),
                     Kind::Distribution => format!("distribution {part}"),
                     Kind::Method => format!("method {part}"),
                     Kind::Path => format!("path {part}"),

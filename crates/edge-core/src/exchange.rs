@@ -245,11 +245,11 @@ pub fn begin(rules: &Arc<Rules>, request: Request, id: HeaderValue, now: SystemT
         AcceptEncoding::Absent
     };
     let passage = Passage { rules: Arc::clone(rules), admitted, id, root, accept, device, trace };
-    if !is_looked_up(passage.behavior(), &passage.request().method) {
+    if !is_looked_up(passage.behavior(), passage.request()) {
         return Step::Ask(Ask::new(passage, None, None, None));
     }
     let key = Key::of(
-        &rules.distribution,
+        (&rules.distribution, rules.guard),
         &passage.behavior().key,
         &passage.admitted,
         passage.path(),
@@ -260,11 +260,12 @@ pub fn begin(rules: &Arc<Rules>, request: Request, id: HeaderValue, now: SystemT
 }
 
 /// Which requests are ever answered from the cache (§3, §7.1).
-fn is_looked_up(behavior: &Behavior, method: &Method) -> bool {
+fn is_looked_up(behavior: &Behavior, request: &Request) -> bool {
     !behavior.ttl.caching_disabled()
-        && match *method {
+        && match request.method {
             Method::GET | Method::HEAD => true,
-            Method::OPTIONS => behavior.options == OptionsCaching::On,
+            // A body goes to the origin and is in no key (threats K4).
+            Method::OPTIONS => behavior.options == OptionsCaching::On && request.body == crate::viewer::Body::None,
             _ => false,
         }
 }

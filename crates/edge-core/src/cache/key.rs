@@ -9,6 +9,7 @@ use std::fmt;
 
 use http::{HeaderName, Method};
 
+use super::storing::Guard;
 use crate::distribution::{Distribution, KeySettings};
 use crate::header::encoding::AcceptEncoding;
 use crate::header::{cookie, query};
@@ -46,9 +47,12 @@ pub enum Kind {
     Cookies = b'c',
     /// Selected query string, order kept.
     Query = b'q',
+    /// There only without the guard: what was shared then is not shared once it is on.
+    Unguarded = b'u',
 }
 
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 9] = [
+    Kind::Unguarded,
     Kind::Distribution,
     Kind::Method,
     Kind::Path,
@@ -65,7 +69,7 @@ const USUAL_BYTES: usize = 256;
 impl Key {
     /// The key of an admitted request; `path` is the request's own, or what the default root object made of it.
     pub fn of(
-        distribution: &Distribution,
+        (distribution, guard): (&Distribution, Guard),
         settings: &KeySettings,
         admitted: &Admitted,
         path: &str,
@@ -74,6 +78,9 @@ impl Key {
     ) -> Self {
         let request = admitted.request();
         let mut key = Self(Vec::with_capacity(USUAL_BYTES));
+        if guard == Guard::Off {
+            key.push(Kind::Unguarded, b"");
+        }
         key.push(Kind::Distribution, distribution.domain_name.as_bytes());
         if !matches!(request.method, Method::GET | Method::HEAD) {
             key.push(Kind::Method, request.method.as_str().as_bytes());

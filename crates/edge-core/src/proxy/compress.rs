@@ -11,8 +11,10 @@ use crate::header::encoding::Coding;
 /// gzip's middle, as nginx and CloudFront seem to do.
 const GZIP_LEVEL: u32 = 6;
 /// Brotli's usual choice for content made on the fly: as fast as gzip 6 and smaller.
-const BROTLI_QUALITY: u32 = 5;
-const BROTLI_WINDOW: u32 = 22;
+const BROTLI_QUALITY: i32 = 5;
+/// Base-2 logarithms of the window: as large as the body, since the encoder's memory grows with it (some megabytes at
+/// 22) and many bodies are compressed at once.
+const BROTLI_WINDOW: std::ops::RangeInclusive<u32> = 16..=22;
 const BUFFER_BYTES: usize = 4_096;
 
 /// An encoder that is moved to the blocking pool and back for each piece.
@@ -24,15 +26,20 @@ enum Encoder {
 }
 
 impl Coder {
-    pub(super) fn new(coding: Coding) -> Self {
+    /// For a body of this length before it is compressed, if that is known.
+    pub(super) fn new(coding: Coding, length: Option<u64>) -> Self {
         Self(Some(match coding {
             Coding::Gzip => Encoder::Gzip(GzEncoder::new(Vec::new(), flate2::Compression::new(GZIP_LEVEL))),
-            Coding::Brotli => Encoder::Brotli(Box::new(brotli::CompressorWriter::new(
-                Vec::new(),
-                BUFFER_BYTES,
-                BROTLI_QUALITY,
-                BROTLI_WINDOW,
-            ))),
+            Coding::Brotli => {
+                let window = length.map_or(*BROTLI_WINDOW.end(), |length| u64::BITS - length.leading_zeros());
+                let params = brotli::enc::BrotliEncoderParams {
+                    quality: BROTLI_QUALITY,
+                    lgwin: window.clamp(*BROTLI_WINDOW.start(), *BROTLI_WINDOW.end()) as i32,
+                    size_hint: usize::try_from(length.unwrap_or(0)).unwrap_or(0),
+                    ..brotli::enc::BrotliEncoderParams::default()
+                };
+                Encoder::Brotli(Box::new(brotli::CompressorWriter::with_params(Vec::new(), BUFFER_BYTES, &params)))
+            }
         }))
     }
 

@@ -1,31 +1,30 @@
 //! The driver: one request in, one response out, exactly as the core's steps say.
 //!
-//! It translates hyper's request for the core, fetches and stores what the steps ask for, and translates back. It
-//! decides nothing. What goes to an origin runs in a task of its own, so a viewer who leaves does not end a fill that
-//! others read or the cache keeps; a request nobody else wants ends with its viewer.
+//! It translates hyper's request for the core, looks up what the steps ask for, goes on an errand to an origin or
+//! waits for somebody who is on the way, and translates back. It decides nothing.
+
+mod errand;
+mod form;
+mod origin;
+mod pump;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH};
-use http::{HeaderValue, Method, StatusCode, Version};
-use tokio::sync::oneshot;
+use http::{Method, Version};
 
+use self::errand::Errand;
+use self::form::Form;
 use super::body::Body;
 use super::clock::Clock;
-use super::compress::Coder;
-use super::fetch::{self, Framing, OriginBody, OriginFailure, Origins};
-use super::fill::{self, Keeping, Writer};
-use super::flights::{Boarding, Cargo, Flights, Lead};
+use super::fetch::Origins;
+use super::flights::{Boarding, Cargo, Flights};
 use super::ids::RequestIds;
-use super::store::{Content, Object, Store};
-use crate::distribution::Distribution;
-use crate::exchange::{self, Answer, Ask, Ending, Outcome, Rules, Sharing, Step, Storing, Trace};
-use crate::header::encoding::Coding;
-use crate::origin::Failure;
-use crate::response::{Connection, Response, Source};
+use super::store::{Object, Store};
+use crate::exchange::{self, Rules, Sharing, Step, Trace};
+use crate::response::Source;
 use crate::viewer::{self, Refusal, Scheme, Stream};
 
 /// An edge: clones are the same edge.
@@ -102,6 +101,11 @@ impl Edge {
     /// Objects held, roughly, and what they weigh in bytes.
     pub fn cache_size(&self) -> (u64, u64) {
         self.0.store.size()
+    }
+
+    /// Bytes of bodies that are in memory because they are stored, are being stored, or are still read after that.
+    pub fn held_bytes(&self) -> u64 {
+        self.0.store.held_bytes()
     }
 
     /// The whole service: what CloudFront would answer.
@@ -199,116 +203,6 @@ impl Edge {
         }
     }
 
-    /// Asks the origin in a task of its own and answers with what it tells.
-    async fn run<B>(&self, errand: Errand, body: B, lead: Option<Lead>) -> http::Response<Body>
-    where
-        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
-        B::Error: std::fmt::Display,
-    {
-        let (tell, told) = oneshot::channel();
-        let form = errand.form;
-        let edge = self.clone();
-        tokio::spawn(async move { edge.fetch(errand, body, lead, tell).await });
-        told.await.unwrap_or_else(|_| form.broken())
-    }
-
-    /// One exchange with an origin, to the last byte.
-    async fn fetch<B>(&self, errand: Errand, body: B, lead: Option<Lead>, mut tell: oneshot::Sender<http::Response<Body>>)
-    where
-        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
-        B::Error: std::fmt::Display,
-    {
-        let Errand { ask, held, origins, form } = errand;
-        self.0.counters.origin_requests.fetch_add(1, Ordering::Relaxed);
-        let rules = Arc::clone(ask.rules());
-        let fetched = tokio::select! {
-            fetched = origins.fetch(call(ask.call(), &rules.distribution), body) => fetched,
-            // Nobody else wants it, and its viewer is gone.
-            () = tell.closed(), if lead.is_none() => return,
-        };
-        let now = self.0.clock.now();
-        let (outcome, source) = match fetched {
-            Ok(response) => {
-                let ending = ending(&response.body);
-                let outcome = Outcome::Response { status: response.status, headers: response.headers, ending };
-                (outcome, Some(response.body))
-            }
-            Err(failure) => {
-                tracing::warn!(target: "edge::origin", %failure, "the origin failed");
-                (Outcome::Failed(to_core(&failure)), None)
-            }
-        };
-        let Answer { response, storing, compress, trace } = ask.answered(outcome, now);
-        self.report(&trace, &rules);
-        match (storing, source) {
-            (Some(Storing::Whole { key, stored }), Some(source)) if response.body == Source::Origin => {
-                let fill = Fill { source, compress, keep: Some((key, stored)), lead };
-                self.fill(fill, response, form, tell).await;
-            }
-            (storing, Some(source)) if response.body == Source::Origin => {
-                debug_assert!(storing.is_none(), "only a whole response is stored with the origin's body");
-                drop(lead); // nothing to share: whoever waits is released now
-                self.fill(Fill { source, compress, keep: None, lead: None }, response, form, tell).await;
-            }
-            (storing, _) => {
-                let object = self.keep(storing, &response, held, lead.as_ref());
-                _ = tell.send(form.answer(response, object.as_deref()));
-            }
-        }
-    }
-
-    /// Stores what needs no body from the origin: a page of our own, or a new head for what is held.
-    fn keep(
-        &self,
-        storing: Option<Storing>,
-        response: &Response,
-        held: Option<Arc<Object>>,
-        lead: Option<&Lead>,
-    ) -> Option<Arc<Object>> {
-        let (key, object) = match storing {
-            None => return held,
-            Some(Storing::Head { key, stored }) => {
-                let content = held.as_ref().map(|object| object.content.clone())?;
-                (key, Object { head: stored, content })
-            }
-            Some(Storing::Whole { key, stored }) => {
-                let content = match &response.body {
-                    Source::Text(text) => Content::One(text.clone()),
-                    _ => Content::One(Bytes::new()),
-                };
-                (key, Object { head: stored, content })
-            }
-        };
-        let object = Arc::new(object);
-        self.0.store.put(key, Arc::clone(&object));
-        if let Some(lead) = lead {
-            lead.share(Cargo::Whole(Arc::clone(&object)));
-        }
-        Some(object)
-    }
-
-    /// Sends the response as it arrives: to its viewer, to all who wait, and whole into the store.
-    async fn fill(&self, fill: Fill, response: Response, form: Form, tell: oneshot::Sender<http::Response<Body>>) {
-        let Fill { source, compress, keep, lead } = fill;
-        let length = match (source.framing(), compress) {
-            (Framing::Length(length), None) => Some(length),
-            _ => None,
-        };
-        let store = &self.0.store;
-        let keep = keep.filter(|_| length.is_none_or(|length| length <= store.object_bytes_max()));
-        let keeping = if keep.is_some() { Keeping::Whole } else { Keeping::Nothing };
-        let (writer, reader) = fill::begin(keeping);
-        if let (Some((_, head)), Some(follower), Some(lead)) = (&keep, writer.follower(), &lead) {
-            lead.share(Cargo::Arriving { head: Arc::clone(head), follower, length });
-        }
-        let lead = if keep.is_some() { lead } else { None };
-        _ = tell.send(form.with_body(response, Body::following(reader, length)));
-        let Some(pieces) = pump(source, compress, writer, store, lead.as_ref()).await else { return };
-        if let Some((key, head)) = keep {
-            store.put(key, Arc::new(Object { head, content: Content::of(pieces) }));
-        }
-    }
-
     /// Tells the operator what the guard did; what else was decided is for those who ask.
     fn report(&self, trace: &Trace, rules: &Rules) {
         let Some(withheld) = &trace.withheld else { return };
@@ -318,151 +212,9 @@ impl Edge {
     }
 }
 
-/// A request on its way to an origin, with what its answer needs.
-struct Errand {
-    ask: Ask,
-    held: Option<Arc<Object>>,
-    origins: Arc<Origins>,
-    form: Form,
-}
-
-/// A response that is arriving.
-struct Fill {
-    source: OriginBody,
-    compress: Option<Coding>,
-    keep: Option<(crate::cache::Key, Arc<crate::cache::Stored>)>,
-    lead: Option<Lead>,
-}
-
-/// Moves a body from the origin to its readers. `Some`: all of it, kept. A body that breaks off breaks its readers.
-async fn pump(
-    mut source: OriginBody,
-    compress: Option<Coding>,
-    mut writer: Writer,
-    store: &Store,
-    lead: Option<&Lead>,
-) -> Option<Vec<Bytes>> {
-    let mut coder = compress.map(Coder::new);
-    let mut room = store.reserve();
-    loop {
-        let (piece, last) = match source.next().await {
-            Some(Ok(bytes)) => match &mut coder {
-                Some(coder) => (coder.write(bytes).await.ok()?, false),
-                None => (bytes, false),
-            },
-            Some(Err(failure)) => {
-                tracing::warn!(target: "edge::origin", %failure, "the origin's response broke off");
-                writer.fail();
-                return None;
-            }
-            None => match coder.take() {
-                Some(coder) => (coder.finish().await.ok()?, true),
-                None => (Bytes::new(), true),
-            },
-        };
-        let size = writer.kept_bytes() + piece.len() as u64;
-        if writer.is_keeping() && (size > store.object_bytes_max() || !room.grow(piece.len() as u64)) {
-            if let Some(lead) = lead {
-                lead.retract();
-            }
-            writer.keep_nothing();
-        }
-        // Nobody reads it, nobody keeps it: the connection to the origin is closed with the body.
-        writer.push(piece).await.ok()?;
-        if last {
-            return writer.finish();
-        }
-    }
-}
-
-/// What shapes a response besides the core's answer.
-#[derive(Debug, Clone, Copy)]
-struct Form {
-    version: Version,
-    head: bool,
-}
-
-impl Form {
-    /// A response whose body, if any, is at hand.
-    fn answer(self, response: Response, held: Option<&Object>) -> http::Response<Body> {
-        let body = match (&response.body, held) {
-            (Source::Stored, Some(object)) => Body::stored(&object.content),
-            (Source::Text(_), _) => return self.plain(response),
-            _ => Body::empty(),
-        };
-        self.with_body(response, body)
-    }
-
-    /// A page CloudFront wrote itself.
-    fn plain(self, mut response: Response) -> http::Response<Body> {
-        let Source::Text(text) = std::mem::replace(&mut response.body, Source::Empty) else {
-            return self.with_body(response, Body::empty());
-        };
-        response.headers.insert(CONTENT_LENGTH, HeaderValue::from(text.len()));
-        self.with_body(response, Body::from(text))
-    }
-
-    fn with_body(self, response: Response, body: Body) -> http::Response<Body> {
-        let mut out = http::Response::new(if self.head { Body::empty() } else { body });
-        *out.status_mut() = response.status;
-        *out.headers_mut() = response.headers;
-        if response.connection == Connection::Closed && self.version <= Version::HTTP_11 {
-            out.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        }
-        out
-    }
-
-    /// A task of ours was lost to a panic: one request, and it is seen.
-    fn broken(self) -> http::Response<Body> {
-        let mut out = http::Response::new(Body::empty());
-        *out.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-        out
-    }
-}
-
 fn is_same(one: Option<&Arc<Object>>, other: Option<&Arc<Object>>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => Arc::ptr_eq(one, other),
         (one, other) => one.is_none() && other.is_none(),
-    }
-}
-
-/// The core's call, as the origin side takes it.
-fn call<'a>(call: &'a crate::origin::Call, distribution: &'a Distribution) -> fetch::Call<'a> {
-    fetch::Call {
-        origin: &distribution.origins[call.origin],
-        scheme: call.scheme,
-        method: &call.method,
-        target: &call.target,
-        headers: &call.headers,
-        body: match call.body {
-            viewer::Body::None => fetch::RequestBody::None,
-            viewer::Body::Length(length) => fetch::RequestBody::Length(length),
-            viewer::Body::Chunked => fetch::RequestBody::Chunked,
-        },
-    }
-}
-
-fn ending(body: &OriginBody) -> Ending {
-    match body.framing() {
-        Framing::UntilClose => Ending::ByClose,
-        _ => Ending::Provable,
-    }
-}
-
-/// The proxy's failures, as the core names them.
-fn to_core(failure: &OriginFailure) -> Failure {
-    match failure {
-        OriginFailure::Dns(_) => Failure::Dns,
-        OriginFailure::Refused | OriginFailure::Tls(_) | OriginFailure::Reset(_) => Failure::Connect,
-        // §10.2: unreachable counts as a timeout.
-        OriginFailure::Unreachable(_) | OriginFailure::ConnectTimeout => Failure::ConnectTimeout,
-        OriginFailure::ReadTimeout => Failure::ReadTimeout,
-        OriginFailure::CompletionTimeout => Failure::CompletionTimeout,
-        OriginFailure::ClosedBeforeResponse | OriginFailure::Truncated => Failure::Closed,
-        OriginFailure::HeaderTooBig => Failure::HeadTooLarge,
-        OriginFailure::InvalidResponse(_) | OriginFailure::InvalidRequest(_) | OriginFailure::ViewerBody(_) => {
-            Failure::Invalid
-        }
     }
 }

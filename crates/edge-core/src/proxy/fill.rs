@@ -140,15 +140,21 @@ impl Writer {
 
     async fn room_for(&self, length: usize) -> Result<OwnedSemaphorePermit, Abandoned> {
         let wanted = u32::try_from(length.min(PASSING_BYTES_MAX)).unwrap_or(u32::MAX);
+        tokio::select! {
+            biased;
+            () = self.abandoned() => Err(Abandoned),
+            permit = Arc::clone(&self.budget).acquire_many_owned(wanted) => permit.map_err(|_| Abandoned),
+        }
+    }
+
+    /// Waits until nobody reads and nobody can begin to. While it is kept, somebody can.
+    pub async fn abandoned(&self) {
         loop {
             let left = self.shared.abandoned.notified();
-            if self.shared.readers.load(Ordering::Acquire) == 0 {
-                return Err(Abandoned);
+            if self.first.is_none() && self.shared.readers.load(Ordering::Acquire) == 0 {
+                return;
             }
-            tokio::select! {
-                permit = Arc::clone(&self.budget).acquire_many_owned(wanted) => return permit.map_err(|_| Abandoned),
-                () = left => {}
-            }
+            left.await;
         }
     }
 
@@ -171,7 +177,7 @@ impl Writer {
     /// A reader that starts at the first byte; only while all of it is kept.
     pub fn follower(&self) -> Option<Follower> {
         let first = self.first.as_ref()?;
-        Some(Follower { shared: Arc::clone(&self.shared), first: Arc::clone(first) })
+        Some(Follower::new(&self.shared, first))
     }
 
     /// The response is complete. Returns what was kept.
@@ -191,11 +197,6 @@ impl Writer {
             self.shared.wake();
         }
     }
-
-    /// Whether somebody reads.
-    pub fn has_readers(&self) -> bool {
-        self.shared.readers.load(Ordering::Acquire) > 0
-    }
 }
 
 impl Drop for Writer {
@@ -209,17 +210,35 @@ impl Drop for Writer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Abandoned;
 
-/// Makes readers of a fill that is kept. It holds the first byte: let it go when the fill is done.
-#[derive(Debug, Clone)]
+/// Makes readers of a fill that is kept. It holds the first byte, and counts as a reader: let it go when the fill is
+/// done or not kept any more.
+#[derive(Debug)]
 pub struct Follower {
     shared: Arc<Shared>,
     first: Arc<Link>,
 }
 
 impl Follower {
+    fn new(shared: &Arc<Shared>, first: &Arc<Link>) -> Self {
+        shared.joined();
+        Self { shared: Arc::clone(shared), first: Arc::clone(first) }
+    }
+
     /// A reader that starts at the first byte.
     pub fn reader(&self) -> Reader {
         Reader::new(&self.shared, &self.first)
+    }
+}
+
+impl Clone for Follower {
+    fn clone(&self) -> Self {
+        Self::new(&self.shared, &self.first)
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.shared.left();
     }
 }
 
@@ -233,7 +252,7 @@ pub struct Reader {
 
 impl Reader {
     fn new(shared: &Arc<Shared>, at: &Arc<Link>) -> Self {
-        shared.readers.fetch_add(1, Ordering::AcqRel);
+        shared.joined();
         let id = shared.next_reader.fetch_add(1, Ordering::Relaxed);
         Self { shared: Arc::clone(shared), at: Arc::clone(at), id }
     }
@@ -265,13 +284,21 @@ impl Reader {
 impl Drop for Reader {
     fn drop(&mut self) {
         self.shared.lock().remove(&self.id);
-        if self.shared.readers.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.shared.abandoned.notify_one();
-        }
+        self.shared.left();
     }
 }
 
 impl Shared {
+    fn joined(&self) {
+        self.readers.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn left(&self) {
+        if self.readers.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.abandoned.notify_one();
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Waker>> {
         // Nothing under this lock can panic half way through a change.
         self.wakers.lock().unwrap_or_else(PoisonError::into_inner)

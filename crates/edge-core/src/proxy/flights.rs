@@ -84,7 +84,8 @@ impl Flights {
     }
 }
 
-/// The one who flies. When it is dropped the flight is over; who still waits is released.
+/// The one who flies. When it is dropped the flight is over; whoever still waits is released, all at once, and asks for
+/// himself.
 #[derive(Debug)]
 pub struct Lead {
     flights: Arc<Flights>,
@@ -97,9 +98,6 @@ impl Lead {
     pub fn share(&self, cargo: Cargo) {
         self.state.send_replace(State::Landed(cargo));
     }
-
-    /// There is nothing to share: whoever waits asks for himself, all at once.
-    pub fn release(self) {}
 
     /// What was shared may not be joined any more.
     pub fn retract(&self) {

@@ -8,7 +8,7 @@ use http::HeaderValue;
 
 /// Makes ids.
 #[derive(Debug)]
-pub struct RequestIds {
+pub(super) struct RequestIds {
     hasher: RandomState,
 }
 
@@ -22,13 +22,12 @@ const LENGTH: usize = 56;
 
 impl RequestIds {
     /// A source with a start of its own.
-    #[expect(clippy::new_without_default, reason = "each source differs, so there is no default one")]
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { hasher: RandomState::new() }
     }
 
     /// The next id.
-    pub fn next(&self) -> HeaderValue {
+    pub(super) fn next(&self) -> HeaderValue {
         let mut id = [b'='; LENGTH];
         for chunk in id[..LENGTH - 2].chunks_mut(10) {
             let mut bits = self.draw();

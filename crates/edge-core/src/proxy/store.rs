@@ -31,27 +31,18 @@ pub enum Content {
 const ONE_PIECE_BYTES_MAX: usize = 256 * 1024;
 
 impl Content {
-    /// Joins the pieces of a finished fill.
-    pub fn of(pieces: Vec<Bytes>) -> Self {
-        let length: usize = pieces.iter().map(Bytes::len).sum();
-        match <[Bytes; 1]>::try_from(pieces) {
-            // A piece may be a view of a larger read buffer; a copy keeps what is weighed and what is held the same.
-            Ok([one]) if length <= ONE_PIECE_BYTES_MAX => Self::One(Bytes::copy_from_slice(&one)),
-            Ok([one]) => Self::One(one),
-            Err(pieces) if length <= ONE_PIECE_BYTES_MAX => {
-                let mut joined = BytesMut::with_capacity(length);
-                pieces.iter().for_each(|piece| joined.extend_from_slice(piece));
-                Self::One(joined.freeze())
-            }
-            Err(pieces) => Self::Many(pieces.into()),
-        }
-    }
-
     /// How many bytes.
     pub fn len(&self) -> u64 {
         match self {
             Self::One(bytes) => bytes.len() as u64,
             Self::Many(pieces) => pieces.iter().map(|piece| piece.len() as u64).sum(),
+        }
+    }
+
+    fn cost(&self) -> u64 {
+        match self {
+            Self::One(bytes) => cost(bytes),
+            Self::Many(pieces) => pieces.iter().map(cost).sum(),
         }
     }
 
@@ -66,7 +57,7 @@ impl Content {
 pub struct Store {
     objects: Cache<Key, Arc<Object>>,
     bytes_max: u64,
-    filling: Arc<AtomicU64>,
+    held: Arc<AtomicU64>,
 }
 
 /// What an entry costs beyond its bytes: the map's node, the policy's, the header map and its values.
@@ -84,7 +75,7 @@ impl Store {
             .weigher(|key: &Key, object: &Arc<Object>| u32::try_from(weight(key, object).div_ceil(1_024)).unwrap_or(u32::MAX))
             .max_capacity((bytes_max / 1_024).max(1))
             .build();
-        Self { objects, bytes_max, filling: Arc::default() }
+        Self { objects, bytes_max, held: Arc::default() }
     }
 
     /// What is held under the key.
@@ -112,9 +103,48 @@ impl Store {
         self.bytes_max / OBJECT_SHARE
     }
 
-    /// Room for a fill that may be kept; it grows as the fill does.
-    pub fn reserve(&self) -> Room {
-        Room { filling: Arc::clone(&self.filling), taken: 0, limit: self.bytes_max / FILLING_SHARE }
+    /// Counts a piece of a body that is to be kept, from now until nobody has any of its bytes any more: not the
+    /// store, not a fill, not a viewer who reads slowly. `None`: there is no room.
+    pub fn hold(&self, piece: &Bytes) -> Option<Bytes> {
+        if !self.has_room_for(piece) {
+            // moka evicts when it has leisure; that may be all that is in the way.
+            self.objects.run_pending_tasks();
+            if !self.has_room_for(piece) {
+                return None;
+            }
+        }
+        Some(self.counted(piece))
+    }
+
+    fn has_room_for(&self, piece: &Bytes) -> bool {
+        self.held_bytes() + cost(piece) <= self.bytes_max + self.bytes_max / BEYOND_SHARE
+    }
+
+    fn counted(&self, piece: &Bytes) -> Bytes {
+        let cost = cost(piece);
+        self.held.fetch_add(cost, Ordering::Relaxed);
+        Bytes::from_owner(Held { bytes: piece.clone(), cost, all: Arc::clone(&self.held) })
+    }
+
+    /// The body of a finished fill. Its pieces are counted already.
+    pub fn content(&self, pieces: Vec<Bytes>) -> Content {
+        let length: usize = pieces.iter().map(Bytes::len).sum();
+        if length > ONE_PIECE_BYTES_MAX {
+            return Content::Many(pieces.into());
+        }
+        let mut joined = BytesMut::with_capacity(length);
+        pieces.iter().for_each(|piece| joined.extend_from_slice(piece));
+        self.text(&joined.freeze())
+    }
+
+    /// A body that is at hand in one piece; whether there is room was asked before, or it is a page of ours.
+    pub fn text(&self, text: &Bytes) -> Content {
+        Content::One(self.counted(text))
+    }
+
+    /// Bytes of bodies that are in memory because they are stored, or were to be when they came.
+    pub fn held_bytes(&self) -> u64 {
+        self.held.load(Ordering::Relaxed)
     }
 
     /// How many objects, roughly, and how many bytes they weigh.
@@ -123,34 +153,38 @@ impl Store {
     }
 }
 
-/// All fills that may be kept take this part of the cache's size at most; what goes beyond streams through.
-const FILLING_SHARE: u64 = 4;
+/// Bodies that are not stored, or not any more, take this part of the cache's size beyond it; what would need more
+/// streams through.
+const BEYOND_SHARE: u64 = 4;
+/// What a piece costs beyond its bytes: its place in a chain, in a list, and its count.
+const PIECE_BYTES: u64 = 256;
 /// From here on an object is worth an eviction at once.
 const LARGE_BYTES: u64 = 64 * 1_024;
 
-/// What a fill takes of the memory all fills share; given back when it is dropped.
-#[derive(Debug)]
-pub struct Room {
-    filling: Arc<AtomicU64>,
-    taken: u64,
-    limit: u64,
+/// Bytes that are counted as long as they live.
+struct Held {
+    bytes: Bytes,
+    cost: u64,
+    all: Arc<AtomicU64>,
 }
 
-impl Room {
-    /// Takes more; `false`: there is no more.
-    pub fn grow(&mut self, bytes: u64) -> bool {
-        self.taken += bytes;
-        self.filling.fetch_add(bytes, Ordering::Relaxed) + bytes <= self.limit
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
-impl Drop for Room {
+impl Drop for Held {
     fn drop(&mut self) {
-        self.filling.fetch_sub(self.taken, Ordering::Relaxed);
+        self.all.fetch_sub(self.cost, Ordering::Relaxed);
     }
+}
+
+fn cost(piece: &Bytes) -> u64 {
+    piece.len() as u64 + PIECE_BYTES
 }
 
 fn weight(key: &Key, object: &Object) -> u64 {
     let headers: u64 = object.head.headers.values().map(|value| value.len() as u64 + HEADER_BYTES).sum();
-    ENTRY_BYTES + 2 * key.size() as u64 + headers + object.content.len()
+    ENTRY_BYTES + 2 * key.size() as u64 + headers + object.content.cost()
 }

@@ -327,7 +327,7 @@ fn key_parts(key: &Key) -> Vec<String> {
     for (kind, bytes) in key.parts() {
         let text = String::from_utf8_lossy(bytes);
         match kind {
-            Kind::Distribution | Kind::Path => {}
+            Kind::Unguarded | Kind::Distribution | Kind::Path => {}
             Kind::Method => parts.push(format!("method {text}")),
             Kind::AcceptEncoding => parts.push(format!("encoding {text}")),
             Kind::HeaderName => parts.push(format!("header {text}")),

@@ -47,7 +47,7 @@ async fn each_variant_is_compressed_once_and_kept() {
         assert_eq!((first.field("etag"), second.field("etag")), (Some(expected), Some(expected)), "{accept}");
         if coding.is_some() {
             assert_eq!(second.field("vary"), Some("Accept-Encoding"));
-            assert_eq!(first.field("content-length"), None, "{accept}: not the origin's");
+            assert_ne!(first.field("content-length"), Some("300000"), "{accept}: not the origin's");
             assert!(second.body.as_ref().unwrap().len() < text.len() / 20);
         }
         let head = world.ask("HEAD", "/", &fields).await;

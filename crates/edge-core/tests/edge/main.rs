@@ -12,7 +12,7 @@ mod guarded;
 mod h2;
 mod large;
 mod life;
-// mod memory;
+mod memory;
 mod messages;
 mod pages;
 mod stale;

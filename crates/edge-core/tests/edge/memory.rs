@@ -76,8 +76,12 @@ async fn slow_readers_of_evicted_objects_are_counted() {
         assert!(viewer.0.bytes(reader_of.len()).await.unwrap() == reader_of);
     }
     until("room", || world.server.edge().held_bytes() <= CACHE).await;
-    assert_eq!(world.get("/again").await.x_cache(), "Miss");
-    assert_eq!(world.get("/again").await.x_cache(), "Hit");
+    // A full store takes in what is asked for more often than what it would push out.
+    let mut asked = 0;
+    while world.get("/again").await.x_cache() != "Hit" {
+        asked += 1;
+        assert!(asked < 20);
+    }
 }
 
 #[tokio::test]

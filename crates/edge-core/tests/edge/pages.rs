@@ -26,7 +26,7 @@ async fn nobody() -> (Origin, World) {
 async fn a_host_nobody_has_is_refused() {
     let (origin, world) = nobody().await;
     let mut viewer = world.viewer().await;
-    viewer.send("GET / HTTP/1.1\r\nHost: elsewhere.test\r\n\r\n").await;
+    viewer.send("GET / HTTP/1.1\r\nHost: elsewhere.example\r\n\r\n").await;
     assert_is_page(&viewer.reply("GET").await, 403);
     // The connection is still good.
     assert_eq!(viewer.get("/").await.status, 200);
@@ -98,7 +98,7 @@ async fn a_body_that_is_not_read_is_never_the_next_request() {
     let smuggled = format!("GET /smuggled HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
     // The host is refused before the body is looked at.
     let mut viewer = world.viewer().await;
-    let head = format!("POST / HTTP/1.1\r\nHost: elsewhere.test\r\nContent-Length: {}\r\n\r\n", smuggled.len());
+    let head = format!("POST / HTTP/1.1\r\nHost: elsewhere.example\r\nContent-Length: {}\r\n\r\n", smuggled.len());
     viewer.send(format!("{head}{smuggled}")).await;
     let reply = viewer.reply("POST").await;
     assert_is_page(&reply, 403);

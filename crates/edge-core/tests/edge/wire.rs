@@ -229,9 +229,14 @@ impl Viewer {
     }
 
     pub(crate) async fn reply(&mut self, method: &str) -> Reply {
-        let head = self.head().await;
+        self.reply_or_end(method).await.unwrap_or_else(|| panic!("closed without a response"))
+    }
+
+    /// As [`Viewer::reply`]; `None` if the connection ends before there is a head.
+    pub(crate) async fn reply_or_end(&mut self, method: &str) -> Option<Reply> {
+        let head = soon("the head of a response, or an end", self.0.head()).await?;
         let body = soon("the body of a response", self.body(method, &head)).await;
-        Reply { status: status(&head), head, body }
+        Some(Reply { status: status(&head), head, body })
     }
 
     pub(crate) async fn body(&mut self, method: &str, head: &str) -> Result<Vec<u8>, Vec<u8>> {

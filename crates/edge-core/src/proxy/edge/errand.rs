@@ -1,0 +1,151 @@
+//! An errand: one request to an origin, from its head to the last byte of its answer.
+//!
+//! It runs in a task of its own, so a viewer who leaves does not end a fill that others read or the cache keeps; what
+//! nobody else wants ends with its viewer.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::form::Form;
+use super::origin::{call, ending, to_core};
+use super::pump::{Arrival, pump};
+use super::{Edge, Origins};
+use crate::cache::{Key, Stored};
+use crate::exchange::{Answer, Ask, Outcome, Storing};
+use crate::proxy::body::Body;
+use crate::proxy::fill::{self, Keeping};
+use crate::proxy::flights::{Cargo, Lead};
+use crate::proxy::store::Object;
+use crate::response::{Response, Source};
+
+/// A request on its way to an origin, with what its answer needs.
+pub(super) struct Errand {
+    pub(super) ask: Ask,
+    pub(super) held: Option<Arc<Object>>,
+    pub(super) origins: Arc<Origins>,
+    pub(super) form: Form,
+}
+
+/// Whoever waits for the answer.
+type Teller = oneshot::Sender<http::Response<Body>>;
+
+impl Edge {
+    /// Asks the origin in a task of its own and answers with what it tells.
+    pub(super) async fn run<B>(&self, errand: Errand, body: B, lead: Option<Lead>) -> http::Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: std::fmt::Display,
+    {
+        let (tell, told) = oneshot::channel();
+        let form = errand.form;
+        let edge = self.clone();
+        tokio::spawn(async move { edge.fetch(errand, body, lead, tell).await });
+        told.await.unwrap_or_else(|_| form.broken())
+    }
+
+    /// One exchange with an origin, to the last byte.
+    async fn fetch<B>(&self, errand: Errand, body: B, lead: Option<Lead>, mut tell: Teller)
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: std::fmt::Display,
+    {
+        let Errand { ask, held, origins, form } = errand;
+        self.0.counters.origin_requests.fetch_add(1, Ordering::Relaxed);
+        let rules = Arc::clone(ask.rules());
+        let fetched = tokio::select! {
+            fetched = origins.fetch(call(ask.call(), &rules.distribution), body) => fetched,
+            // Nobody else wants it, and its viewer is gone.
+            () = tell.closed(), if lead.is_none() => return,
+        };
+        let now = self.0.clock.now();
+        let (outcome, source) = match fetched {
+            Ok(response) => {
+                let ending = ending(&response.body);
+                let outcome = Outcome::Response { status: response.status, headers: response.headers, ending };
+                (outcome, Some(response.body))
+            }
+            Err(failure) => {
+                tracing::warn!(target: "edge::origin", %failure, "the origin failed");
+                (Outcome::Failed(to_core(&failure)), None)
+            }
+        };
+        let Answer { response, storing, compress, trace } = ask.answered(outcome, now);
+        self.report(&trace, &rules);
+        match (storing, source) {
+            (Some(Storing::Whole { key, stored }), Some(source)) if response.body == Source::Origin => {
+                let arrival = Arrival::new(source, compress);
+                self.fill(arrival, Some((key, stored)), lead, (response, form), tell).await;
+            }
+            (storing, Some(source)) if response.body == Source::Origin => {
+                debug_assert!(storing.is_none(), "only a whole response is stored with the origin's body");
+                drop(lead); // nothing to share: whoever waits is released now
+                self.fill(Arrival::new(source, compress), None, None, (response, form), tell).await;
+            }
+            (storing, _) => {
+                let object = self.keep(storing, &response, held, lead.as_ref());
+                _ = tell.send(form.answer(response, object.as_deref()));
+            }
+        }
+    }
+
+    /// Stores what needs no body from the origin: a page of our own, or a new head for what is held.
+    fn keep(
+        &self,
+        storing: Option<Storing>,
+        response: &Response,
+        held: Option<Arc<Object>>,
+        lead: Option<&Lead>,
+    ) -> Option<Arc<Object>> {
+        let store = &self.0.store;
+        let (key, object) = match storing {
+            None => return held,
+            Some(Storing::Head { key, stored }) => {
+                let content = held.as_ref().map(|object| object.content.clone())?;
+                (key, Object { head: stored, content })
+            }
+            Some(Storing::Whole { key, stored }) => {
+                let content = match &response.body {
+                    Source::Text(text) => store.text(text),
+                    _ => store.text(&Bytes::new()),
+                };
+                (key, Object { head: stored, content })
+            }
+        };
+        let object = Arc::new(object);
+        store.put(key, Arc::clone(&object));
+        if let Some(lead) = lead {
+            lead.share(Cargo::Whole(Arc::clone(&object)));
+        }
+        Some(object)
+    }
+
+    /// Sends the response as it arrives: to its viewer, to all who wait, and whole into the store.
+    async fn fill(
+        &self,
+        arrival: Arrival,
+        keep: Option<(Key, Arc<Stored>)>,
+        lead: Option<Lead>,
+        (response, form): (Response, Form),
+        tell: Teller,
+    ) {
+        let store = &self.0.store;
+        let keep = keep.filter(|_| arrival.length().is_none_or(|length| length <= store.object_bytes_max()));
+        let length = arrival.delivered_length();
+        let (writer, reader) = fill::begin(if keep.is_some() { Keeping::Whole } else { Keeping::Nothing });
+        if let (Some((_, head)), Some(follower), Some(lead)) = (&keep, writer.follower(), &lead) {
+            lead.share(Cargo::Arriving { head: Arc::clone(head), follower, length });
+        }
+        // Where nothing is kept there is nothing to share.
+        let lead = lead.filter(|_| keep.is_some());
+        _ = tell.send(form.with_body(response, Body::following(reader, length)));
+        let Some(pieces) = pump(arrival, writer, store, lead.as_ref()).await else { return };
+        if let Some((key, head)) = keep {
+            store.put(key, Arc::new(Object { head, content: store.content(pieces) }));
+        }
+        // Only now is the flight over: whoever comes in between finds the one or the other.
+        drop(lead);
+    }
+}

@@ -1,0 +1,53 @@
+//! The core's answers as hyper takes them.
+
+use http::header::{CONNECTION, CONTENT_LENGTH};
+use http::{HeaderValue, StatusCode, Version};
+
+use crate::proxy::body::Body;
+use crate::proxy::store::Object;
+use crate::response::{Connection, Response, Source};
+
+/// What shapes a response besides the core's answer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Form {
+    pub(super) version: Version,
+    pub(super) head: bool,
+}
+
+impl Form {
+    /// A response whose body, if any, is at hand.
+    pub(super) fn answer(self, response: Response, held: Option<&Object>) -> http::Response<Body> {
+        let body = match (&response.body, held) {
+            (Source::Stored, Some(object)) => Body::stored(&object.content),
+            (Source::Text(_), _) => return self.plain(response),
+            _ => Body::empty(),
+        };
+        self.with_body(response, body)
+    }
+
+    /// A page CloudFront wrote itself.
+    pub(super) fn plain(self, mut response: Response) -> http::Response<Body> {
+        let Source::Text(text) = std::mem::replace(&mut response.body, Source::Empty) else {
+            return self.with_body(response, Body::empty());
+        };
+        response.headers.insert(CONTENT_LENGTH, HeaderValue::from(text.len()));
+        self.with_body(response, Body::from(text))
+    }
+
+    pub(super) fn with_body(self, response: Response, body: Body) -> http::Response<Body> {
+        let mut out = http::Response::new(if self.head { Body::empty() } else { body });
+        *out.status_mut() = response.status;
+        *out.headers_mut() = response.headers;
+        if response.connection == Connection::Closed && self.version <= Version::HTTP_11 {
+            out.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        out
+    }
+
+    /// A task of ours was lost to a panic: one request, and it is seen.
+    pub(super) fn broken(self) -> http::Response<Body> {
+        let mut out = http::Response::new(Body::empty());
+        *out.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        out
+    }
+}

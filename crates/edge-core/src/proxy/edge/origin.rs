@@ -1,0 +1,47 @@
+//! Between the core's words and the origin side's.
+
+use crate::distribution::Distribution;
+use crate::exchange::Ending;
+use crate::origin::{self, Failure};
+use crate::proxy::fetch::{Call, Framing, OriginBody, OriginFailure, RequestBody};
+use crate::viewer;
+
+/// The core's call, as the origin side takes it.
+pub(super) fn call<'a>(call: &'a origin::Call, distribution: &'a Distribution) -> Call<'a> {
+    Call {
+        origin: &distribution.origins[call.origin],
+        scheme: call.scheme,
+        method: &call.method,
+        target: &call.target,
+        headers: &call.headers,
+        body: match call.body {
+            viewer::Body::None => RequestBody::None,
+            viewer::Body::Length(length) => RequestBody::Length(length),
+            viewer::Body::Chunked => RequestBody::Chunked,
+        },
+    }
+}
+
+pub(super) fn ending(body: &OriginBody) -> Ending {
+    match body.framing() {
+        Framing::UntilClose => Ending::ByClose,
+        _ => Ending::Provable,
+    }
+}
+
+/// The proxy's failures, as the core names them.
+pub(super) fn to_core(failure: &OriginFailure) -> Failure {
+    match failure {
+        OriginFailure::Dns(_) => Failure::Dns,
+        OriginFailure::Refused | OriginFailure::Tls(_) | OriginFailure::Reset(_) => Failure::Connect,
+        // §10.2: unreachable counts as a timeout.
+        OriginFailure::Unreachable(_) | OriginFailure::ConnectTimeout => Failure::ConnectTimeout,
+        OriginFailure::ReadTimeout => Failure::ReadTimeout,
+        OriginFailure::CompletionTimeout => Failure::CompletionTimeout,
+        OriginFailure::ClosedBeforeResponse | OriginFailure::Truncated => Failure::Closed,
+        OriginFailure::HeaderTooBig => Failure::HeadTooLarge,
+        OriginFailure::InvalidResponse(_) | OriginFailure::InvalidRequest(_) | OriginFailure::ViewerBody(_) => {
+            Failure::Invalid
+        }
+    }
+}
