@@ -56,7 +56,6 @@ pub struct Rules {
 
 /// What the conductor asks for, or its answer.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a step lives on the stack of one request and is moved twice")]
 pub enum Step {
     /// What do you hold under this key?
     LookUp(LookUp),

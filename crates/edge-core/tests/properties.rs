@@ -1,6 +1,13 @@
 //! What holds for every input: the key is the identity, TTLs stay within their clamps, nothing panics, and the guard
 //! shares nobody's page.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::result_large_err,
+    reason = "the helpers of tests are tests"
+)]
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
