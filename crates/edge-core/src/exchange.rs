@@ -673,12 +673,7 @@ fn redirect(rules: &Rules, request: &Request, keeps_method: bool, id: &HeaderVal
 
 /// A request that could not be read: 400, 414 or 494, and the connection ends (§10.2, threats "second rule").
 pub fn refuse_unread(place: &Place, refusal: Refusal, id: &HeaderValue, now: SystemTime) -> Response {
-    let status = match refusal {
-        Refusal::Malformed(_) => StatusCode::BAD_REQUEST,
-        Refusal::UrlTooLong => StatusCode::URI_TOO_LONG,
-        Refusal::HeadTooLarge => response::request_header_too_large(),
-    };
-    Response { connection: Connection::Closed, ..page(place, status, BAD_REQUEST, id, now) }
+    Response { connection: Connection::Closed, ..page(place, refusal.status(), BAD_REQUEST, id, now) }
 }
 
 /// One of CloudFront's own error pages.
