@@ -257,9 +257,10 @@ impl Story {
         for (name, value) in &response.headers {
             self.say("viewer gets", format!("  {name}: {}", String::from_utf8_lossy(value.as_bytes())));
         }
-        storing.map(|storing| match storing {
-            Storing::Whole { stored, .. } | Storing::Head { stored, .. } => stored,
-        })
+        match storing? {
+            Storing::Whole { stored, .. } | Storing::Head { stored, .. } => Some(stored),
+            Storing::Forget { .. } => None,
+        }
     }
 
     fn text(&self) -> String {

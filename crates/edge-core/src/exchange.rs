@@ -13,33 +13,31 @@
 //!   └─→ Answer (CloudFront answers by itself)
 //! ```
 
+mod answered;
+mod refuse;
+
+pub use refuse::refuse_unread;
+
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use http::header::{AGE, AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
-use crate::cache::freshness::{self, Lifetime};
+use crate::cache::freshness::Lifetime;
 use crate::cache::reuse::{self, Revalidation, Verdict};
 pub use crate::cache::storing::Ending;
-use crate::cache::storing::{self, Guard, Unkeyed, Withheld};
-use crate::cache::{Key, Reuse, Stored};
-use crate::distribution::{Behavior, Distribution, OptionsCaching, OriginKind, Target};
+use crate::cache::storing::{Guard, Unkeyed, Withheld};
+use crate::cache::{Key, Stored};
+use crate::distribution::{Behavior, Distribution, OptionsCaching, Target};
 use crate::function::rule::{Applied, SESSION_HEADER, Visitor};
-use crate::header::cache_control::{CacheControl, NoCache};
 use crate::header::conditional::{self, Precondition};
-use crate::header::encoding::{self, AcceptEncoding, Coding};
+use crate::header::encoding::{AcceptEncoding, Coding};
 use crate::origin::{self, Call, Failure, REQUEST_ID};
 use crate::response::{self, Connection, Place, Response, Source, X_CACHE, XCache};
 use crate::viewer::device::{Device, Memo};
 use crate::viewer::gate::{self, Admitted, BehaviorId, Refused};
-use crate::viewer::{Refusal, Request};
-
-/// `ErrorCachingMinTTL` where no custom error response says otherwise (§7.3).
-pub const ERROR_CACHING_MIN_DEFAULT: Duration = Duration::from_secs(10);
-
-/// What S3's errors are kept for where the configured minimum is zero (§7.3).
-const S3_ERROR_CACHING_MIN: Duration = Duration::from_secs(1);
+use crate::viewer::Request;
 
 /// What an edge decides by; shared by all its requests until the next reload.
 #[derive(Debug)]
@@ -94,6 +92,11 @@ pub enum Storing {
         key: Key,
         /// The new head.
         stored: Arc<Stored>,
+    },
+    /// What is held may not be used again.
+    Forget {
+        /// Under this key.
+        key: Key,
     },
 }
 
@@ -218,7 +221,7 @@ impl Passage {
 pub fn begin(rules: &Arc<Rules>, request: Request, id: HeaderValue, now: SystemTime) -> Step {
     let mut admitted = match gate::admit(&rules.distribution, request) {
         Ok(admitted) => admitted,
-        Err((refused, request)) => return Step::Answer(refuse(rules, refused, &request, &id, now)),
+        Err((refused, request)) => return Step::Answer(refuse::refuse(rules, refused, &request, &id, now)),
     };
     let behavior = rules.distribution.behavior(admitted.behavior);
     let mut trace = Trace { behavior: Some(admitted.behavior), ..Trace::default() };
@@ -264,7 +267,9 @@ fn is_looked_up(behavior: &Behavior, request: &Request) -> bool {
         && match request.method {
             Method::GET | Method::HEAD => true,
             // A body goes to the origin and is in no key (threats K4).
-            Method::OPTIONS => behavior.options == OptionsCaching::On && request.body == crate::viewer::Body::None,
+            Method::OPTIONS => {
+                behavior.options == OptionsCaching::On && request.body == crate::viewer::Body::None
+            }
             _ => false,
         }
 }
@@ -343,7 +348,8 @@ impl Passage {
                 (StatusCode::NOT_MODIFIED, Source::Empty)
             }
             Precondition::Failed => {
-                let response = page(&self.rules.place, StatusCode::PRECONDITION_FAILED, BAD_REQUEST, &self.id, now);
+                let response =
+                    refuse::precondition_failed(&self.rules.place, &self.id, now);
                 return Answer { response, storing, compress: None, trace: self.trace };
             }
         };
@@ -416,269 +422,4 @@ impl Ask {
     pub fn joined(self, stored: &Arc<Stored>, now: SystemTime) -> Answer {
         self.passage.serve(stored, XCache::Hit, None, now)
     }
-
-    /// The origin answered, or did not.
-    pub fn answered(self, outcome: Outcome, now: SystemTime) -> Answer {
-        match outcome {
-            Outcome::Failed(failure) => self.failed(failure, now),
-            Outcome::Response { status: StatusCode::NOT_MODIFIED, headers, .. }
-                if self.held.is_some() && self.call_is_ours() =>
-            {
-                self.confirmed(headers, now)
-            }
-            Outcome::Response { status, headers, ending } => match self.held_for_errors(now) {
-                Some(held) if status.is_server_error() => self.stand_in(&held, status, now),
-                _ => self.deliver(status, headers, ending, now),
-            },
-        }
-    }
-
-    /// The stale object, if it may stand in for an origin that fails (§7.4).
-    fn held_for_errors(&self, now: SystemTime) -> Option<Arc<Stored>> {
-        self.held.clone().filter(|held| reuse::stands_in(held, now))
-    }
-
-    /// A 5xx or a failure while something stale is held: the stale object answers, and for a while the origin is not
-    /// asked again (§7.4).
-    fn stand_in(mut self, held: &Arc<Stored>, status: StatusCode, now: SystemTime) -> Answer {
-        let pause = error_caching_min(&self.passage.rules.distribution, status);
-        let stored = Arc::new(Stored { held_over_until: Some(now + pause), ..Stored::clone(held) });
-        self.passage.trace.stood_in = Some(StoodIn::ForFailure);
-        let storing = self.key.take().map(|key| Storing::Head { key, stored: Arc::clone(&stored) });
-        self.passage.serve(&stored, XCache::Hit, storing, now)
-    }
-
-    fn failed(mut self, failure: Failure, now: SystemTime) -> Answer {
-        self.passage.trace.failure = Some(failure);
-        let (status, reason) = failure.answer();
-        if let Some(held) = self.held_for_errors(now) {
-            return self.stand_in(&held, status, now);
-        }
-        let mut response = page(&self.passage.rules.place, status, reason, &self.passage.id, now);
-        // An error CloudFront makes of an origin's failure is stored like the origin's own (§7.2).
-        let storing = self.storing(status, &HeaderMap::new(), &response.headers, Ending::Provable, now);
-        if let Some(policy) = &self.passage.behavior().response_headers {
-            response::apply_policy(&mut response.headers, policy, now); // §0.12, as on its copy
-        }
-        Answer { response, storing, compress: None, trace: self.passage.trace }
-    }
-
-    /// A 304 to the edge's own validators: the stored object lives on with the new headers (RFC 9111 §4.3.4).
-    fn confirmed(mut self, fresh: HeaderMap, now: SystemTime) -> Answer {
-        let (Some(held), behavior) = (self.held.take(), self.passage.behavior()) else {
-            return self.deliver(StatusCode::NOT_MODIFIED, fresh, Ending::Provable, now);
-        };
-        let place = &self.passage.rules.place;
-        let mut ready = response::for_viewers(fresh.clone(), held.status, &Method::GET, behavior, place, now);
-        self.remove_s3_ids(&mut ready);
-        let mut headers = held.headers.clone();
-        for name in ready.keys().filter(|name| fresh.contains_key(*name) && !is_about_the_body(name)) {
-            headers.remove(name);
-            for value in ready.get_all(name) {
-                headers.append(name, value.clone());
-            }
-        }
-        let lifetime = self.lifetime(held.status, &headers, &fresh, now);
-        let withheld = self.withheld_on_confirmation(&lifetime, &headers, &fresh);
-        let storing = match (&lifetime, self.key.take()) {
-            (Lifetime::Store { ttl, reuse, .. }, Some(key)) if withheld.is_none() => {
-                let stored = self.stored(held.status, headers, &fresh, (*ttl, *reuse), now);
-                Some(Storing::Head { key, stored: Arc::new(stored) })
-            }
-            _ => None,
-        };
-        self.passage.trace.lifetime = Some(lifetime);
-        self.passage.trace.withheld = withheld;
-        let served = match &storing {
-            Some(Storing::Head { stored, .. }) => Arc::clone(stored),
-            _ => held,
-        };
-        self.passage.serve(&served, XCache::RefreshHit, storing, now)
-    }
-
-    /// The guard's verdict on what a 304 confirms. A cookie it sets is this viewer's and never enters the copy; what
-    /// else it says is about the copy.
-    fn withheld_on_confirmation(&self, lifetime: &Lifetime, merged: &HeaderMap, fresh: &HeaderMap) -> Option<Withheld> {
-        let Lifetime::Store { ttl, .. } = lifetime else { return None };
-        if self.passage.rules.guard == Guard::Off {
-            return None;
-        }
-        let mut said = fresh.clone();
-        said.remove(http::header::SET_COOKIE);
-        let key = &self.passage.behavior().key;
-        let (cache_control, status) = (CacheControl::of(merged), StatusCode::NOT_MODIFIED);
-        let because =
-            storing::unshareable(status, &said, &cache_control, self.unkeyed, key, Ending::Provable)?;
-        Some(Withheld { because, cloudfront_ttl: *ttl })
-    }
-
-    /// A full response of the origin goes to the viewer, and into the cache if it may.
-    fn deliver(mut self, status: StatusCode, origin: HeaderMap, ending: Ending, now: SystemTime) -> Answer {
-        let behavior = self.passage.behavior();
-        let method = self.passage.request().method.clone();
-        let place = &self.passage.rules.place;
-        let has_body = method != Method::HEAD && status != StatusCode::NOT_MODIFIED && status != StatusCode::NO_CONTENT;
-        let mut headers = response::for_viewers(origin.clone(), status, &method, behavior, place, now);
-        self.remove_s3_ids(&mut headers);
-        let compress = if has_body && !behavior.ttl.caching_disabled() {
-            encoding::compression(self.passage.accept, behavior.compress, status, &origin).ok()
-        } else {
-            None
-        };
-        if let Some(coding) = compress {
-            response::compressed(&mut headers, coding.content_encoding());
-        }
-        let storing = self.storing(status, &origin, &headers, ending, now);
-        headers.insert(REQUEST_ID, self.passage.id.clone());
-        if let Some(policy) = &self.passage.behavior().response_headers {
-            response::apply_policy(&mut headers, policy, now);
-        }
-        let body = if has_body { Source::Origin } else { Source::Empty };
-        let response = Response { status, headers, body, connection: Connection::Kept };
-        Answer { response, storing, compress, trace: self.passage.trace }
-    }
-
-    /// CloudFront's verdict on storing, then the guard's. `origin` is what the origin sent, `ready` what viewers get.
-    fn storing(
-        &mut self,
-        status: StatusCode,
-        origin: &HeaderMap,
-        ready: &HeaderMap,
-        ending: Ending,
-        now: SystemTime,
-    ) -> Option<Storing> {
-        let key = self.key.take()?;
-        if self.passage.request().method == Method::HEAD {
-            return None; // an answer to HEAD never stands in for the whole (threats S2)
-        }
-        let cache_control = CacheControl::of(origin);
-        let lifetime = self.lifetime(status, origin, origin, now);
-        let keep = match &lifetime {
-            Lifetime::Store { ttl, reuse, .. } => Some((*ttl, *reuse)),
-            Lifetime::DoNotStore { .. } => None,
-        };
-        self.passage.trace.lifetime = Some(lifetime);
-        let (ttl, reuse) = keep?;
-        if self.passage.is_alone() {
-            return None;
-        }
-        let behavior = self.passage.behavior();
-        if self.passage.rules.guard == Guard::On
-            && let Some(because) = storing::unshareable(status, origin, &cache_control, self.unkeyed, &behavior.key, ending)
-        {
-            self.passage.trace.withheld = Some(Withheld { because, cloudfront_ttl: ttl });
-            return None;
-        }
-        if behavior.ttl.min.is_zero() && storing::vary_names(origin).any(|name| name == "*") {
-            return None; // §7.7: the origin is asked in full each time, so a copy would never be read
-        }
-        let mut headers = ready.clone();
-        if let NoCache::Fields(fields) = &cache_control.no_cache {
-            for field in fields {
-                headers.remove(field); // `no-cache="Set-Cookie"` (§7.1)
-            }
-        }
-        let stored = self.stored(status, headers, origin, (ttl, reuse), now);
-        Some(Storing::Whole { key, stored: Arc::new(stored) })
-    }
-
-    /// `arrived` is what came just now, so a 304's own `Date` and `Age` count, not those of what it confirms.
-    fn lifetime(&self, status: StatusCode, headers: &HeaderMap, arrived: &HeaderMap, now: SystemTime) -> Lifetime {
-        let mut error_min = error_caching_min(&self.passage.rules.distribution, status);
-        if self.asks_s3() {
-            error_min = error_min.max(S3_ERROR_CACHING_MIN);
-        }
-        let initial_age = freshness::initial_age(arrived, now, now);
-        let cache_control = CacheControl::of(headers);
-        let ttl = &self.passage.behavior().ttl;
-        freshness::remaining(status, headers, &cache_control, ttl, error_min, now, initial_age)
-    }
-
-    fn stored(
-        &self,
-        status: StatusCode,
-        mut headers: HeaderMap,
-        arrived: &HeaderMap,
-        (ttl, reuse): (Duration, Reuse),
-        now: SystemTime,
-    ) -> Stored {
-        let stale = freshness::stale(&CacheControl::of(&headers), &self.passage.behavior().ttl);
-        headers.insert(X_CACHE, XCache::Hit.of(status).value());
-        headers.insert(AGE, HeaderValue::from_static("0"));
-        headers.insert(REQUEST_ID, self.passage.id.clone());
-        let initial_age = freshness::initial_age(arrived, now, now);
-        Stored { status, headers, stored_at: now, initial_age, ttl, reuse, stale, held_over_until: None }
-    }
-
-    fn asks_s3(&self) -> bool {
-        let origins = &self.passage.rules.distribution.origins;
-        origins.get(self.call.origin).is_some_and(|origin| origin.kind == OriginKind::S3)
-    }
-
-    /// What S3 calls its own exchange is not for viewers (§8.3).
-    fn remove_s3_ids(&self, headers: &mut HeaderMap) {
-        if self.asks_s3() {
-            headers.remove("x-amz-id-2");
-            headers.remove("x-amz-request-id");
-        }
-    }
-
-    /// Whether the conditions on the call were the edge's own, not the viewer's.
-    fn call_is_ours(&self) -> bool {
-        matches!(&self.passage.trace.found, Some(Verdict::Stale { conditions: Some(_), .. }))
-    }
-}
-
-const BAD_REQUEST: &str = "Bad request.";
-
-/// Fields a 304 does not change: they describe the body that is held (RFC 9111 §3.2), or are one viewer's.
-fn is_about_the_body(name: &http::HeaderName) -> bool {
-    use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, SET_COOKIE, VARY};
-    [CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, SET_COOKIE, VARY].contains(name)
-}
-
-/// How long an error is kept at least (§7.3).
-fn error_caching_min(distribution: &Distribution, status: StatusCode) -> Duration {
-    distribution
-        .error_responses
-        .iter()
-        .find(|entry| entry.error_code == status)
-        .map_or(ERROR_CACHING_MIN_DEFAULT, |entry| entry.caching_min_ttl)
-}
-
-/// What CloudFront answers to a request the gate refused (§10.2).
-fn refuse(rules: &Rules, refused: Refused, request: &Request, id: &HeaderValue, now: SystemTime) -> Answer {
-    const METHOD: &str = "This distribution is not configured to allow the HTTP request method that was used for this request. The distribution supports only cachable requests.";
-    let reason = match refused {
-        Refused::MethodNotAllowed => METHOD,
-        _ => BAD_REQUEST,
-    };
-    let mut response = match refused {
-        Refused::RedirectToHttps { keeps_method } => redirect(rules, request, keeps_method, id, now),
-        _ => page(&rules.place, StatusCode::FORBIDDEN, reason, id, now),
-    };
-    if request.body != crate::viewer::Body::None {
-        response.connection = Connection::Closed; // its body is not wanted (threats M5, M9)
-    }
-    let trace = Trace { refused: Some(refused), ..Trace::default() };
-    Answer { response, storing: None, compress: None, trace }
-}
-
-fn redirect(rules: &Rules, request: &Request, keeps_method: bool, id: &HeaderValue, now: SystemTime) -> Response {
-    let status = if keeps_method { StatusCode::TEMPORARY_REDIRECT } else { StatusCode::MOVED_PERMANENTLY };
-    let mut headers = response::generated(&rules.place, id, XCache::Redirect, now);
-    headers.extend(response::https_location(request, &rules.place).map(|(name, value)| (Some(name), value)));
-    Response { status, headers, body: Source::Text(response::redirect_page(status)), connection: Connection::Kept }
-}
-
-/// A request that could not be read: 400, 414 or 494, and the connection ends (§10.2, threats "second rule").
-pub fn refuse_unread(place: &Place, refusal: Refusal, id: &HeaderValue, now: SystemTime) -> Response {
-    Response { connection: Connection::Closed, ..page(place, refusal.status(), BAD_REQUEST, id, now) }
-}
-
-/// One of CloudFront's own error pages.
-fn page(place: &Place, status: StatusCode, reason: &str, id: &HeaderValue, now: SystemTime) -> Response {
-    let headers = response::generated(place, id, XCache::Error, now);
-    let body = Source::Text(response::error_page(status, reason, id));
-    Response { status, headers, body, connection: Connection::Kept }
 }

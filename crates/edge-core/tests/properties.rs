@@ -228,6 +228,7 @@ fn answer(status: StatusCode, headers: HeaderMap) -> Outcome {
 fn stored(answer: &Answer) -> Option<&Arc<Stored>> {
     match answer.storing.as_ref()? {
         Storing::Whole { stored, .. } | Storing::Head { stored, .. } => Some(stored),
+        Storing::Forget { .. } => None,
     }
 }
 

@@ -42,6 +42,12 @@ impl Stored {
         self.initial_age + now.duration_since(self.stored_at).unwrap_or_default()
     }
 
+    /// Whether those who waited for it may have it too. What must be confirmed for each is for the one who asked: the
+    /// others are released and ask for themselves (§7.11).
+    pub fn serves_waiters(&self) -> bool {
+        self.reuse == Reuse::WhileFresh && !self.ttl.is_zero()
+    }
+
     /// How long ago it stopped being fresh; `None` while it is fresh.
     pub fn expired_for(&self, now: SystemTime) -> Option<Duration> {
         let since = now.duration_since(self.stored_at).unwrap_or_default();

@@ -220,8 +220,13 @@ impl Simulator {
                 self.store.insert(key.clone(), Object { stored: Arc::clone(stored), body });
                 Some(Arc::clone(stored))
             }
+            Some(Storing::Forget { key }) => {
+                self.store.remove(key);
+                None
+            }
         };
-        Ok((self.seen(answer, Some(&body), vec![asked], key), stored))
+        let shared = stored.filter(|stored| stored.serves_waiters());
+        Ok((self.seen(answer, Some(&body), vec![asked], key), shared))
     }
 
     /// What a runner sees of an answer; `body` is the origin's or the stored one.

@@ -102,6 +102,10 @@ impl Edge {
         let store = &self.0.store;
         let (key, object) = match storing {
             None => return held,
+            Some(Storing::Forget { key }) => {
+                store.remove(&key);
+                return held;
+            }
             Some(Storing::Head { key, stored }) => {
                 let content = held.as_ref().map(|object| object.content.clone())?;
                 (key, Object { head: stored, content })
@@ -116,7 +120,7 @@ impl Edge {
         };
         let object = Arc::new(object);
         store.put(key, Arc::clone(&object));
-        if let Some(lead) = lead {
+        if let Some(lead) = lead.filter(|_| object.head.serves_waiters()) {
             lead.share(Cargo::Whole(Arc::clone(&object)));
         }
         Some(object)
@@ -135,11 +139,11 @@ impl Edge {
         let keep = keep.filter(|_| arrival.length().is_none_or(|length| length <= store.object_bytes_max()));
         let length = arrival.delivered_length();
         let (writer, reader) = fill::begin(if keep.is_some() { Keeping::Whole } else { Keeping::Nothing });
+        // Where nothing may be shared the flight is over now, and whoever waits asks for himself.
+        let lead = lead.filter(|_| keep.as_ref().is_some_and(|(_, head)| head.serves_waiters()));
         if let (Some((_, head)), Some(follower), Some(lead)) = (&keep, writer.follower(), &lead) {
             lead.share(Cargo::Arriving { head: Arc::clone(head), follower, length });
         }
-        // Where nothing is kept there is nothing to share.
-        let lead = lead.filter(|_| keep.is_some());
         _ = tell.send(form.with_body(response, Body::following(reader, length)));
         let Some(pieces) = pump(arrival, writer, store, lead.as_ref()).await else { return };
         if let Some((key, head)) = keep {

@@ -1,0 +1,78 @@
+//! What CloudFront answers by itself: to requests the gate refused, to heads nobody could read, for origins that failed.
+
+use std::time::SystemTime;
+
+use http::{HeaderValue, StatusCode};
+
+use super::{Answer, Rules, Trace};
+use crate::response::{self, Connection, Place, Response, Source, XCache};
+use crate::viewer::gate::Refused;
+use crate::viewer::{Refusal, Request};
+
+/// The sentence of most refusals (§10.4, R2 and R16).
+const BAD_REQUEST: &str = "Bad request.";
+
+/// What CloudFront answers to a request the gate refused (§10.2).
+pub(super) fn refuse(
+    rules: &Rules,
+    refused: Refused,
+    request: &Request,
+    id: &HeaderValue,
+    now: SystemTime,
+) -> Answer {
+    const METHOD: &str = "This distribution is not configured to allow the HTTP request method that was used for this request. The distribution supports only cachable requests.";
+    let reason = match refused {
+        Refused::MethodNotAllowed => METHOD,
+        _ => BAD_REQUEST,
+    };
+    let mut response = match refused {
+        Refused::RedirectToHttps { keeps_method } => redirect(rules, request, keeps_method, id, now),
+        _ => page(&rules.place, StatusCode::FORBIDDEN, reason, id, now),
+    };
+    if request.body != crate::viewer::Body::None {
+        response.connection = Connection::Closed; // its body is not wanted (threats M5, M9)
+    }
+    let trace = Trace { refused: Some(refused), ..Trace::default() };
+    Answer { response, storing: None, compress: None, trace }
+}
+
+fn redirect(
+    rules: &Rules,
+    request: &Request,
+    keeps_method: bool,
+    id: &HeaderValue,
+    now: SystemTime,
+) -> Response {
+    let status = if keeps_method { StatusCode::TEMPORARY_REDIRECT } else { StatusCode::MOVED_PERMANENTLY };
+    let mut headers = response::generated(&rules.place, id, XCache::Redirect, now);
+    headers.extend(response::https_location(request, &rules.place).map(|(name, value)| (Some(name), value)));
+    Response {
+        status,
+        headers,
+        body: Source::Text(response::redirect_page(status)),
+        connection: Connection::Kept,
+    }
+}
+
+/// A request that could not be read: 400, 414 or 494, and the connection ends (§10.2, threats "second rule").
+pub fn refuse_unread(place: &Place, refusal: Refusal, id: &HeaderValue, now: SystemTime) -> Response {
+    Response { connection: Connection::Closed, ..page(place, refusal.status(), BAD_REQUEST, id, now) }
+}
+
+/// 412 from the cache (§7.8).
+pub(super) fn precondition_failed(place: &Place, id: &HeaderValue, now: SystemTime) -> Response {
+    page(place, StatusCode::PRECONDITION_FAILED, BAD_REQUEST, id, now)
+}
+
+/// One of CloudFront's own error pages.
+pub(super) fn page(
+    place: &Place,
+    status: StatusCode,
+    reason: &str,
+    id: &HeaderValue,
+    now: SystemTime,
+) -> Response {
+    let headers = response::generated(place, id, XCache::Error, now);
+    let body = Source::Text(response::error_page(status, reason, id));
+    Response { status, headers, body, connection: Connection::Kept }
+}
