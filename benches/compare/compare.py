@@ -65,7 +65,7 @@ def arguments():
     parser.add_argument("edge", nargs="?", help="the edge-bin to measure")
     parser.add_argument("--self", dest="old", metavar="PATH", help="compare with this other edge-bin instead of nginx")
     parser.add_argument("--nginx-only", action="store_true", help="compare nginx with itself")
-    parser.add_argument("--nginx-tuning", default="", metavar="TEXT", help="more lines for nginx's http block (the first nginx only)")
+    parser.add_argument("--nginx-tuning", default="", metavar="TEXT", help="more lines for nginx's server blocks (with --nginx-only for the first nginx only)")
     parser.add_argument("--protocols", default="h1,h2", type=listed(PROTOCOLS), help="of " + ",".join(PROTOCOLS) + " (default h1,h2)")
     parser.add_argument("--sizes", default="1k,10k", type=listed(servers.OBJECTS), help="of " + ",".join(servers.OBJECTS) + " (default 1k,10k)")
     parser.add_argument("--rounds", type=int, default=7, help="pairs of rounds (default 7)")

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use edge_core::distribution::problem::Severity;
 use edge_core::distribution::{Distribution, document};
+use edge_core::site::{self, Bundle, Policy};
 
 /// What to be, and where the real servers are.
 #[derive(clap::Args, Debug, Clone)]
@@ -53,7 +54,9 @@ impl ConfigArgs {
             (Some(path), _) => {
                 let name = path.display().to_string();
                 let text = std::fs::read_to_string(path).map_err(|error| {
-                    BadConfiguration(format!("{name}: {error}\n  hint: give a distribution's JSON or an edge.toml"))
+                    BadConfiguration(format!(
+                        "{name}: {error}\n  hint: give a distribution's JSON or an edge.toml"
+                    ))
                 })?;
                 (text, name)
             }
@@ -67,21 +70,42 @@ impl ConfigArgs {
             }
         };
         let (document, mut servers) = self.document(text, &name)?;
-        let loaded = document::load(&document).map_err(|problems| BadConfiguration(in_file(&name, &problems.0)))?;
+        let loaded =
+            document::load(&document).map_err(|problems| BadConfiguration(in_file(&name, &problems.0)))?;
         self.map_servers(&loaded.distribution, &mut servers)?;
         let said = loaded.warnings.iter().filter(|problem| problem.severity == Severity::Warning);
         let warnings = said.map(|problem| in_file(&name, std::slice::from_ref(problem))).collect();
         Ok(Configured { distribution: loaded.distribution, servers, warnings })
     }
 
-    /// The AWS document, whatever it is made from.
+    /// The AWS document, whatever it is made from, and where its origins are here.
     fn document(
         &self,
         text: String,
         name: &str,
     ) -> Result<(String, HashMap<String, Vec<String>>), BadConfiguration> {
-        let _ = name;
-        Ok((text, HashMap::new()))
+        if self.preset.is_none() && !is_site_policy(&text, name) {
+            if !self.origin.is_empty() {
+                let wrong = "--origin is for presets and site policies\n  hint: a distribution has origins: --map NAME=URL";
+                return Err(BadConfiguration(wrong.to_owned()));
+            }
+            return Ok((text, HashMap::new()));
+        }
+        let mut policy = match &self.preset {
+            Some(preset) => {
+                let servers: Vec<&str> = self.origin.iter().map(String::as_str).collect();
+                Policy::from_preset(preset, &servers)
+            }
+            None => site::toml::read(&text),
+        }
+        .map_err(|problems| BadConfiguration(in_policy(name, &problems)))?;
+        policy.domains.extend(self.domain.iter().map(|name| name.to_ascii_lowercase()));
+        let Bundle { document, servers } = site::compile(&policy);
+        let mut servers: HashMap<String, Vec<String>> = servers.into_iter().collect();
+        if !self.origin.is_empty() {
+            servers.insert(policy.origin.name.clone(), self.origin.clone());
+        }
+        Ok((document.to_string(), servers))
     }
 
     fn map_servers(
@@ -93,12 +117,20 @@ impl ConfigArgs {
         let mut mapped: HashMap<String, Vec<String>> = HashMap::new();
         for entry in &self.map {
             let Some((name, url)) = entry.split_once('=') else {
-                _ = writeln!(wrong, "--map {entry}: expected NAME=URL, as in --map alb.example.com=http://127.0.0.1:8000");
+                _ = writeln!(
+                    wrong,
+                    "--map {entry}: expected NAME=URL, as in --map alb.example.com=http://127.0.0.1:8000"
+                );
                 continue;
             };
             if !distribution.origins.iter().any(|origin| origin.domain_name.eq_ignore_ascii_case(name)) {
-                let known: Vec<&str> = distribution.origins.iter().map(|origin| origin.domain_name.as_str()).collect();
-                _ = writeln!(wrong, "--map {entry}: no origin is called {name}\n  hint: there is {}", known.join(", "));
+                let known: Vec<&str> =
+                    distribution.origins.iter().map(|origin| origin.domain_name.as_str()).collect();
+                _ = writeln!(
+                    wrong,
+                    "--map {entry}: no origin is called {name}\n  hint: there is {}",
+                    known.join(", ")
+                );
                 continue;
             }
             mapped.entry(name.to_ascii_lowercase()).or_default().push(url.to_owned());
@@ -108,6 +140,22 @@ impl ConfigArgs {
         }
         if wrong.is_empty() { Ok(()) } else { Err(BadConfiguration(wrong)) }
     }
+}
+
+/// A document of AWS is JSON or XML; neither can be TOML.
+fn is_site_policy(text: &str, name: &str) -> bool {
+    let first = text.trim_start_matches('\u{feff}').trim_start().chars().next();
+    name.ends_with(".toml") || !(name.ends_with(".json") || matches!(first, Some('{' | '<')))
+}
+
+fn in_policy(name: &str, problems: &site::Problems) -> String {
+    let mut text = String::new();
+    for problem in problems.iter() {
+        let place = if name.is_empty() { "--" } else { name };
+        let gap = if name.is_empty() { "" } else { ": " };
+        _ = writeln!(text, "{place}{gap}{problem}");
+    }
+    text
 }
 
 fn in_file(name: &str, problems: &[edge_core::distribution::problem::Problem]) -> String {

@@ -1,5 +1,7 @@
 //! `edge-bin load` against a server that misbehaves on request: every request must end in the right count.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests are tests too")]
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Collected, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -103,7 +105,7 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
         "/500" => response.status(500).body(body("oops")),
         "/304" => response.status(304).header("content-length", "5").body(body("")),
         "/echo" => {
-            let sent = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+            let sent = request.into_body().collect().await.map(Collected::to_bytes).unwrap_or_default();
             response.body(Full::new(sent))
         }
         "/never" => std::future::pending().await,
@@ -261,9 +263,9 @@ fn a_server_that_never_answers_is_a_timeout() {
 
 #[test]
 fn nobody_listening_ends_the_run() {
-    let origin = Origin::tcp(|_| async {});
-    let url = origin.url("/");
-    drop(origin); // the port is free again
+    let bound = tokio::net::TcpSocket::new_v4().unwrap(); // and never listening: the port stays ours
+    bound.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}/", bound.local_addr().unwrap());
     let (report, code) = report(&["-c1", "-d1h", &url]);
     assert_eq!((&report["gave_up"], code), (&json!(true), 1));
     assert_eq!(report["errors"]["connect"], report["failed"]);
@@ -288,9 +290,12 @@ fn a_connection_closed_between_requests_costs_no_request() {
 #[test]
 fn rate_and_duration_bound_the_requests() {
     let origin = Origin::http(None);
-    let (report, code) = report(&["--rate=100", "-d300ms", "-c3", &origin.url("/hit")]);
+    let (by_number, code) = report(&["--rate=100", "-n20", "-c3", &origin.url("/hit")]);
+    assert_eq!((&by_number["responses"], code), (&json!(20), 0));
+    assert!(by_number["elapsed_s"].as_f64().unwrap() >= 0.19, "the last one is due after 190 ms");
+    let (by_time, code) = report(&["--rate=100", "-d200ms", "-c3", &origin.url("/hit")]);
     assert_eq!(code, 0);
-    assert_eq!(report["responses"], 30);
+    assert!((1..=20).contains(&by_time["responses"].as_u64().unwrap()), "{by_time}");
 }
 
 #[test]
@@ -366,7 +371,7 @@ fn tls_is_verified_and_negotiated() {
     let unknown =
         file("other.pem", &rcgen::generate_simple_self_signed(["x".to_owned()]).unwrap().cert.pem());
     let (report, code) = ask(&["--cacert", unknown.to_str().unwrap()]);
-    assert_eq!((&report["errors"]["tls"], code), (&json!(10), 1), "{report}");
+    assert_eq!((&report["errors"]["tls"], code), (&report["failed"], 1), "{report}");
 }
 
 #[test]

@@ -24,8 +24,8 @@ use crate::cache::reuse::{self, Revalidation, Verdict};
 pub use crate::cache::storing::Ending;
 use crate::cache::storing::{self, Guard, Unkeyed, Withheld};
 use crate::cache::{Key, Reuse, Stored};
-use crate::distribution::{Behavior, Distribution, OptionsCaching, Target};
-use crate::function::rule::Applied;
+use crate::distribution::{Behavior, Distribution, OptionsCaching, OriginKind, Target};
+use crate::function::rule::{Applied, SESSION_HEADER, Visitor};
 use crate::header::cache_control::{CacheControl, NoCache};
 use crate::header::conditional::{self, Precondition};
 use crate::header::encoding::{self, AcceptEncoding, Coding};
@@ -37,6 +37,9 @@ use crate::viewer::{Refusal, Request};
 
 /// `ErrorCachingMinTTL` where no custom error response says otherwise (§7.3).
 pub const ERROR_CACHING_MIN_DEFAULT: Duration = Duration::from_secs(10);
+
+/// What S3's errors are kept for where the configured minimum is zero (§7.3).
+const S3_ERROR_CACHING_MIN: Duration = Duration::from_secs(1);
 
 /// What an edge decides by; shared by all its requests until the next reload.
 #[derive(Debug)]
@@ -194,6 +197,13 @@ impl Passage {
 
     fn path(&self) -> &str {
         self.root.as_deref().unwrap_or_else(|| self.admitted.request.target.path())
+    }
+
+    /// A session's key holds the request's own id, so what is stored under it is never found again: it is not worth
+    /// the memory, here or in CloudFront, and the guard has nobody to keep it from.
+    fn is_alone(&self) -> bool {
+        matches!(self.trace.applied, Some(Applied { visitor: Visitor::Session, .. }))
+            && self.behavior().key.headers.contains(&SESSION_HEADER)
     }
 
     /// The edge shares and revalidates where CloudFront does: no cookies forwarded (§7.8, §7.11). With the guard on
@@ -444,9 +454,12 @@ impl Ask {
         if let Some(held) = self.held_for_errors(now) {
             return self.stand_in(&held, status, now);
         }
-        let response = page(&self.passage.rules.place, status, reason, &self.passage.id, now);
+        let mut response = page(&self.passage.rules.place, status, reason, &self.passage.id, now);
         // An error CloudFront makes of an origin's failure is stored like the origin's own (§7.2).
         let storing = self.storing(status, &HeaderMap::new(), &response.headers, Ending::Provable, now);
+        if let Some(policy) = &self.passage.behavior().response_headers {
+            response::apply_policy(&mut response.headers, policy, now); // §0.12, as on its copy
+        }
         Answer { response, storing, compress: None, trace: self.passage.trace }
     }
 
@@ -456,7 +469,8 @@ impl Ask {
             return self.deliver(StatusCode::NOT_MODIFIED, fresh, Ending::Provable, now);
         };
         let place = &self.passage.rules.place;
-        let ready = response::for_viewers(fresh.clone(), held.status, &Method::GET, behavior, place, now);
+        let mut ready = response::for_viewers(fresh.clone(), held.status, &Method::GET, behavior, place, now);
+        self.remove_s3_ids(&mut ready);
         let mut headers = held.headers.clone();
         for name in ready.keys().filter(|name| fresh.contains_key(*name) && !is_about_the_body(name)) {
             headers.remove(name);
@@ -465,19 +479,37 @@ impl Ask {
             }
         }
         let lifetime = self.lifetime(held.status, &headers, &fresh, now);
+        let withheld = self.withheld_on_confirmation(&lifetime, &headers, &fresh);
         let storing = match (&lifetime, self.key.take()) {
-            (Lifetime::Store { ttl, reuse, .. }, Some(key)) => {
+            (Lifetime::Store { ttl, reuse, .. }, Some(key)) if withheld.is_none() => {
                 let stored = self.stored(held.status, headers, &fresh, (*ttl, *reuse), now);
                 Some(Storing::Head { key, stored: Arc::new(stored) })
             }
             _ => None,
         };
         self.passage.trace.lifetime = Some(lifetime);
+        self.passage.trace.withheld = withheld;
         let served = match &storing {
             Some(Storing::Head { stored, .. }) => Arc::clone(stored),
             _ => held,
         };
         self.passage.serve(&served, XCache::RefreshHit, storing, now)
+    }
+
+    /// The guard's verdict on what a 304 confirms. A cookie it sets is this viewer's and never enters the copy; what
+    /// else it says is about the copy.
+    fn withheld_on_confirmation(&self, lifetime: &Lifetime, merged: &HeaderMap, fresh: &HeaderMap) -> Option<Withheld> {
+        let Lifetime::Store { ttl, .. } = lifetime else { return None };
+        if self.passage.rules.guard == Guard::Off {
+            return None;
+        }
+        let mut said = fresh.clone();
+        said.remove(http::header::SET_COOKIE);
+        let key = &self.passage.behavior().key;
+        let (cache_control, status) = (CacheControl::of(merged), StatusCode::NOT_MODIFIED);
+        let because =
+            storing::unshareable(status, &said, &cache_control, self.unkeyed, key, Ending::Provable)?;
+        Some(Withheld { because, cloudfront_ttl: *ttl })
     }
 
     /// A full response of the origin goes to the viewer, and into the cache if it may.
@@ -487,6 +519,7 @@ impl Ask {
         let place = &self.passage.rules.place;
         let has_body = method != Method::HEAD && status != StatusCode::NOT_MODIFIED && status != StatusCode::NO_CONTENT;
         let mut headers = response::for_viewers(origin.clone(), status, &method, behavior, place, now);
+        self.remove_s3_ids(&mut headers);
         let compress = if has_body && !behavior.ttl.caching_disabled() {
             encoding::compression(self.passage.accept, behavior.compress, status, &origin).ok()
         } else {
@@ -526,9 +559,12 @@ impl Ask {
         };
         self.passage.trace.lifetime = Some(lifetime);
         let (ttl, reuse) = keep?;
+        if self.passage.is_alone() {
+            return None;
+        }
         let behavior = self.passage.behavior();
         if self.passage.rules.guard == Guard::On
-            && let Some(because) = storing::unshareable(origin, &cache_control, self.unkeyed, &behavior.key, ending)
+            && let Some(because) = storing::unshareable(status, origin, &cache_control, self.unkeyed, &behavior.key, ending)
         {
             self.passage.trace.withheld = Some(Withheld { because, cloudfront_ttl: ttl });
             return None;
@@ -548,7 +584,10 @@ impl Ask {
 
     /// `arrived` is what came just now, so a 304's own `Date` and `Age` count, not those of what it confirms.
     fn lifetime(&self, status: StatusCode, headers: &HeaderMap, arrived: &HeaderMap, now: SystemTime) -> Lifetime {
-        let error_min = error_caching_min(&self.passage.rules.distribution, status);
+        let mut error_min = error_caching_min(&self.passage.rules.distribution, status);
+        if self.asks_s3() {
+            error_min = error_min.max(S3_ERROR_CACHING_MIN);
+        }
         let initial_age = freshness::initial_age(arrived, now, now);
         let cache_control = CacheControl::of(headers);
         let ttl = &self.passage.behavior().ttl;
@@ -569,6 +608,19 @@ impl Ask {
         headers.insert(REQUEST_ID, self.passage.id.clone());
         let initial_age = freshness::initial_age(arrived, now, now);
         Stored { status, headers, stored_at: now, initial_age, ttl, reuse, stale, held_over_until: None }
+    }
+
+    fn asks_s3(&self) -> bool {
+        let origins = &self.passage.rules.distribution.origins;
+        origins.get(self.call.origin).is_some_and(|origin| origin.kind == OriginKind::S3)
+    }
+
+    /// What S3 calls its own exchange is not for viewers (§8.3).
+    fn remove_s3_ids(&self, headers: &mut HeaderMap) {
+        if self.asks_s3() {
+            headers.remove("x-amz-id-2");
+            headers.remove("x-amz-request-id");
+        }
     }
 
     /// Whether the conditions on the call were the edge's own, not the viewer's.

@@ -8,4 +8,5 @@ pub mod origin;
 #[cfg(feature = "proxy")]
 pub mod proxy;
 pub mod response;
+pub mod site;
 pub mod viewer;

@@ -4,6 +4,7 @@
 //! `Connection` are the connection's business, so they are not here. The same pass tells which credentials went out
 //! without being in the key, which the guard asks about.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use http::header::{
@@ -121,9 +122,13 @@ pub(crate) fn write(sources: &Sources<'_>) -> (Call, Unkeyed) {
     for (name, value) in &origin.custom_headers {
         headers.insert(name, value.clone()); // over the viewer's (§5.6)
     }
+    remove_shadows(&mut headers, behavior);
     let unkeyed = Unkeyed {
         cookie: headers.contains_key(COOKIE) && !cookies_keyed,
         authorization: headers.contains_key(AUTHORIZATION) && !behavior.key.headers.contains(&AUTHORIZATION),
+        accept_encoding: headers.contains_key(ACCEPT_ENCODING)
+            && !(behavior.key.gzip || behavior.key.brotli || behavior.key.headers.contains(&ACCEPT_ENCODING)),
+        condition: sources.conditions.is_none() && request.is_conditional(),
     };
     let call = Call {
         origin: index,
@@ -175,9 +180,32 @@ fn target(sources: &Sources<'_>) -> String {
 /// Fields nobody selected: the columns of §5.2.
 fn viewer_headers(out: &mut HeaderMap, request: &Request, behavior: &Behavior) {
     for (name, value) in &request.headers {
-        if may_pass(name) && forwards(name, request, behavior) {
+        let read_as = with_hyphens(name);
+        if may_pass(&read_as) && forwards(name, &read_as, request, behavior) {
             out.append(name, value.clone());
         }
+    }
+}
+
+/// How an origin may read the name: CGI and its heirs make `_` of `-`, so either stands for both (threats T1).
+fn with_hyphens(name: &HeaderName) -> Cow<'_, HeaderName> {
+    if !name.as_str().contains('_') {
+        return Cow::Borrowed(name);
+    }
+    let plain = HeaderName::from_bytes(name.as_str().replace('_', "-").as_bytes());
+    plain.map_or(Cow::Borrowed(name), Cow::Owned)
+}
+
+/// Takes out `X_Tenant` where `X-Tenant` is keyed or sent: an origin that reads both as one would answer to a value
+/// the key does not hold.
+fn remove_shadows(out: &mut HeaderMap, behavior: &Behavior) {
+    let is_shadow = |name: &&HeaderName| match with_hyphens(name) {
+        Cow::Borrowed(_) => false,
+        Cow::Owned(plain) => out.contains_key(&plain) || behavior.key.headers.contains(&plain),
+    };
+    let shadows: Vec<HeaderName> = out.keys().filter(is_shadow).cloned().collect();
+    for name in shadows {
+        out.remove(name);
     }
 }
 
@@ -203,10 +231,10 @@ fn is_conditional(name: &str) -> bool {
     )
 }
 
-fn forwards(name: &HeaderName, request: &Request, behavior: &Behavior) -> bool {
+fn forwards(name: &HeaderName, read_as: &HeaderName, request: &Request, behavior: &Behavior) -> bool {
     let selected = match &behavior.forward.headers {
         HeaderForwarding::AllViewer { .. } => true,
-        HeaderForwarding::AllExcept { names, .. } => !names.contains(name),
+        HeaderForwarding::AllExcept { names, .. } => !names.contains(name) && !names.contains(read_as),
         HeaderForwarding::Only(_) | HeaderForwarding::Defaults => false, // copied by name below
     };
     selected
@@ -216,7 +244,7 @@ fn forwards(name: &HeaderName, request: &Request, behavior: &Behavior) -> bool {
                 request.body != Body::None
                     && (name == CONTENT_TYPE || name == CONTENT_ENCODING || name.as_str() == "content-md5")
             }
-            HeaderDefaults::Legacy => legacy_default(name, request, behavior),
+            HeaderDefaults::Legacy => legacy_default(read_as, request, behavior),
         }
 }
 
@@ -272,7 +300,7 @@ fn own_headers(out: &mut HeaderMap, sources: &Sources<'_>) {
             Some(value) => _ = out.insert(ACCEPT_ENCODING, value),
             None => _ = out.remove(ACCEPT_ENCODING),
         }
-    } else if forwards(&ACCEPT_ENCODING, request, sources.behavior)
+    } else if forwards(&ACCEPT_ENCODING, &ACCEPT_ENCODING, request, sources.behavior)
         && let Some(value) = request.headers.get(ACCEPT_ENCODING)
     {
         // No flag: an ordinary header (§4.4). Legacy without Compress: normalised, if it names a coding (§4.6).

@@ -22,29 +22,32 @@ Examples:
   For a script: fail on any error and on any 5xx, and keep the hit ratio:
     edge-bin load --fail-on-status --json -d 30s http://127.0.0.1:8080/ | jq .x_cache
 
-Latency is measured from sending a request to the last byte of its body; opening a connection is counted apart. With
---rate it is measured from the moment the schedule wanted the request sent, so a stalled server cannot hide.
+Latency is measured from sending a request to the last byte of its body; opening a connection is counted apart. \
+With --rate it is measured from the moment the schedule wanted the request sent, so a stalled server cannot hide.
 
-Errors are counted by kind: connect, tls, closed (reset or closed before the response was complete), short_body (the
-body ended before its Content-Length), timeout, protocol. A request that got no byte of a response because a connection
-in use was closed is sent once more on a new one, as any browser does (RFC 9110 section 9.2.2); `retried` counts these.
+Errors are counted by kind: connect, tls, closed (reset or closed before the response was complete), short_body (the \
+body ended before its Content-Length), timeout, protocol. A request that got no byte of a response because a working \
+connection was closed is sent once more on a new one, as any browser does (RFC 9110 section 9.2.2); `retried` counts \
+these.
 
-Exit code: 0 all requests succeeded, 1 some failed (errors; with --fail-on-status also 5xx) or none was answered,
+Exit code: 0 all requests succeeded; 1 some failed (errors; with --fail-on-status also 5xx) or none was answered; \
 2 bad usage.
 
-Fields of --json (times in microseconds unless the name says otherwise; fields are only ever added):
-  elapsed_s, connections, threads   how long and with how many
-  requests, responses               finished requests; those with a complete response
-  requests_per_s                    complete responses per second
-  body_bytes, connects, retried     bytes of bodies received; connections opened; requests sent twice
-  unfinished                        requests given up at the end of an interrupted run, in no other count
-  failed                            errors, and 5xx with --fail-on-status
-  status, protocol, x_cache         responses per status, per h1 or h2, per first word of X-Cache or \"none\"
-  errors, error_examples            errors per kind (every kind is present); the first message of each kind seen
-  latency_us                        min, mean, p50, p90, p99, p99_9, max of complete responses
-  latency_us_by_x_cache             the same for each value of X-Cache
-  connect_us                        the same for opening a connection, TLS included
-  interrupted, gave_up              ended by Ctrl-C; ended because nothing ever answered";
+Fields of --json (fields are only ever added):
+  elapsed_s, connections, threads  how long and with how many
+  requests, responses              finished requests; those with a complete response
+  requests_per_s                   complete responses per second
+  body_bytes                       bytes of bodies received
+  connects, retried                connections opened; requests sent twice
+  unfinished                       requests cut off by Ctrl-C, in no other count
+  failed                           errors, and 5xx with --fail-on-status
+  status, protocol                 responses per status; per h1 and h2
+  x_cache                          responses per first word of X-Cache, or \"none\"
+  errors, error_examples           errors per kind, each present; the first message
+  latency_us                       min mean p50 p90 p99 p99_9 max of responses, in µs
+  latency_us_by_x_cache            the same for each value of X-Cache
+  connect_us                       the same for opening a connection, with TLS
+  interrupted, gave_up             ended by Ctrl-C; because nothing ever answered";
 
 /// Ask a server for pages as fast as it can answer, and report how it did.
 #[derive(clap::Args, Debug)]

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
-use http::{HeaderName, Method, Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -29,7 +29,7 @@ const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 const RETRY_WAIT_MIN: Duration = Duration::from_millis(10);
 const RETRY_WAIT_MAX: Duration = Duration::from_millis(500);
 /// After so many connections without one answer it asks whether anybody has been answered at all.
-const ATTEMPTS_BEFORE_DOUBT: u32 = 10;
+const ATTEMPTS_BEFORE_DOUBT: u32 = 8;
 /// A request that cannot be put on so many connections one after another has failed.
 const UNSENT_MAX: u8 = 3;
 
@@ -246,7 +246,7 @@ impl Lane {
         let request = plan.request(self.server, job.turn, V::SPOKEN);
         let response = sender.send(request).await?;
         let (head, mut body) = response.into_parts();
-        let x_cache = lock(&self.tally).x_cache(head.headers.get(X_CACHE).map(|value| value.as_bytes()));
+        let x_cache = lock(&self.tally).x_cache(head.headers.get(X_CACHE).map(HeaderValue::as_bytes));
         let promised = match head.headers.get(CONTENT_LENGTH) {
             // RFC 9110 §8.6: here it is the length of a body that is not sent.
             Some(_) if plan.method == Method::HEAD || head.status == StatusCode::NOT_MODIFIED => None,

@@ -54,7 +54,7 @@ pub(crate) fn run(args: Load) -> anyhow::Result<ExitCode> {
     } else {
         print!("{report}");
     }
-    Ok(if report.failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+    Ok(if report.failed == 0 && report.responses > 0 { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }
 
 async fn carry_out(plan: Plan, args: &Load) -> anyhow::Result<Report> {

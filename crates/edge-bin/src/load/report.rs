@@ -190,7 +190,7 @@ pub(super) struct Report {
     connections: usize,
     threads: usize,
     requests: u64,
-    responses: u64,
+    pub(super) responses: u64,
     requests_per_s: f64,
     body_bytes: u64,
     connects: u64,

@@ -52,13 +52,14 @@ pub fn judge(held: Option<&Stored>, revalidation: Revalidation, now: SystemTime)
     };
     if let Some(until) = stored.held_over_until
         && now < until
+        && stands_in(stored, now)
     {
         return Verdict::HeldOver { until };
     }
     let validators = Validators::of(&stored.headers);
     // A stored error is asked for anew: a 304 to it would make an error last.
     let usable = revalidation == Revalidation::Allowed
-        && stored.status.is_success()
+        && stored.status.as_u16() < 400
         && (validators.etag.is_some() || validators.last_modified.is_some());
     Verdict::Stale { expired_for, conditions: usable.then_some(validators) }
 }

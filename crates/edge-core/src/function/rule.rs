@@ -1,19 +1,24 @@
 //! The viewer-request rule of a site policy: a CloudFront Function that is data, run natively.
 //!
-//! It does four things CloudFront's policies cannot do by themselves: drop more than ten query arguments and drop by
-//! prefix, tell a session from a test cookie, send a session past every shared copy, and fold six device headers into
-//! one. CloudFront cannot bypass its cache on a cookie, it can only key on one (§4.3), so "past every shared copy" is a
-//! header in the key whose value no other request has: the request's own id. Anonymous viewers lose their cookies.
+//! It does what CloudFront's policies cannot do by themselves: drop more than ten query arguments and drop by prefix,
+//! tell a session from a test cookie, send a session past every shared copy, and fold the device headers into one.
+//! CloudFront cannot bypass its cache on a cookie, it can only key on one (§4.3), so "past every shared copy" is a
+//! header in the key whose value no other request has: the request's own id.
+//!
+//! Whatever may be answered from a shared copy is made the same for everybody first: no cookies, and no headers but
+//! the listed. So nothing outside the key can change a page that others get (threats K4, S5), and the origin request
+//! policy may hand everything else (forms, sessions) to the origin untouched.
 //!
 //! The rule refuses to know WordPress: names and patterns are its data. The generator will print the same rule as
-//! JavaScript; header names therefore keep clear of what functions may not touch (`X-Edge-*`, §14.1).
+//! JavaScript, so it does nothing a function could not: it never decodes, it reads query strings as one text, and it
+//! keeps its hands off what functions may not touch (§14.1).
 
-use http::header::COOKIE;
+use http::header::{COOKIE, HeaderMap};
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method};
 use serde::{Deserialize, Serialize};
 
-use crate::header::query;
+use crate::header::{cookie, hop, query};
 use crate::viewer::Request;
 use crate::viewer::device::{Class, Device};
 
@@ -28,10 +33,18 @@ pub const SESSION_HEADER: HeaderName = HeaderName::from_static("x-viewer-session
 pub struct Rule {
     /// Query arguments that change no page: names, or prefixes with a final `*`.
     pub drop_query: Vec<NameOrPrefix>,
+    /// Exceptions from `drop_query`.
+    pub keep_query: Vec<NameOrPrefix>,
     /// Sort the arguments that stay, so that their order splits no copy.
     pub sort_query: bool,
-    /// Cookies that mark a session: names, or prefixes with a final `*`. Empty: cookies are left alone.
+    /// Cookies that mark a session: names, or prefixes with a final `*`. Where neither these nor the next two are
+    /// given nobody is examined: cookies and headers are left alone.
     pub session_cookies: Vec<NameOrPrefix>,
+    /// Query arguments whose answer is for one viewer alone, cookie or not: previews, "add to cart".
+    pub session_query: Vec<NameOrPrefix>,
+    /// What stays of an anonymous viewer's headers, beside what HTTP itself needs. Absent: all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shared_headers: Option<Vec<String>>,
     /// Which device classes have copies of their own.
     pub device: DeviceClasses,
 }
@@ -79,10 +92,15 @@ impl From<NameOrPrefix> for String {
 }
 
 impl NameOrPrefix {
-    fn matches(&self, name: &[u8]) -> bool {
+    /// Whether it names `name`: byte by byte, case and encoding as sent (§4.2, §4.3).
+    pub fn matches(&self, name: &[u8]) -> bool {
         match self {
-            Self::Name(text) => text.as_bytes() == name,
-            Self::Prefix(prefix) => name.starts_with(prefix.as_bytes()),
+            // Most names differ from most entries in the first byte: no call is made for them.
+            Self::Name(text) => text.as_bytes().first() == name.first() && text.as_bytes() == name,
+            Self::Prefix(prefix) => {
+                (prefix.is_empty() || prefix.as_bytes().first() == name.first())
+                    && name.starts_with(prefix.as_bytes())
+            }
         }
     }
 }
@@ -101,12 +119,12 @@ pub struct Applied {
 /// Whom a rule takes a viewer for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Visitor {
-    /// The rule does not look at cookies, or the method is not GET or HEAD.
+    /// The rule does not look for sessions, or the method is not GET or HEAD.
     #[default]
     Unexamined,
-    /// No session cookie: its cookies are dropped and it shares copies.
+    /// No mark of a session: its cookies are dropped and it shares copies.
     Anonymous,
-    /// A session cookie: past every shared copy.
+    /// A session's cookie or argument: past every shared copy.
     Session,
 }
 
@@ -119,59 +137,84 @@ impl Rule {
     /// Rewrites the request. `request_id` is what `event.context.requestId` is to a function.
     ///
     /// Only GET and HEAD are looked at for sessions and arguments: nothing else is ever answered from a copy, and a
-    /// form may need the cookies an anonymous page view can do without.
+    /// form may need the cookies and headers an anonymous page view can do without.
     pub fn apply(&self, request: &mut Request, device: Device, request_id: &HeaderValue) -> Applied {
         request.headers.remove(SESSION_HEADER);
         let class = class_name(self.device, device.class);
+        let mut applied = Applied { device: class, ..Applied::default() };
+        if matches!(request.method, Method::GET | Method::HEAD) {
+            applied.visitor = self.visitor(request);
+            applied.query_changed = self.rewrite_query(request);
+        }
+        match applied.visitor {
+            Visitor::Unexamined => {}
+            Visitor::Session => _ = request.headers.insert(SESSION_HEADER, request_id.clone()),
+            Visitor::Anonymous => {
+                request.headers.remove(COOKIE);
+                self.keep_shared_headers(&mut request.headers);
+            }
+        }
         match class {
             Some(class) => _ = request.headers.insert(DEVICE_HEADER, HeaderValue::from_static(class)),
             None => _ = request.headers.remove(DEVICE_HEADER),
-        }
-        let mut applied = Applied { device: class, ..Applied::default() };
-        if !matches!(request.method, Method::GET | Method::HEAD) {
-            return applied;
-        }
-        applied.query_changed = self.rewrite_query(request);
-        if !self.session_cookies.is_empty() {
-            applied.visitor = self.visitor(request);
-            match applied.visitor {
-                Visitor::Session => _ = request.headers.insert(SESSION_HEADER, request_id.clone()),
-                _ => _ = request.headers.remove(COOKIE),
-            }
         }
         applied
     }
 
     fn visitor(&self, request: &Request) -> Visitor {
-        let Some(cookies) = request.headers.get(COOKIE) else { return Visitor::Anonymous };
-        // Looser than the split that forwards: a name counts wherever the origin could see one (threats K5).
-        let marks = |pair: &[u8]| {
-            let name = pair.split(|&byte| byte == b'=').next().unwrap_or_default().trim_ascii();
-            self.session_cookies.iter().any(|entry| entry.matches(name))
+        if self.session_cookies.is_empty() && self.session_query.is_empty() && self.shared_headers.is_none() {
+            return Visitor::Unexamined;
+        }
+        let lines = request.headers.get_all(COOKIE).iter();
+        let by_cookie = lines
+            .flat_map(|line| cookie::pairs(line.as_bytes()))
+            .any(|pair| any_matches(&self.session_cookies, pair.name));
+        let by_query = || {
+            let text = request.target.query().unwrap_or_default();
+            query::parameters(text)
+                .any(|parameter| any_matches(&self.session_query, parameter.name.as_bytes()))
         };
-        if cookies.as_bytes().split(|byte| matches!(byte, b';' | b',')).any(marks) {
-            Visitor::Session
-        } else {
-            Visitor::Anonymous
+        if by_cookie || by_query() { Visitor::Session } else { Visitor::Anonymous }
+    }
+
+    /// Takes out what is not to change a shared page. Few fields stay, so they are set aside and the rest goes at
+    /// once: the map is left as roomy as it was, and nothing is allocated.
+    fn keep_shared_headers(&self, headers: &mut HeaderMap) {
+        let Some(shared) = &self.shared_headers else { return };
+        let stays = |name: &HeaderName| {
+            is_transport(name) || shared.iter().any(|kept| kept.eq_ignore_ascii_case(name.as_str()))
+        };
+        let mut kept = [const { None }; SET_ASIDE];
+        let mut more = Vec::new();
+        for (index, field) in headers.iter().filter(|(name, _)| stays(name)).enumerate() {
+            let field = (field.0.clone(), field.1.clone());
+            match kept.get_mut(index) {
+                Some(place) => *place = Some(field),
+                None => more.push(field),
+            }
+        }
+        headers.clear();
+        for (name, value) in kept.into_iter().flatten().chain(more) {
+            headers.append(name, value);
         }
     }
 
     fn rewrite_query(&self, request: &mut Request) -> bool {
         let Some(text) = request.target.query() else { return false };
-        let dropped = |name: &str| self.drop_query.iter().any(|entry| entry.matches(name.as_bytes()));
-        let mut kept: Vec<&str> = query::parameters(text)
-            .filter(|parameter| !parameter.raw.is_empty() && !dropped(parameter.name))
-            .map(|parameter| parameter.raw)
-            .collect();
-        if self.sort_query {
-            kept.sort_by_key(|raw| raw.split('=').next().unwrap_or_default().to_owned());
-        }
-        let kept = kept.join("&");
-        if kept == text {
+        if self.drop_query.is_empty() && !self.sort_query || self.is_settled(text) {
             return false;
         }
-        let path = request.target.path();
-        let target = if kept.is_empty() { path.to_owned() } else { format!("{path}?{kept}") };
+        let mut kept: Vec<query::Parameter<'_>> =
+            query::parameters(text).filter(|parameter| !self.drops(parameter.name)).collect();
+        if self.sort_query {
+            kept.sort_by_key(|parameter| parameter.name); // stable: what repeats keeps its order
+        }
+        let mut target = String::with_capacity(request.target.as_str().len());
+        target.push_str(request.target.path());
+        for (index, parameter) in kept.iter().enumerate() {
+            target.push(if index == 0 { '?' } else { '&' });
+            target.push_str(parameter.raw);
+        }
         // Parts of a valid target are a valid target; were they not, the request stays as it came.
         match PathAndQuery::try_from(target) {
             Ok(target) => {
@@ -181,6 +224,47 @@ impl Rule {
             Err(_) => false,
         }
     }
+
+    /// Whether there is nothing to drop, nothing empty and nothing out of order: the usual case, without allocating.
+    fn is_settled(&self, text: &str) -> bool {
+        let mut last = "";
+        text.split('&').all(|raw| {
+            let name = raw.split('=').next().unwrap_or_default();
+            let in_order = !self.sort_query || last <= name;
+            last = name;
+            !raw.is_empty() && in_order && !self.drops(name)
+        })
+    }
+
+    fn drops(&self, name: &str) -> bool {
+        any_matches(&self.drop_query, name.as_bytes()) && !any_matches(&self.keep_query, name.as_bytes())
+    }
+}
+
+fn any_matches(entries: &[NameOrPrefix], name: &[u8]) -> bool {
+    entries.iter().any(|entry| entry.matches(name))
+}
+
+/// How many fields of a shared request stay without the heap.
+const SET_ASIDE: usize = 8;
+
+/// What every request may carry: normalised by the edge, answered by the cache, or a function's to leave alone
+/// (§4.4, §7.8, §7.12; the read-only and the invisible headers of §14.1).
+fn is_transport(name: &HeaderName) -> bool {
+    hop::is_hop_by_hop(name)
+        || matches!(
+            name.as_str(),
+            "accept-encoding"
+                | "cdn-loop"
+                | "content-length"
+                | "if-match"
+                | "if-modified-since"
+                | "if-none-match"
+                | "if-range"
+                | "if-unmodified-since"
+                | "range"
+                | "via"
+        )
 }
 
 fn class_name(classes: DeviceClasses, class: Class) -> Option<&'static str> {
@@ -194,3 +278,5 @@ fn class_name(classes: DeviceClasses, class: Class) -> Option<&'static str> {
     Some(name)
 }
 
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,8 @@
 //! [`Stop`] loses no request.
 //!
 //! Reading order: this file (the accept loop), `connection` (one connection from first to last byte), `wire` (what
-//! stands between the socket and hyper), `head` (how a request is framed), `pulse` (who waits for whom since when).
+//! stands between the socket and hyper), `head` and `chunks` (how a request is framed), `pulse` (who waits for whom since when).
+mod chunks;
 mod connection;
 mod head;
 mod limits;
@@ -181,12 +182,13 @@ impl Listener {
             () = accepting => {}
         }
         // Closing the socket resets whoever the kernel has greeted already, so these come in first.
-        while let Ok(place) = Arc::clone(&places).try_acquire_owned()
-            && let Some((stream, addr)) = accept_now(&socket).await
-        {
-            host.start(stream, addr, place);
+        if let Ok(socket) = socket.into_std() {
+            while let Ok(place) = Arc::clone(&places).try_acquire_owned()
+                && let Some((stream, addr)) = accept_now(&socket)
+            {
+                host.start(stream, addr, place);
+            }
         }
-        drop(socket);
         // Every connection holds one place until its last byte.
         let all_ended = places.acquire_many(connections_max);
         if tokio::time::timeout(host.limits.drain_timeout, all_ended).await.is_err() {
@@ -229,13 +231,18 @@ async fn accept(socket: &TcpListener, counters: &Counters) -> (TcpStream, Socket
     }
 }
 
-/// The next connection the kernel has ready, if there is one.
-async fn accept_now(socket: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
-    std::future::poll_fn(|cx| match socket.poll_accept(cx) {
-        std::task::Poll::Ready(accepted) => std::task::Poll::Ready(accepted.ok()),
-        std::task::Poll::Pending => std::task::Poll::Ready(None),
-    })
-    .await
+/// The next connection the kernel has ready, if there is one. The socket does not block.
+fn accept_now(socket: &std::net::TcpListener) -> Option<(TcpStream, SocketAddr)> {
+    loop {
+        match socket.accept() {
+            Ok((stream, addr)) => {
+                stream.set_nonblocking(true).ok()?;
+                return Some((TcpStream::from_std(stream).ok()?, addr));
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(_) => return None,
+        }
+    }
 }
 
 fn is_of_one_connection(error: &io::Error) -> bool {

@@ -10,10 +10,12 @@ pub mod gate;
 
 use std::net::SocketAddr;
 
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Version};
+
+use crate::header::hop;
 
 /// The longest URL, path and query together, in bytes (§1.3).
 pub const URL_BYTES_MAX: usize = 8_192;
@@ -110,6 +112,9 @@ impl Request {
         }
         let host = one_host(uri.authority().map(http::uri::Authority::as_str), &mut headers)?;
         let body = framing(version, stream, &headers)?;
+        if headers.contains_key(CONNECTION) {
+            hop::remove_hop_by_hop(&mut headers); // what it names is in neither key nor origin request (threats M4)
+        }
         join_cookies(&mut headers);
         Ok(Self { method, scheme, version, host, target, headers, body, peer })
     }

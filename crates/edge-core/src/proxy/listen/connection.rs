@@ -132,7 +132,7 @@ async fn serve_http1<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 'sta
     }
     let connection = pin!(builder.serve_connection(TokioIo::new(wire), service).with_upgrades());
     let end = Drive { limits, stop: &host.stop, pulse: &pulse, speaks: Speaks::Http1 }
-        .run(connection, |connection| connection.graceful_shutdown())
+        .run(connection, http1::UpgradeableConnection::graceful_shutdown)
         .await;
     if let End::Cut = end {
         count(&host.counters.cut);
@@ -188,7 +188,7 @@ async fn serve_http2<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 'sta
     let builder = http2_settings(streams, &limits);
     let connection = pin!(builder.serve_connection(TokioIo::new(wire), service));
     let end = Drive { limits: &limits, stop: &host.stop, pulse: &pulse, speaks: Speaks::Http2 }
-        .run(connection, |connection| connection.graceful_shutdown())
+        .run(connection, http2::Connection::graceful_shutdown)
         .await;
     if let End::Cut = end {
         count(&host.counters.cut);

@@ -10,6 +10,7 @@ use memchr::memchr;
 
 use super::Limits;
 use crate::viewer::Refusal;
+use super::chunks::{Chunks, End};
 
 /// Where in the stream of a viewer's bytes we are.
 #[derive(Debug)]
@@ -26,21 +27,17 @@ pub(super) enum Place {
     Upgraded,
     /// Behind a head that was refused: nothing is read any more.
     Refused,
+    /// In a body that breaks its own framing: there is no telling where it ends.
+    Broken,
 }
 
-/// What may be done with the bytes looked at.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Finding {
-    /// All that was whole is approved; the rest waits for more.
-    More,
-    /// The next head is refused.
-    Refused(Refusal),
-    /// A body breaks its own framing.
-    BrokenBody,
-}
-
-/// How much of `bytes` hyper may have, and why not the rest.
-pub(super) fn approve(place: &mut Place, heads: &mut u64, bytes: &[u8], limits: &Limits) -> (usize, Finding) {
+/// How much of `bytes` hyper may have: all that is whole and clear. What is refused ends it.
+pub(super) fn approve(
+    place: &mut Place,
+    heads: &mut u64,
+    bytes: &[u8],
+    limits: &Limits,
+) -> (usize, Option<Refusal>) {
     let mut at = 0;
     while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
         match place {
@@ -53,7 +50,7 @@ pub(super) fn approve(place: &mut Place, heads: &mut u64, bytes: &[u8], limits: 
                 Ok(None) => break,
                 Err(refusal) => {
                     *place = Place::Refused;
-                    return (at, Finding::Refused(refusal));
+                    return (at, Some(refusal));
                 }
             },
             Place::Length(left) => {
@@ -65,18 +62,21 @@ pub(super) fn approve(place: &mut Place, heads: &mut u64, bytes: &[u8], limits: 
                 }
             }
             Place::Chunked(chunks) => match chunks.read(rest) {
-                Some((taken, End::Reached)) => {
+                (taken, End::Reached) => {
                     *place = Place::Head;
                     at += taken;
                 }
-                Some((taken, End::ToCome)) => at += taken,
-                None => return (at, Finding::BrokenBody),
+                (taken, End::ToCome) => at += taken,
+                (taken, End::Lost) => {
+                    *place = Place::Broken;
+                    at += taken;
+                }
             },
-            Place::Upgraded => return (bytes.len(), Finding::More),
-            Place::Undecided | Place::Refused => break,
+            Place::Upgraded => return (bytes.len(), None),
+            Place::Undecided | Place::Refused | Place::Broken => break,
         }
     }
-    (at, Finding::More)
+    (at, None)
 }
 
 /// The length of a whole head at the front of `bytes` and what follows it, or `None` if it is not whole yet.
@@ -240,96 +240,57 @@ fn decimal(value: &[u8]) -> Option<u64> {
         .try_fold(0, |sum: u64, &byte| byte.is_ascii_digit().then(|| sum * 10 + u64::from(byte - b'0')))
 }
 
-/// Where in a chunked body we are (RFC 9112 §7.1).
-#[derive(Debug, Default)]
-pub(super) struct Chunks {
-    state: ChunkState,
-    size: u64,
-    digits: u8,
-    /// Bytes of extensions and trailers so far: nobody reads them, so there must not be many.
-    overhead: u32,
-}
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
 
-#[derive(Clone, Copy, Debug, Default)]
-enum ChunkState {
-    #[default]
-    Size,
-    Extension,
-    SizeEnd,
-    Data,
-    DataCr,
-    DataLf,
-    TrailerStart,
-    Trailer,
-    TrailerLf,
-    LastLf,
-}
+    use super::*;
 
-enum End {
-    ToCome,
-    Reached,
-}
+    const PIECES: &[&str] = &[
+        "GET /a HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n\r\nGET / H",
+        "POST /c HTTP/1.1\r\nHost: a\r\ntransfer-encoding: chunked\r\n\r\n5;x\r\nhello\r\n0\r\nT: 1\r\n\r\n",
+        "POST /d HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nxx\r\n",
+        "GET /e HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        "GET /f HTTP/1.0\n\n",
+        "GET /g HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n",
+        "\r\n",
+        "junk",
+    ];
 
-/// What a chunked body may have in extensions and trailers. hyper's own limit for either is the same.
-const OVERHEAD_MAX: u32 = 16 * 1024;
-
-impl Chunks {
-    /// How many bytes belong to the body, or `None` if they are not what the grammar says.
-    fn read(&mut self, bytes: &[u8]) -> Option<(usize, End)> {
-        let mut at = 0;
-        while let Some(&byte) = bytes.get(at) {
-            if let ChunkState::Data = self.state {
-                let taken = (bytes.len() - at).min(usize::try_from(self.size).unwrap_or(usize::MAX));
-                self.size -= taken as u64;
-                at += taken;
-                if self.size == 0 {
-                    self.state = ChunkState::DataCr;
-                }
+    /// Offers `bytes` in pieces that end at `cuts`, as a socket would; what is not approved is offered again with more.
+    fn approved_in_pieces(bytes: &[u8], cuts: &[usize]) -> (usize, u64, Option<Refusal>) {
+        let (mut place, mut heads, mut at) = (Place::Head, 0, 0);
+        for &cut in cuts {
+            if cut < at {
                 continue;
             }
-            at += 1;
-            if let (ChunkState::LastLf, b'\n') = (self.state, byte) {
-                return Some((at, End::Reached));
+            let (approved, refusal) = approve(&mut place, &mut heads, &bytes[at..cut], &Limits::default());
+            at += approved;
+            if refusal.is_some() {
+                return (at, heads, refusal);
             }
-            self.state = self.after(byte)?;
         }
-        Some((at, End::ToCome))
+        (at, heads, None)
     }
 
-    fn after(&mut self, byte: u8) -> Option<ChunkState> {
-        use ChunkState::{
-            Data, DataCr, DataLf, Extension, LastLf, Size, SizeEnd, Trailer, TrailerLf, TrailerStart,
-        };
-        Some(match (self.state, byte) {
-            (Size, b'\r') if self.digits > 0 => SizeEnd,
-            (Size, b';' | b' ' | b'\t') if self.digits > 0 => Extension,
-            (Size, _) => {
-                self.size = self.size.checked_mul(16)? + u64::from((byte as char).to_digit(16)?);
-                self.digits += 1;
-                if self.digits > 15 {
-                    return None;
-                }
-                Size
-            }
-            (Extension, b'\r') => SizeEnd,
-            (SizeEnd, b'\n') => {
-                self.digits = 0;
-                if self.size == 0 { TrailerStart } else { Data }
-            }
-            (DataCr, b'\r') => DataLf,
-            (DataLf, b'\n') => Size,
-            (TrailerStart, b'\r') => LastLf,
-            (Trailer, b'\r') => TrailerLf,
-            (TrailerLf, b'\n') => TrailerStart,
-            (Extension | Trailer | TrailerStart, 0 | b'\n') => return None,
-            (Extension, _) => self.more_overhead(Extension)?,
-            (TrailerStart | Trailer, _) => self.more_overhead(Trailer)?,
-            _ => return None,
-        })
-    }
+    proptest! {
+        #[test]
+        fn what_is_approved_does_not_depend_on_how_it_comes(
+            pieces in prop::collection::vec(prop::sample::select(PIECES), 1..6),
+            mut cuts in prop::collection::vec(0_usize..600, 0..8),
+        ) {
+            let bytes = pieces.concat().into_bytes();
+            cuts.retain(|&cut| cut < bytes.len());
+            cuts.sort_unstable();
+            cuts.push(bytes.len());
+            prop_assert_eq!(approved_in_pieces(&bytes, &cuts), approved_in_pieces(&bytes, &[bytes.len()]));
+        }
 
-    fn more_overhead(&mut self, state: ChunkState) -> Option<ChunkState> {
-        self.overhead += 1;
-        (self.overhead <= OVERHEAD_MAX).then_some(state)
+        #[test]
+        fn any_bytes_at_all_are_dealt_with(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let (approved, ..) = approved_in_pieces(&bytes, &[bytes.len()]);
+            prop_assert!(approved <= bytes.len());
+        }
     }
 }

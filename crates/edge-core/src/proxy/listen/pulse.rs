@@ -177,3 +177,76 @@ fn timeout(phase: Phase, limits: &Limits) -> Duration {
         Phase::Lingering => limits.linger_timeout,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// A connection that was accepted at some time, and a way to ask for its deadline after so many seconds.
+    fn watched(speaks: Speaks) -> (Pulse, impl FnMut(&Pulse, u64) -> Option<Duration>) {
+        let start = Instant::now();
+        let mut watch = Watch::new(speaks, start);
+        let deadline_at = move |pulse: &Pulse, at: u64| {
+            let deadline = watch.deadline(pulse, &Limits::default(), || start + seconds(at));
+            deadline.map(|deadline| deadline - start)
+        };
+        (Pulse::default(), deadline_at)
+    }
+
+    #[test]
+    fn bytes_of_a_head_do_not_buy_time() {
+        let (pulse, mut deadline_at) = watched(Speaks::Http1);
+        pulse.head_wanted.store(true, Relaxed);
+        assert_eq!(deadline_at(&pulse, 1), Some(seconds(30)));
+        pulse.head_begun.store(true, Relaxed);
+        pulse.received.store(30_000, Relaxed);
+        assert_eq!(deadline_at(&pulse, 29), Some(seconds(30)));
+    }
+
+    #[test]
+    fn our_own_time_is_not_the_viewers() {
+        let (pulse, mut deadline_at) = watched(Speaks::Http1);
+        pulse.heads.store(1, Relaxed);
+        assert_eq!(deadline_at(&pulse, 1), None);
+        pulse.head_wanted.store(true, Relaxed);
+        assert_eq!(deadline_at(&pulse, 500), Some(seconds(560)));
+        pulse.head_begun.store(true, Relaxed);
+        assert_eq!(deadline_at(&pulse, 510), Some(seconds(540)));
+    }
+
+    #[test]
+    fn a_reader_must_take_its_minimum() {
+        let (pulse, mut deadline_at) = watched(Speaks::Http1);
+        pulse.write_blocked.store(true, Relaxed);
+        assert_eq!(deadline_at(&pulse, 0), Some(seconds(60)));
+        pulse.written.store(15_359, Relaxed);
+        assert_eq!(deadline_at(&pulse, 50), Some(seconds(60)));
+        pulse.written.store(15_360, Relaxed);
+        assert_eq!(deadline_at(&pulse, 59), Some(seconds(119)));
+    }
+
+    #[test]
+    fn a_body_must_come_at_its_minimum() {
+        let (pulse, mut deadline_at) = watched(Speaks::Http1);
+        pulse.body_wanted.store(true, Relaxed);
+        assert_eq!(deadline_at(&pulse, 5), Some(seconds(65)));
+        pulse.received.store(12, Relaxed);
+        assert_eq!(deadline_at(&pulse, 60), Some(seconds(65)));
+    }
+
+    #[test]
+    fn http2_is_idle_only_without_streams() {
+        let (pulse, mut deadline_at) = watched(Speaks::Http2);
+        assert_eq!(deadline_at(&pulse, 0), Some(seconds(30)));
+        pulse.received.store(100, Relaxed);
+        assert_eq!(deadline_at(&pulse, 1), Some(seconds(61)));
+        pulse.streams.store(1, Relaxed);
+        assert_eq!(deadline_at(&pulse, 2), None);
+        pulse.owed.store(1, Relaxed);
+        assert_eq!(deadline_at(&pulse, 3), Some(seconds(63)));
+    }
+}

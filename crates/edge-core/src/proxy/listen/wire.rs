@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Limits;
-use super::head::{Finding, Place, approve};
+use super::head::{Place, approve};
 use super::pulse::{Pulse, Verdict};
 
 /// What stands in for a refused head.
@@ -36,6 +36,8 @@ pub(super) struct Wire<S> {
     /// Bytes hyper has not got yet; of these the first `approved` are for it.
     held: BytesMut,
     approved: usize,
+    /// What is held was read before there was a wire.
+    unseen: bool,
     heads: u64,
     written: u64,
     received: u64,
@@ -56,7 +58,9 @@ impl<S> Wire<S> {
         pulse: Arc<Pulse>,
         permit: OwnedSemaphorePermit,
     ) -> Self {
-        Self::new(stream, Place::Head, read, limits, pulse, permit)
+        let mut wire = Self::new(stream, Place::Head, read, limits, pulse, permit);
+        wire.unseen = !wire.held.is_empty();
+        wire
     }
 
     /// For HTTP/2.
@@ -83,12 +87,13 @@ impl<S> Wire<S> {
         let received = held.len() as u64;
         pulse.received.store(received, Relaxed);
         let (written, heads, approved) = (0, 0, 0);
-        let (blocked, lingered) = (false, None);
+        let (unseen, blocked, lingered) = (false, false, None);
         Self {
             stream,
             place,
             held,
             approved,
+            unseen,
             heads,
             written,
             received,
@@ -100,45 +105,35 @@ impl<S> Wire<S> {
         }
     }
 
-    /// Looks at bytes for hyper and says how many of them it may have.
-    fn look_at(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let (approved, finding) = approve(&mut self.place, &mut self.heads, bytes, &self.limits);
-        self.found(bytes, approved, finding)
-    }
-
-    fn found(&mut self, bytes: &[u8], approved: usize, finding: Finding) -> io::Result<usize> {
+    /// Looks at bytes for hyper and says how many of them it may have. After a refusal the stand-in is held.
+    fn look_at(&mut self, bytes: &[u8]) -> usize {
+        let (approved, refusal) = approve(&mut self.place, &mut self.heads, bytes, &self.limits);
         self.pulse.heads.store(self.heads, Relaxed);
         let begun = matches!(self.place, Place::Head) && approved < bytes.len();
         self.pulse.head_begun.store(begun, Relaxed);
-        match finding {
-            Finding::More => {}
-            Finding::BrokenBody => {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "broken chunked body"));
-            }
-            Finding::Refused(refusal) => {
-                let refused = bytes.get(approved..).unwrap_or_default();
-                let stand_in = if refused.starts_with(b"HEAD ") { STAND_IN_HEAD } else { STAND_IN };
-                // There is one refusal in the life of a connection, so the cell is empty.
-                let _ = self.pulse.refused.set((self.heads, refusal));
-                self.heads += 1;
-                self.held = BytesMut::from(stand_in);
-                self.approved = stand_in.len();
-            }
+        if let Some(refusal) = refusal {
+            let refused = bytes.get(approved..).unwrap_or_default();
+            let stand_in = if refused.starts_with(b"HEAD ") { STAND_IN_HEAD } else { STAND_IN };
+            // There is one refusal in the life of a connection, so the cell is empty.
+            let _ = self.pulse.refused.set((self.heads, refusal));
+            self.heads += 1;
+            self.held = BytesMut::from(stand_in);
+            self.approved = stand_in.len();
         }
-        Ok(approved)
+        approved
     }
 
     /// Looks at what is held, which has grown by `grown` bytes.
-    fn look_at_held(&mut self, grown: usize) -> io::Result<()> {
+    fn look_at_held(&mut self, grown: usize) {
         if matches!(self.place, Place::Head) && self.held.len() <= self.limits.head_bytes_max {
             // A head in small pieces is not parsed again for every piece.
             let from = self.held.len().saturating_sub(grown + 3);
             if memmem::find(self.held.get(from..).unwrap_or_default(), b"\n").is_none() {
-                return Ok(());
+                return;
             }
         }
         let held = std::mem::take(&mut self.held);
-        let approved = self.look_at(&held)?;
+        let approved = self.look_at(&held);
         if !matches!(self.place, Place::Refused) {
             (self.held, self.approved) = (held, approved);
         } else if approved > 0 {
@@ -149,7 +144,6 @@ impl<S> Wire<S> {
             self.approved = before.len();
             self.held = before;
         }
-        Ok(())
     }
 
     /// Hands approved bytes to hyper.
@@ -221,7 +215,7 @@ impl<S: AsyncRead + Unpin> Wire<S> {
         if matches!(self.place, Place::Upgraded) {
             return Poll::Ready(Ok(count));
         }
-        let approved = self.look_at(bytes)?;
+        let approved = self.look_at(bytes);
         if approved < count && !matches!(self.place, Place::Refused) {
             self.held.extend_from_slice(bytes.get(approved..).unwrap_or_default());
         }
@@ -242,7 +236,7 @@ impl<S: AsyncRead + Unpin> Wire<S> {
                 Verdict::Declined => {
                     self.place = Place::Head;
                     let grown = self.held.len();
-                    self.look_at_held(grown)?;
+                    self.look_at_held(grown);
                     return Poll::Ready(Ok(true));
                 }
                 Verdict::Upgraded => {
@@ -260,12 +254,21 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
         let wire = self.get_mut();
         let start = buf.filled().len();
         loop {
+            if std::mem::take(&mut wire.unseen) {
+                wire.look_at_held(wire.held.len());
+            }
             if wire.approved > 0 {
                 wire.give(buf);
                 return Poll::Ready(Ok(()));
             }
             match wire.place {
                 Place::Refused => return Poll::Pending,
+                Place::Broken => {
+                    return Poll::Ready(Err(io::Error::new(
+                        io::ErrorKind::InvalidData,
+                        "broken chunked body",
+                    )));
+                }
                 Place::Undecided => {
                     if !ready!(wire.poll_undecided(cx))? {
                         return Poll::Ready(Ok(()));
@@ -282,7 +285,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
                     if read == 0 {
                         return Poll::Ready(Ok(()));
                     }
-                    wire.look_at_held(read)?;
+                    wire.look_at_held(read);
                 }
             }
         }

@@ -1,9 +1,10 @@
 //! Devices of the User-Agents seen of late, so that a known agent costs one hash.
 //!
-//! The agents themselves are not kept: a slot is one word of 64 bits, 58 of a keyed hash and 6 for the device. So the
-//! memo never grows, however many agents are sent and however long they are; it needs no lock; and a full set only
-//! forgets. The price is that two agents may be taken for one another with a probability below 2⁻⁵⁴ a look-up, and
-//! since the key is drawn at random for each memo, nobody can search for such a pair.
+//! The agents themselves are not kept: a slot is one word of 64 bits, 58 of a keyed hash and 6 for the
+//! device. So the memo never grows, however many agents are sent and however long they are; it needs no lock;
+//! and a full set only forgets. The price is that two agents may be taken for one another with a probability
+//! below 2⁻⁵⁴ a look-up, and since the key is drawn at random for each memo, nobody can search for such a
+//! pair.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -34,8 +35,11 @@ pub struct Memo {
 struct Set([AtomicU64; SLOTS]);
 
 impl Memo {
-    /// A memo for about `capacity` agents: rounded up, to 8 times a power of two, and never more than a million.
+    /// A memo for about `capacity` agents: rounded up, to 8 times a power of two, and never more than a
+    /// million.
     pub fn new(capacity: usize) -> Memo {
+        // Detection builds its automaton when first used, in about 5 ms: now, and not in some request.
+        Device::of(b"-");
         let sets = capacity.min(CAPACITY_MAX).div_ceil(SLOTS).next_power_of_two();
         Memo {
             hasher: RandomState::new(),

@@ -1,13 +1,14 @@
-//! Which kind of device a viewer uses, told from its `User-Agent` alone: what the six `CloudFront-Is-*-Viewer` headers
-//! say (reference §6).
+//! Which kind of device a viewer uses, told from its `User-Agent` alone: what the six
+//! `CloudFront-Is-*-Viewer` headers say (reference §6).
 //!
-//! AWS does not publish its rules, and lets several of the headers be true at once (a tablet may be "mobile" too). Here
-//! **exactly one of the four classes is true**, so that a page has four variants and not sixteen; iOS and Android stand
-//! beside the class. A home console is a smart TV and a portable one is mobile, after the screen they use; an e-reader
-//! is a tablet; a bot is what its agent claims to be, and a desktop when it claims nothing, like anything unknown.
+//! AWS does not publish its rules, and lets several of the headers be true at once (a tablet may be "mobile"
+//! too). Here **exactly one of the four classes is true**, so that a page has four variants and not sixteen;
+//! iOS and Android stand beside the class. A home console is a smart TV and a portable one is mobile, after
+//! the screen they use; an e-reader is a tablet; a bot is what its agent claims to be, and a desktop when it
+//! claims nothing, like anything unknown.
 //!
-//! [`Device::of`] reads the agent once for every text of `table`, weighs the finds in `verdict`, and asks woothee when
-//! there is none. It knows nothing of requests or caches. [`Memo`] remembers its answers.
+//! [`Device::of`] reads the agent once for every text of `table`, weighs the finds in `verdict`, and asks
+//! woothee when there is none. It knows nothing of requests or caches. [`Memo`] remembers its answers.
 
 mod memo;
 mod signs;
@@ -82,7 +83,8 @@ impl Device {
     /// What an agent that tells nothing is taken for, and where nobody asked.
     pub const UNKNOWN: Device = Device { class: Class::Desktop, os: Os::Other };
 
-    /// The device that sends `user_agent`: an answer for any bytes, in time that is bounded whatever they are.
+    /// The device that sends `user_agent`: an answer for any bytes, in time that is bounded whatever they
+    /// are.
     pub fn of(user_agent: &[u8]) -> Device {
         let user_agent = considered(user_agent);
         let signs = Signs::of(user_agent);
@@ -251,19 +253,24 @@ mod tests {
     proptest! {
         /// Any bytes have an answer, and one class. Texts of the table between them find its edges.
         #[test]
-        fn total(bytes in prop::collection::vec(any::<u8>(), 0..1500), text in prop::sample::select(rows()), at in any::<prop::sample::Index>()) {
+        fn total(
+            bytes in prop::collection::vec(any::<u8>(), 0..1500),
+            text in prop::sample::select(rows()),
+            at in any::<prop::sample::Index>(),
+        ) {
             let mut user_agent = bytes;
             let at = at.index(user_agent.len() + 1);
             user_agent.splice(at..at, text.bytes());
             let device = Device::of(&user_agent);
             let classes = ["desktop", "mobile", "smarttv", "tablet"];
-            let headers = classes.map(|class| HeaderName::try_from(format!("cloudfront-is-{class}-viewer")).unwrap());
-            let claimed = headers.iter().filter(|name| device.header(name) == Some("true"));
+            let names = classes.map(|class| format!("cloudfront-is-{class}-viewer"));
+            let headers = names.iter().map(|name| HeaderName::try_from(name).unwrap());
+            let claimed = headers.filter(|name| device.header(name) == Some("true"));
             prop_assert_eq!(claimed.count(), 1);
         }
     }
 
     fn rows() -> Vec<&'static str> {
-        table::TABLE.iter().flat_map(|(_, texts)| texts.iter().copied()).collect()
+        table::rows().map(|(_, row)| row).collect()
     }
 }

@@ -1,5 +1,5 @@
-//! What the signs found in a User-Agent amount to. The order of the rules is the whole of it: agents name the devices
-//! they imitate, so the sign that nobody imitates goes first.
+//! What the signs found in a User-Agent amount to. The order of the rules is the whole of it: agents name the
+//! devices they imitate, so the sign that nobody imitates goes first.
 
 use super::signs::{Sign, Signs};
 use super::{Class, Os};
@@ -10,19 +10,32 @@ pub(super) fn class(signs: Signs) -> Option<Class> {
     if has(Sign::Television) {
         return Some(Class::SmartTv);
     }
+    // An application made for iPhones says so on an iPad too, and shows what an iPhone shows.
+    if has(Sign::Phone) {
+        return Some(Class::Mobile);
+    }
     if has(Sign::IPad) {
         return Some(Class::Tablet);
     }
-    if signs.has_any(&[Sign::WindowsPhone, Sign::IPhone, Sign::Phone]) {
+    if has(Sign::WindowsPhone) || has(Sign::IPhone) {
         return Some(Class::Mobile);
     }
-    if !has(Sign::NotTablet)
-        && (has(Sign::Tablet) || has(Sign::TabletModel) && !signs.has_any(&[Sign::Windows, Sign::Mac]))
-    {
+    // Fire OS hides that it is Android, but not that it is Linux. Elsewhere a word like a tablet's name is
+    // chance.
+    let model = has(Sign::TabletModel) && signs.has_any(&[Sign::Android, Sign::Linux]);
+    if (has(Sign::Tablet) || model) && !has(Sign::NotTablet) {
+        return Some(Class::Tablet);
+    }
+    // Internet Explorer of Windows 8.1 and 10 says "Touch" on tablets, and on few laptops.
+    if has(Sign::TouchWindows) && has(Sign::Touch) {
         return Some(Class::Tablet);
     }
     // What imitates a phone on a PC still names its processor; no phone does both.
     if has(Sign::Windows) && has(Sign::X86) {
+        return Some(Class::Desktop);
+    }
+    // A Chromebook runs applications made for Android.
+    if has(Sign::ChromeOs) {
         return Some(Class::Desktop);
     }
     if has(Sign::Android) {
@@ -35,7 +48,8 @@ pub(super) fn class(signs: Signs) -> Option<Class> {
     if signs.has_any(&[Sign::FeaturePhone, Sign::Mobile, Sign::Ios]) {
         return Some(Class::Mobile);
     }
-    // Apple's network library names no device. On a Mac it names the processor; where it does not, phones are likelier.
+    // Apple's network library names no device. On a Mac it names the processor; where it does not, phones are
+    // likelier.
     if has(Sign::AppleApp) {
         return Some(if has(Sign::X86) { Class::Desktop } else { Class::Mobile });
     }
@@ -46,18 +60,20 @@ pub(super) fn class(signs: Signs) -> Option<Class> {
     if has(Sign::Embedded) && !has(Sign::X86) {
         return Some(Class::SmartTv);
     }
-    signs.has_any(&[Sign::Windows, Sign::Mac, Sign::Linux, Sign::ChromeOs]).then_some(Class::Desktop)
+    signs.has_any(&[Sign::Windows, Sign::Mac, Sign::Linux]).then_some(Class::Desktop)
 }
 
-/// A browser on an Android phone says "Mobile" and one on a tablet does not: Google's own rule. Applications say
-/// neither, nor do the web views of some old phones; there the model decides, and else a phone is likelier.
+/// A browser on an Android phone says "Mobile" and one on a tablet does not: Google's own rule. Applications
+/// say neither, nor do the web views of some old phones; there the model decides, and else a phone is
+/// likelier.
 fn android(signs: Signs) -> Class {
     let says_phone = signs.has_any(&[Sign::Mobile, Sign::PhoneModel, Sign::FeaturePhone]);
     let browser = signs.has(Sign::Safari);
     if says_phone || !browser { Class::Mobile } else { Class::Tablet }
 }
 
-/// The system of the device. Phones with Windows say that they are like iPhones and Androids, and all say Linux.
+/// The system of the device. Phones with Windows say that they are like iPhones and Androids, and all say
+/// Linux.
 pub(super) fn os(signs: Signs) -> Os {
     const ORDER: [(&[Sign], Os); 8] = [
         (&[Sign::AppleTv], Os::Other),

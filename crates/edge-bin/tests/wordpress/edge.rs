@@ -1,0 +1,145 @@
+//! The program under test: `edge-bin serve` on ports of its own, in front of both instances.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use super::client::{Door, Viewer};
+use super::site::Site;
+
+/// The name of the site; its port is the edge's.
+pub(crate) const NAME: &str = "blog.example.test";
+
+/// A running edge with an empty cache. It ends when dropped; if the test failed, what it said is printed.
+pub(crate) struct Edge {
+    pub(crate) http: SocketAddr,
+    pub(crate) https: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    pub(crate) ca: PathBuf,
+    /// `blog.example.test:PORT` as WordPress knows it.
+    pub(crate) authority: String,
+    process: Child,
+    directory: PathBuf,
+}
+
+impl Edge {
+    /// The preset in front of both instances. WordPress takes its address for its own.
+    pub(crate) async fn start(site: &Site, arguments: &[&str]) -> Self {
+        let preset = ["--preset", "wordpress"].map(str::to_owned);
+        let origins = site.instances().into_iter().flat_map(|url| ["--origin".to_owned(), url]);
+        let arguments = arguments.iter().map(|&text| text.to_owned());
+        Self::serve(site, preset.into_iter().chain(origins).chain(arguments)).await
+    }
+
+    /// A document of our own in front of both instances.
+    pub(crate) async fn start_with(site: &Site, document: &Value, arguments: &[&str]) -> Self {
+        let path = scratch().with_extension("json");
+        std::fs::write(&path, document.to_string()).unwrap();
+        let origins = site.instances().into_iter();
+        let origins =
+            origins.flat_map(|url| ["--map".to_owned(), format!("{}={url}", super::bundle::ORIGIN)]);
+        let arguments = arguments.iter().map(|&text| text.to_owned());
+        let edge =
+            Self::serve(site, [path.display().to_string()].into_iter().chain(origins).chain(arguments)).await;
+        std::fs::remove_file(path).unwrap();
+        edge
+    }
+
+    /// An `edge.toml` with these lines in front of both instances; they begin with `[origin]`.
+    pub(crate) async fn start_with_policy(site: &Site, text: &str) -> Self {
+        let path = scratch().with_extension("toml");
+        let servers = format!("[origin]\nservers = {:?}\n", site.instances());
+        let text = format!("preset = \"wordpress\"\n{}", text.replace("[origin]\n", &servers));
+        std::fs::write(&path, text).unwrap();
+        let edge = Self::serve(site, [path.display().to_string()].into_iter()).await;
+        std::fs::remove_file(path).unwrap();
+        edge
+    }
+
+    async fn serve(site: &Site, arguments: impl Iterator<Item = String>) -> Self {
+        let edge = Self::run(arguments).await;
+        site.control(&["site-url", &format!("https://{}", edge.authority)]).await;
+        edge
+    }
+
+    async fn run(arguments: impl Iterator<Item = String>) -> Self {
+        let directory = scratch();
+        std::fs::create_dir_all(&directory).unwrap();
+        let log = std::fs::File::create(directory.join("log")).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_edge-bin"));
+        command.args(["serve", "--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+        command.arg("--data-dir").arg(&directory).args(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
+        let mut process = command.spawn().unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let (mut addrs, mut ca) = (Vec::new(), None);
+        while let Some(line) = lines.next_line().await.unwrap() {
+            match line.split(' ').collect::<Vec<_>>()[..] {
+                ["listening", what, addr] => {
+                    addrs.push((what.to_owned(), addr.parse::<SocketAddr>().unwrap()));
+                }
+                ["local", "CA", path, ..] => ca = Some(PathBuf::from(path)),
+                ["ready"] => break,
+                _ => {}
+            }
+        }
+        let at = |what: &str| {
+            let found = addrs.iter().find(|(name, _)| name == what).map(|(_, addr)| *addr);
+            found.unwrap_or_else(|| panic!("the edge did not start:\n{}", said(&directory)))
+        };
+        let (http, https, admin) = (at("http"), at("https"), at("admin"));
+        let authority = format!("{NAME}:{}", https.port());
+        Self { http, https, admin, ca: ca.unwrap(), authority, process, directory }
+    }
+
+    /// A viewer by HTTPS and HTTP/2, with a desktop's browser and no cookies.
+    pub(crate) fn viewer(&self) -> Viewer {
+        Viewer::new(Door::tls(self.https, &self.ca, NAME), &self.authority)
+    }
+
+    /// A viewer by plain HTTP, who asks for the port that he connects to.
+    pub(crate) fn plain_viewer(&self) -> Viewer {
+        Viewer::new(Door::plain(self.http), &format!("{NAME}:{}", self.http.port()))
+    }
+
+    /// `/metrics`: one counter.
+    pub(crate) async fn counter(&self, name: &str) -> u64 {
+        let admin = Viewer::new(Door::plain(self.admin), &self.admin.to_string());
+        let text = admin.get("/metrics").await.text();
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        value.unwrap_or_else(|| panic!("no {name} in {text}"))
+    }
+}
+
+/// A path nobody else has.
+fn scratch() -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("wordpress-{}-{number}", std::process::id()))
+}
+
+fn said(directory: &std::path::Path) -> String {
+    std::fs::read_to_string(directory.join("log")).unwrap_or_default()
+}
+
+impl Drop for Edge {
+    fn drop(&mut self) {
+        let text = said(&self.directory);
+        let died = self.process.try_wait().ok().flatten();
+        _ = self.process.start_kill();
+        _ = std::fs::remove_dir_all(&self.directory);
+        if std::thread::panicking() {
+            let tail: Vec<&str> = text.lines().rev().take(12).collect();
+            eprintln!("the edge said last:");
+            tail.iter().rev().for_each(|line| eprintln!("  {line}"));
+            return;
+        }
+        assert!(died.is_none(), "the edge ended by itself: {died:?}\n{text}");
+        assert!(!text.contains("panicked at"), "something panicked in the edge:\n{text}");
+    }
+}

@@ -1,0 +1,146 @@
+//! Every case file under `fixtures/cases`, run through the pure core.
+//!
+//! One file is one case and cites its authority. All failures of all files are collected before anything is said.
+
+#[path = "cases/compile.rs"]
+mod compile;
+#[path = "cases/format.rs"]
+mod format;
+#[path = "cases/simulate.rs"]
+mod simulate;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use format::{Case, Mode};
+
+#[test]
+fn every_case_holds() {
+    let mut report = String::new();
+    let (mut passed, mut failed) = (0, 0);
+    for (name, case) in cases() {
+        if case.pending.is_some() {
+            continue;
+        }
+        let failures = failures(&case);
+        if failures.is_empty() {
+            passed += 1;
+        } else {
+            failed += 1;
+            tell(&mut report, &name, &case, &failures);
+        }
+    }
+    println!("{passed} cases hold");
+    assert!(failed == 0, "{failed} cases do not hold, {passed} do\n{report}");
+}
+
+/// A case that waits for something, and passes, waits no longer: its line `pending` goes.
+#[test]
+fn pending_cases_are_listed_and_do_not_pass() {
+    let mut unexpected = String::new();
+    for (name, case) in cases() {
+        let Some(pending) = &case.pending else { continue };
+        println!("pending: {name}: {}: {pending}", case.title);
+        let runs = !case.steps.is_empty() || case.refused.is_some();
+        if runs && failures(&case).is_empty() {
+            _ = writeln!(unexpected, "{name} passes: remove `pending`");
+        }
+    }
+    assert!(unexpected.is_empty(), "{unexpected}");
+}
+
+/// Each of the fifty vectors of §18 is a case.
+#[test]
+fn every_vector_is_a_case() {
+    let mut vectors: BTreeMap<u32, bool> = BTreeMap::new();
+    for (_, case) in cases() {
+        if let Some(vector) = case.vector {
+            *vectors.entry(vector).or_default() |= case.pending.is_none();
+        }
+    }
+    let missing: Vec<u32> = (1..=50).filter(|vector| !vectors.contains_key(vector)).collect();
+    let held = vectors.values().filter(|held| **held).count();
+    println!("vectors: {held} held, {} pending", vectors.len() - held);
+    assert!(missing.is_empty(), "no case for vector {missing:?}");
+    assert!(vectors.keys().all(|vector| (1..=50).contains(vector)), "{vectors:?}");
+}
+
+/// What a case cites exists.
+#[test]
+fn rules_exist() {
+    let known: BTreeSet<&str> = include_str!("../../../fixtures/cases/sections.txt")
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split_once('\t').map(|(rule, _)| rule))
+        .collect();
+    let mut unknown = String::new();
+    for (name, case) in cases() {
+        for rule in case.rule.iter().filter(|rule| !rule.starts_with("RFC ") && !known.contains(rule)) {
+            _ = writeln!(unknown, "{name}: {rule}");
+        }
+    }
+    assert!(unknown.is_empty(), "rules nobody knows:\n{unknown}");
+}
+
+/// No two cases have the same title.
+#[test]
+fn titles_are_unique() {
+    let mut seen: BTreeMap<String, String> = BTreeMap::new();
+    for (name, case) in cases() {
+        if let Some(other) = seen.insert(case.title.clone(), name.clone()) {
+            panic!("{name} and {other} are both called {:?}", case.title);
+        }
+    }
+}
+
+fn failures(case: &Case) -> Vec<String> {
+    [(Mode::Exact, "exact"), (Mode::Guard, "guard")]
+        .into_iter()
+        .filter(|(mode, _)| case.mode.include(*mode))
+        .flat_map(|(mode, word)| {
+            simulate::run(case, mode).into_iter().map(move |failure| format!("[{word}] {failure}"))
+        })
+        .collect()
+}
+
+fn tell(report: &mut String, name: &str, case: &Case, failures: &[String]) {
+    let rules: Vec<&str> = case.rule.iter().collect();
+    _ = writeln!(report, "\n{name}: {} ({})", case.title, rules.join(", "));
+    for failure in failures {
+        _ = writeln!(report, "    {failure}");
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/cases")
+}
+
+/// Every file that reads, by its name under `fixtures/cases`; one that does not stops the test at once, with all
+/// others that do not.
+fn cases() -> Vec<(String, Case)> {
+    let (mut cases, mut unread) = (Vec::new(), String::new());
+    for path in files(&root()) {
+        let name = path.strip_prefix(root()).unwrap().display().to_string();
+        match format::read(&std::fs::read_to_string(&path).unwrap()) {
+            Ok(case) => cases.push((name, case)),
+            Err(error) => _ = writeln!(unread, "{name}: {error}"),
+        }
+    }
+    assert!(unread.is_empty(), "cases that cannot be read:\n{unread}");
+    cases
+}
+
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "toml") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}

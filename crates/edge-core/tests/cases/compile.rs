@@ -1,0 +1,311 @@
+//! From a case's shorthand to the AWS document the loader reads: what is tested is what is deployed.
+
+use edge_core::distribution::policy::{CACHE_POLICIES, ORIGIN_REQUEST_POLICIES, RESPONSE_HEADERS_POLICIES};
+use serde_json::{Map, Value, json};
+
+use super::format::{Behavior, Cache, Case, Forward, HOST, Legacy, Names, Origin, ResponseHeaders};
+
+/// The domain name of every case's distribution.
+pub(crate) const DOMAIN: &str = "d111111abcdef8.cloudfront.net";
+
+/// The document of a case as text.
+pub(crate) fn document(case: &Case) -> Result<String, String> {
+    match case.document.as_deref() {
+        Some(name) if name.ends_with(".json") => {
+            let path = format!("{}/../../fixtures/distributions/{name}", env!("CARGO_MANIFEST_DIR"));
+            std::fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))
+        }
+        Some(json) => Ok(json.to_owned()),
+        None => Ok(Bundle::default().of(case)?.to_string()),
+    }
+}
+
+/// What behaviors name by id.
+#[derive(Default)]
+struct Bundle {
+    cache: Vec<Value>,
+    forward: Vec<Value>,
+    response_headers: Vec<Value>,
+    functions: Vec<Value>,
+}
+
+/// A behavior in shorthand.
+struct Parts<'a> {
+    cache: Option<&'a Cache>,
+    forward: Option<&'a Forward>,
+    legacy: Option<&'a Legacy>,
+    response_headers: Option<&'a ResponseHeaders>,
+    behavior: Option<&'a Behavior>,
+}
+
+impl Bundle {
+    fn of(mut self, case: &Case) -> Result<Value, String> {
+        let default = Parts {
+            cache: case.cache.as_ref(),
+            forward: case.forward.as_ref(),
+            legacy: case.legacy.as_ref(),
+            response_headers: case.response_headers.as_ref(),
+            behavior: case.behavior.as_ref(),
+        };
+        let default_behavior = self.behavior(&default)?;
+        let mut behaviors = Vec::new();
+        for ordered in &case.behaviors {
+            let own = ordered.cache.is_some() || ordered.legacy.is_some();
+            let parts = Parts {
+                cache: ordered.cache.as_ref().or(default.cache.filter(|_| !own)),
+                legacy: ordered.legacy.as_ref().or(default.legacy.filter(|_| !own)),
+                forward: ordered.forward.as_ref().or(default.forward.filter(|_| !own)),
+                response_headers: ordered.response_headers.as_ref().or(default.response_headers),
+                behavior: ordered.behavior.as_ref().or(default.behavior),
+            };
+            let mut behavior = self.behavior(&parts)?;
+            behavior.insert("PathPattern".to_owned(), json!(ordered.path));
+            behaviors.push(Value::Object(behavior));
+        }
+        let distribution = case.distribution.clone().unwrap_or_default();
+        let aliases = distribution.aliases.unwrap_or_else(|| vec![HOST.to_owned()]);
+        let mut config = json!({
+            "CallerReference": "case",
+            "Comment": "",
+            "Enabled": !distribution.disabled,
+            "Aliases": list(aliases.into_iter().map(Value::from).collect()),
+            "ViewerCertificate": {
+                "ACMCertificateArn":
+                    "arn:aws:acm:us-east-1:111122223333:certificate/12345678-1234-1234-1234-123456789012",
+                "SSLSupportMethod": "sni-only",
+                "MinimumProtocolVersion": "TLSv1.2_2021",
+            },
+            "Origins": list(vec![origin(&case.origin.clone().unwrap_or_default())]),
+            "DefaultCacheBehavior": default_behavior,
+            "CacheBehaviors": list(behaviors),
+            "CustomErrorResponses": list(case.errors.iter().map(error_response).collect()),
+        });
+        if let Some(root) = distribution.root {
+            config["DefaultRootObject"] = json!(root);
+        }
+        Ok(json!({
+            "Id": "ECASE",
+            "DomainName": DOMAIN,
+            "DistributionConfig": config,
+            "CachePolicies": self.cache,
+            "OriginRequestPolicies": self.forward,
+            "ResponseHeadersPolicies": self.response_headers,
+            "Functions": self.functions,
+        }))
+    }
+
+    fn behavior(&mut self, parts: &Parts<'_>) -> Result<Map<String, Value>, String> {
+        let settings = parts.behavior.cloned().unwrap_or_default();
+        let methods = match settings.methods.as_deref() {
+            None | Some("GET HEAD") => vec!["GET", "HEAD"],
+            Some("GET HEAD OPTIONS") => vec!["GET", "HEAD", "OPTIONS"],
+            Some("all") => vec!["GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE"],
+            Some(other) => return Err(format!("methods = {other:?} is none of the three sets")),
+        };
+        let cached =
+            if settings.cached_options { vec!["GET", "HEAD", "OPTIONS"] } else { vec!["GET", "HEAD"] };
+        let mut allowed = list(methods.into_iter().map(Value::from).collect());
+        allowed["CachedMethods"] = list(cached.into_iter().map(Value::from).collect());
+        let mut behavior = Map::new();
+        let mut put = |key: &str, value: Value| _ = behavior.insert(key.to_owned(), value);
+        put("TargetOriginId", json!(settings.target.as_deref().unwrap_or("origin")));
+        put("ViewerProtocolPolicy", json!(settings.protocol.as_deref().unwrap_or("allow-all")));
+        put("AllowedMethods", allowed);
+        put("Compress", json!(settings.compress));
+        match parts.legacy {
+            Some(legacy) => {
+                put("ForwardedValues", forwarded_values(legacy)?);
+                for (key, value) in
+                    [("MinTTL", legacy.min), ("DefaultTTL", legacy.default), ("MaxTTL", legacy.max)]
+                {
+                    if let Some(value) = value {
+                        put(key, json!(value));
+                    }
+                }
+            }
+            None => {
+                let id = self.cache_policy(&parts.cache.cloned().unwrap_or_default())?;
+                put("CachePolicyId", json!(id));
+            }
+        }
+        if let Some(forward) = parts.forward {
+            put("OriginRequestPolicyId", json!(self.forward_policy(forward)?));
+        }
+        if let Some(policy) = parts.response_headers {
+            put("ResponseHeadersPolicyId", json!(self.response_headers_policy(policy)?));
+        }
+        if let Some(rule) = &settings.rule {
+            let name = format!("rule-{}", self.functions.len());
+            let arn = format!("arn:aws:cloudfront::111122223333:function/{name}");
+            let association = json!({ "FunctionARN": arn, "EventType": "viewer-request" });
+            put("FunctionAssociations", list(vec![association]));
+            self.functions.push(json!({ "Name": name, "Rule": to_json(rule)? }));
+        }
+        Ok(behavior)
+    }
+
+    fn cache_policy(&mut self, cache: &Cache) -> Result<String, String> {
+        if let Some(name) = &cache.managed {
+            return managed(CACHE_POLICIES.iter().map(|row| (row.name, row.id)), name);
+        }
+        let id = format!("cache-{}", self.cache.len());
+        let headers = match cache.headers.as_slice() {
+            [] => json!({ "HeaderBehavior": "none" }),
+            names => {
+                json!({ "HeaderBehavior": "whitelist", "Headers": list(names.iter().map(|name| json!(name)).collect()) })
+            }
+        };
+        let mut config = json!({
+            "Name": id,
+            "MinTTL": cache.min,
+            "ParametersInCacheKeyAndForwardedToOrigin": {
+                "EnableAcceptEncodingGzip": cache.gzip,
+                "EnableAcceptEncodingBrotli": cache.brotli,
+                "HeadersConfig": headers,
+                "CookiesConfig": selection(cache.cookies.as_ref(), "CookieBehavior", "Cookies")?,
+                "QueryStringsConfig": selection(cache.query.as_ref(), "QueryStringBehavior", "QueryStrings")?,
+            },
+        });
+        for (key, value) in [("DefaultTTL", cache.default), ("MaxTTL", cache.max)] {
+            if let Some(value) = value {
+                config[key] = json!(value);
+            }
+        }
+        self.cache.push(json!({ "Id": id, "CachePolicyConfig": config }));
+        Ok(id)
+    }
+
+    fn forward_policy(&mut self, forward: &Forward) -> Result<String, String> {
+        if let Some(name) = &forward.managed {
+            return managed(ORIGIN_REQUEST_POLICIES.iter().map(|row| (row.name, row.id)), name);
+        }
+        let id = format!("forward-{}", self.forward.len());
+        let config = json!({
+            "Name": id,
+            "HeadersConfig": selection(forward.headers.as_ref(), "HeaderBehavior", "Headers")?,
+            "CookiesConfig": selection(forward.cookies.as_ref(), "CookieBehavior", "Cookies")?,
+            "QueryStringsConfig": selection(forward.query.as_ref(), "QueryStringBehavior", "QueryStrings")?,
+        });
+        self.forward.push(json!({ "Id": id, "OriginRequestPolicyConfig": config }));
+        Ok(id)
+    }
+
+    fn response_headers_policy(&mut self, policy: &ResponseHeaders) -> Result<String, String> {
+        if let Some(name) = &policy.managed {
+            return managed(RESPONSE_HEADERS_POLICIES.iter().map(|row| (row.name, row.id)), name);
+        }
+        let id = format!("response-{}", self.response_headers.len());
+        let custom =
+            policy.set.iter().map(|pair| (pair, false)).chain(policy.force.iter().map(|pair| (pair, true)));
+        let custom = custom
+            .map(|((name, value), force)| json!({ "Header": name, "Value": value, "Override": force }))
+            .collect();
+        let mut config = json!({
+            "Name": id,
+            "CustomHeadersConfig": list(custom),
+            "RemoveHeadersConfig": list(policy.remove.iter().map(|name| json!({ "Header": name })).collect()),
+        });
+        for (key, value) in [("SecurityHeadersConfig", &policy.security), ("CorsConfig", &policy.cors)] {
+            if let Some(value) = value {
+                config[key] = to_json(value)?;
+            }
+        }
+        self.response_headers.push(json!({ "Id": id, "ResponseHeadersPolicyConfig": config }));
+        Ok(id)
+    }
+}
+
+fn origin(origin: &Origin) -> Value {
+    let headers = origin
+        .headers
+        .iter()
+        .map(|(name, value)| json!({ "HeaderName": name, "HeaderValue": value }))
+        .collect();
+    let domain = match &origin.domain {
+        Some(domain) => domain,
+        None if origin.s3 => "bucket.s3.us-east-1.amazonaws.com",
+        None => "origin.example.com",
+    };
+    let mut value = json!({
+        "Id": "origin",
+        "DomainName": domain,
+        "OriginPath": origin.path.as_deref().unwrap_or(""),
+        "CustomHeaders": list(headers),
+    });
+    if origin.s3 {
+        value["S3OriginConfig"] = json!({ "OriginAccessIdentity": "" });
+    } else {
+        value["CustomOriginConfig"] = json!({
+            "HTTPPort": 80,
+            "HTTPSPort": 443,
+            "OriginProtocolPolicy": origin.protocol.as_deref().unwrap_or("http-only"),
+        });
+    }
+    value
+}
+
+fn error_response(error: &super::format::ErrorResponse) -> Value {
+    let mut value = json!({ "ErrorCode": error.code });
+    if let Some(seconds) = error.min_ttl {
+        value["ErrorCachingMinTTL"] = json!(seconds);
+    }
+    if let (Some(page), Some(code)) = (&error.page, error.response) {
+        value["ResponsePagePath"] = json!(page);
+        value["ResponseCode"] = json!(code.to_string());
+    }
+    value
+}
+
+fn forwarded_values(legacy: &Legacy) -> Result<Value, String> {
+    let cookies = match &legacy.cookies {
+        None => json!({ "Forward": "none" }),
+        Some(Names::Word(word)) => json!({ "Forward": word }),
+        Some(Names::Only { only }) => json!({ "Forward": "whitelist", "WhitelistedNames": texts(only) }),
+        Some(_) => return Err("legacy cookies are none, all or listed".to_owned()),
+    };
+    Ok(json!({
+        "QueryString": legacy.query || !legacy.query_keys.is_empty(),
+        "QueryStringCacheKeys": texts(&legacy.query_keys),
+        "Cookies": cookies,
+        "Headers": texts(&legacy.headers),
+    }))
+}
+
+/// A selection of names as policies write it.
+fn selection(names: Option<&Names>, behavior: &str, items: &str) -> Result<Value, String> {
+    let (word, listed) = match names {
+        None => ("none", None),
+        Some(Names::Word(word)) => match (word.as_str(), behavior) {
+            ("none", _) => ("none", None),
+            ("all", "CookieBehavior" | "QueryStringBehavior") => ("all", None),
+            ("viewer", "HeaderBehavior") => ("allViewer", None),
+            (other, _) => return Err(format!("{other:?} is no selection here")),
+        },
+        Some(Names::Only { only }) => ("whitelist", Some(only)),
+        Some(Names::Except { except }) => ("allExcept", Some(except)),
+        Some(Names::ViewerAnd { viewer_and }) => ("allViewerAndWhitelistCloudFront", Some(viewer_and)),
+    };
+    let mut value = json!({ behavior: word });
+    if let Some(names) = listed {
+        value[items] = texts(names);
+    }
+    Ok(value)
+}
+
+fn texts(items: &[String]) -> Value {
+    list(items.iter().map(|item| json!(item)).collect())
+}
+
+fn list(items: Vec<Value>) -> Value {
+    json!({ "Quantity": items.len(), "Items": items })
+}
+
+fn managed<'a>(mut rows: impl Iterator<Item = (&'a str, &'a str)>, name: &str) -> Result<String, String> {
+    rows.find(|(row, _)| row.trim_start_matches("Managed-") == name)
+        .map(|(_, id)| id.to_owned())
+        .ok_or_else(|| format!("no managed policy {name}"))
+}
+
+fn to_json(value: &toml::Value) -> Result<Value, String> {
+    serde_json::to_value(value).map_err(|error| error.to_string())
+}

@@ -1,0 +1,674 @@
+//! What a case file says, and how what was seen is compared with it.
+//!
+//! A case is a distribution in shorthand and a list of steps: at this second, this request, this answer of the
+//! origin, this response. It refuses to know who runs it: the simulator steps the pure core with a clock that is a
+//! value, another runner may send the same requests over loopback. Whoever runs it fills in [`Seen`], and [`check`]
+//! says what differs.
+//!
+//! `fixtures/cases/README.md` describes the fields for people.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde::Deserialize;
+
+/// One file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Case {
+    pub(crate) rule: Rules,
+    /// Its number in §18, if it is one of those.
+    pub(crate) vector: Option<u32>,
+    pub(crate) title: String,
+    #[serde(default)]
+    pub(crate) mode: Modes,
+    /// The reference marks the rule *(unsure)*: its suggestion is what is tested.
+    #[serde(default)]
+    pub(crate) unsure: bool,
+    /// What it waits for. It is listed, and must not pass.
+    pub(crate) pending: Option<String>,
+    /// An entry of `fixtures/divergences.toml` this case shows.
+    pub(crate) divergence: Option<String>,
+    /// The document is not loaded: the code of the problem it has.
+    pub(crate) refused: Option<String>,
+    /// A whole document instead of the shorthand: JSON, or the name of a file in `fixtures/distributions`.
+    pub(crate) document: Option<String>,
+    pub(crate) cache: Option<Cache>,
+    pub(crate) forward: Option<Forward>,
+    pub(crate) legacy: Option<Legacy>,
+    pub(crate) response_headers: Option<ResponseHeaders>,
+    pub(crate) behavior: Option<Behavior>,
+    #[serde(default)]
+    pub(crate) behaviors: Vec<Ordered>,
+    pub(crate) origin: Option<Origin>,
+    #[serde(default)]
+    pub(crate) errors: Vec<ErrorResponse>,
+    pub(crate) distribution: Option<Distribution>,
+    #[serde(default, rename = "step")]
+    pub(crate) steps: Vec<Step>,
+}
+
+/// One section, or several.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Rules {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl Rules {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+        match self {
+            Self::One(rule) => std::slice::from_ref(rule).iter(),
+            Self::Several(rules) => rules.iter(),
+        }
+        .map(String::as_str)
+    }
+}
+
+/// In which modes of the edge a case or a step holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Modes {
+    #[default]
+    Both,
+    Exact,
+    Guard,
+}
+
+/// The mode a case is run in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// `--exact`: CloudFront to the letter.
+    Exact,
+    /// The default.
+    Guard,
+}
+
+impl Modes {
+    pub(crate) fn include(self, mode: Mode) -> bool {
+        match self {
+            Self::Both => true,
+            Self::Exact => mode == Mode::Exact,
+            Self::Guard => mode == Mode::Guard,
+        }
+    }
+}
+
+/// A selection of names: `"none"`, `"all"`, `{ only = […] }`, `{ except = […] }`; for headers of an origin request
+/// policy also `"viewer"` and `{ viewer_and = […] }`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Names {
+    Word(String),
+    Only { only: Vec<String> },
+    Except { except: Vec<String> },
+    ViewerAnd { viewer_and: Vec<String> },
+}
+
+/// A cache policy: TTLs as the API has them if absent, nothing in the key.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Cache {
+    /// The name of a managed policy, without `Managed-`, instead of the rest.
+    pub(crate) managed: Option<String>,
+    pub(crate) min: u64,
+    pub(crate) default: Option<u64>,
+    pub(crate) max: Option<u64>,
+    pub(crate) headers: Vec<String>,
+    pub(crate) cookies: Option<Names>,
+    pub(crate) query: Option<Names>,
+    pub(crate) gzip: bool,
+    pub(crate) brotli: bool,
+}
+
+/// An origin request policy.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Forward {
+    pub(crate) managed: Option<String>,
+    pub(crate) headers: Option<Names>,
+    pub(crate) cookies: Option<Names>,
+    pub(crate) query: Option<Names>,
+}
+
+/// `ForwardedValues` and the TTLs beside it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Legacy {
+    pub(crate) min: Option<u64>,
+    pub(crate) default: Option<u64>,
+    pub(crate) max: Option<u64>,
+    pub(crate) headers: Vec<String>,
+    pub(crate) cookies: Option<Names>,
+    pub(crate) query: bool,
+    pub(crate) query_keys: Vec<String>,
+}
+
+/// A response headers policy.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ResponseHeaders {
+    pub(crate) managed: Option<String>,
+    pub(crate) remove: Vec<String>,
+    /// Custom headers that leave the origin's alone.
+    pub(crate) set: BTreeMap<String, String>,
+    /// Custom headers that replace the origin's.
+    pub(crate) force: BTreeMap<String, String>,
+    /// `SecurityHeadersConfig` and `CorsConfig` as the API writes them.
+    pub(crate) security: Option<toml::Value>,
+    pub(crate) cors: Option<toml::Value>,
+}
+
+/// The rest of a cache behavior.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Behavior {
+    /// `allow-all` if absent.
+    pub(crate) protocol: Option<String>,
+    /// `GET HEAD`, `GET HEAD OPTIONS` or `all`.
+    pub(crate) methods: Option<String>,
+    /// OPTIONS is among `CachedMethods`.
+    pub(crate) cached_options: bool,
+    pub(crate) compress: bool,
+    /// The viewer-request rule, in the words of the bundle.
+    pub(crate) rule: Option<toml::Value>,
+    /// The id of another origin or group.
+    pub(crate) target: Option<String>,
+}
+
+/// A behavior before the default one; what is absent is the default behavior's.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Ordered {
+    pub(crate) path: String,
+    pub(crate) cache: Option<Cache>,
+    pub(crate) forward: Option<Forward>,
+    pub(crate) legacy: Option<Legacy>,
+    pub(crate) response_headers: Option<ResponseHeaders>,
+    pub(crate) behavior: Option<Behavior>,
+}
+
+/// The origin, `origin.example.com` if absent.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Origin {
+    pub(crate) domain: Option<String>,
+    pub(crate) path: Option<String>,
+    pub(crate) headers: BTreeMap<String, String>,
+    /// `http-only` if absent.
+    pub(crate) protocol: Option<String>,
+    pub s3: bool,
+}
+
+/// A custom error response.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ErrorResponse {
+    pub(crate) code: u16,
+    pub(crate) min_ttl: Option<u64>,
+    pub(crate) page: Option<String>,
+    pub(crate) response: Option<u16>,
+}
+
+/// The rest of a distribution.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Distribution {
+    pub(crate) root: Option<String>,
+    pub(crate) aliases: Option<Vec<String>>,
+    pub(crate) disabled: bool,
+}
+
+/// One exchange.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Step {
+    /// Seconds since the start.
+    #[serde(default)]
+    pub(crate) at: u64,
+    /// The step belongs to one mode only.
+    #[serde(default)]
+    pub(crate) mode: Modes,
+    /// It arrives while the step before it is under way.
+    #[serde(default)]
+    pub(crate) meanwhile: bool,
+    /// Request line without version, header lines, an empty line and a body.
+    pub(crate) request: String,
+    /// `1.0`, `1.1` (if absent) or `2`.
+    pub(crate) http: Option<String>,
+    /// `https` if absent.
+    pub(crate) scheme: Option<String>,
+    /// What the origin answers. Absent, and [`Self::origin_fails`] too: it must not be asked.
+    pub(crate) origin: Option<String>,
+    /// A body of this many bytes instead of the one in `origin`.
+    pub(crate) origin_body_bytes: Option<usize>,
+    /// How it fails instead.
+    pub(crate) origin_fails: Option<Failure>,
+    /// What it saw.
+    pub(crate) asked: Option<Asked>,
+    pub(crate) expect: Option<Expect>,
+}
+
+/// The ways an origin fails (§10.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Failure {
+    Dns,
+    Connect,
+    ConnectTimeout,
+    ReadTimeout,
+    Closed,
+    Invalid,
+    HeadTooLarge,
+    CompletionTimeout,
+}
+
+/// What the origin is expected to have seen.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Asked {
+    /// `GET /path?query`.
+    pub(crate) line: Option<String>,
+    pub(crate) has: BTreeMap<String, Lines>,
+    pub(crate) lacks: Vec<String>,
+    /// `http` or `https`.
+    pub(crate) scheme: Option<String>,
+}
+
+/// What the viewer is expected to get, and what is expected to have been decided.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Expect {
+    pub(crate) status: Option<u16>,
+    /// The word before ` from cloudfront`.
+    pub(crate) x_cache: Option<String>,
+    /// The uncompressed text, whole.
+    pub(crate) body: Option<String>,
+    /// A part of it.
+    pub(crate) body_has: Option<String>,
+    pub(crate) has: BTreeMap<String, Lines>,
+    pub(crate) lacks: Vec<String>,
+    /// The pattern of the behavior that served it.
+    pub(crate) behavior: Option<String>,
+    /// Parts of the key after distribution and path, as in `["cookies a=1", "query b=2"]`.
+    pub(crate) key: Option<Vec<String>>,
+    /// Seconds CloudFront would keep it fresh for, whatever the guard says.
+    pub(crate) ttl: Option<u64>,
+    /// Part of the reason CloudFront does not store it.
+    pub(crate) not_stored: Option<String>,
+    /// Part of what the guard says; it is asked in guard mode only, and `""` is "nothing".
+    pub(crate) guard: Option<String>,
+    /// Whether something was put into the store.
+    pub(crate) stored: Option<bool>,
+    /// Whom the viewer-request rule takes the viewer for.
+    pub(crate) visitor: Option<String>,
+    /// The connection ends with this response.
+    pub(crate) closes: Option<bool>,
+}
+
+/// A value of one line, or the values of several. `…` stands for any text.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Lines {
+    One(String),
+    Several(Vec<String>),
+}
+
+/// What a runner saw of one step.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    /// After undoing the edge's own compression.
+    pub(crate) body: Vec<u8>,
+    /// Every request the origin got.
+    pub(crate) asked: Vec<SeenAsked>,
+    /// The connection ended.
+    pub(crate) closed: bool,
+    /// What only the simulator sees.
+    pub(crate) inside: Option<Inside>,
+}
+
+/// A request as an origin got it.
+#[derive(Debug, Clone)]
+pub(crate) struct SeenAsked {
+    pub(crate) line: String,
+    pub(crate) scheme: &'static str,
+    pub(crate) headers: HeaderMap,
+}
+
+/// Decisions that do not show on the wire.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Inside {
+    pub(crate) behavior: Option<String>,
+    pub(crate) key: Option<Vec<String>>,
+    pub(crate) ttl: Option<u64>,
+    pub(crate) not_stored: Option<String>,
+    pub(crate) guard: Option<String>,
+    pub(crate) stored: bool,
+    pub(crate) visitor: String,
+    /// The edge wrote the body itself.
+    pub(crate) own_page: bool,
+}
+
+/// One expectation that was not met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Difference {
+    pub(crate) what: String,
+    pub(crate) expected: String,
+    pub(crate) got: String,
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: expected {}, got {}", self.what, self.expected, self.got)
+    }
+}
+
+/// What the placeholders in a case stand for:
+///
+/// - `{now}`, `{now+60}`, `{now-60}`: an HTTP date, from the step's second; `{start}` likewise, from the start;
+/// - `{peer}`: the viewer's address, without port;
+/// - `{x*300}`: three hundred times `x`.
+#[derive(Debug, Clone)]
+pub(crate) struct World {
+    pub(crate) start: SystemTime,
+    pub(crate) now: SystemTime,
+    pub(crate) peer: std::net::SocketAddr,
+}
+
+impl World {
+    /// Replaces the placeholders; other braces stay.
+    pub(crate) fn expand(&self, text: &str) -> String {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(open) = rest.find('{') {
+            out.push_str(&rest[..open]);
+            rest = &rest[open..];
+            let replaced = rest.find('}').and_then(|close| Some((self.value(&rest[1..close])?, close)));
+            match replaced {
+                Some((value, close)) => {
+                    out.push_str(&value);
+                    rest = &rest[close + 1..];
+                }
+                None => {
+                    out.push('{');
+                    rest = &rest[1..];
+                }
+            }
+        }
+        out + rest
+    }
+
+    fn value(&self, name: &str) -> Option<String> {
+        if name == "peer" {
+            return Some(self.peer.ip().to_string());
+        }
+        if let Some((text, times)) = name.split_once('*') {
+            return Some(text.repeat(times.parse().ok()?));
+        }
+        let from = |base: SystemTime, offset: &str| {
+            let seconds: i64 = if offset.is_empty() { 0 } else { offset.parse().ok()? };
+            let by = Duration::from_secs(seconds.unsigned_abs());
+            let time = if seconds < 0 { base - by } else { base + by };
+            Some(httpdate::fmt_http_date(time))
+        };
+        match (name.strip_prefix("now"), name.strip_prefix("start")) {
+            (Some(offset), _) => from(self.now, offset),
+            (_, Some(offset)) => from(self.start, offset),
+            _ => None,
+        }
+    }
+}
+
+/// A message in a case: its first line, its header lines, its body.
+#[derive(Debug, Clone)]
+pub(crate) struct Message {
+    pub(crate) first: String,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Message {
+    /// Splits the text of a case; lines end as TOML writes them.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let text = text.trim_start_matches('\n');
+        let (head, body) = match text.split_once("\n\n") {
+            Some((head, body)) => (head, body),
+            None => (text.trim_end_matches('\n'), ""),
+        };
+        let mut lines = head.lines();
+        let first = lines.next().unwrap_or_default().to_owned();
+        let mut headers = Vec::new();
+        for line in lines {
+            let (name, value) =
+                line.split_once(':').ok_or_else(|| format!("no colon in the line {line:?}"))?;
+            let value = value.trim_start();
+            headers.push((
+                HeaderName::from_bytes(name.as_bytes()).map_err(|error| format!("{name:?}: {error}"))?,
+                HeaderValue::from_bytes(value.as_bytes()).map_err(|error| format!("{value:?}: {error}"))?,
+            ));
+        }
+        Ok(Self { first, headers, body: body.as_bytes().to_vec() })
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.headers.iter().any(|(known, _)| known.as_str() == name)
+    }
+
+    fn push(&mut self, name: &'static str, value: HeaderValue) {
+        self.headers.push((HeaderName::from_static(name), value));
+    }
+}
+
+/// The host that requests name where they name none.
+pub(crate) const HOST: &str = "www.example.com";
+
+impl Step {
+    /// The request line's parts and the header lines, `Host` and `Content-Length` added where they are missing.
+    pub(crate) fn viewer_request(&self, world: &World) -> Result<Message, String> {
+        let mut message = Message::parse(&world.expand(&self.request))?;
+        if !message.has("host") {
+            message.headers.insert(0, (http::header::HOST, HeaderValue::from_static(HOST)));
+        }
+        if !message.body.is_empty() && !message.has("content-length") && !message.has("transfer-encoding") {
+            message.push("content-length", HeaderValue::from(message.body.len()));
+        }
+        Ok(message)
+    }
+
+    /// The origin's answer, with a length unless it is chunked, closed by the end (`Connection: close`), or given one.
+    pub(crate) fn origin_response(&self, world: &World) -> Option<Result<Message, String>> {
+        let text = world.expand(self.origin.as_ref()?);
+        Some(Message::parse(&text).map(|mut message| {
+            if let Some(bytes) = self.origin_body_bytes {
+                message.body = filler(bytes);
+            }
+            let told = ["content-length", "transfer-encoding"].iter().any(|name| message.has(name));
+            let empty = [" 204", " 304"].iter().any(|status| message.first.contains(status));
+            if !told && !empty && !message.ends_by_close() {
+                message.push("content-length", HeaderValue::from(message.body.len()));
+            }
+            message
+        }))
+    }
+
+    pub(crate) fn asks_origin(&self) -> bool {
+        self.origin.is_some() || self.origin_fails.is_some()
+    }
+}
+
+impl Message {
+    /// `Connection: close` and nothing else to tell the end by.
+    pub(crate) fn ends_by_close(&self) -> bool {
+        !self.has("content-length")
+            && !self.has("transfer-encoding")
+            && self.headers.iter().any(|(name, value)| name == http::header::CONNECTION && value == "close")
+    }
+
+    /// The status of an origin's answer.
+    pub(crate) fn status(&self) -> Result<StatusCode, String> {
+        let code = self.first.split(' ').nth(1).unwrap_or_default();
+        code.parse().map_err(|_| format!("no status in the line {:?}", self.first))
+    }
+}
+
+/// A text of this many bytes that compresses well.
+fn filler(bytes: usize) -> Vec<u8> {
+    const LINE: &[u8] = b"All work and no play makes Jack a dull boy.\n";
+    let mut text = LINE.repeat(bytes.div_ceil(LINE.len()));
+    text.truncate(bytes);
+    text
+}
+
+/// Every expectation of `step` that `seen` does not meet.
+pub(crate) fn check(step: &Step, mode: Mode, world: &World, seen: &Seen) -> Vec<Difference> {
+    let mut differs = Differences { world, found: Vec::new() };
+    let times = usize::from(step.asks_origin());
+    differs.equal("requests to the origin", times, seen.asked.len());
+    if let (Some(asked), Some(got)) = (&step.asked, seen.asked.first()) {
+        differs.text("the origin's request line", asked.line.as_deref(), Some(&got.line));
+        differs.text("the origin's scheme", asked.scheme.as_deref(), Some(got.scheme));
+        differs.headers("the origin's", &asked.has, &asked.lacks, &got.headers);
+    }
+    let Some(expect) = &step.expect else { return differs.found };
+    if let Some(status) = expect.status {
+        differs.equal("status", status, seen.status.as_u16());
+    }
+    let x_cache = seen.headers.get("x-cache").and_then(|value| value.to_str().ok());
+    let x_cache = x_cache.map(|value| value.trim_end_matches(" from cloudfront").to_owned());
+    differs.text("X-Cache", expect.x_cache.as_deref(), x_cache.as_deref());
+    if expect.body.is_some() || expect.body_has.is_some() {
+        let body = String::from_utf8_lossy(&seen.body);
+        differs.text("body", expect.body.as_deref(), Some(&body));
+        if let Some(part) = &expect.body_has
+            && !body.contains(part.as_str())
+        {
+            differs.push("body", format!("…{part}…"), body.to_string());
+        }
+    }
+    differs.headers("the viewer's", &expect.has, &expect.lacks, &seen.headers);
+    if let Some(closes) = expect.closes {
+        differs.equal("connection closed", closes, seen.closed);
+    }
+    if let Some(inside) = &seen.inside {
+        differs.inside(expect, mode, inside);
+    }
+    differs.found
+}
+
+struct Differences<'a> {
+    world: &'a World,
+    found: Vec<Difference>,
+}
+
+impl Differences<'_> {
+    fn push(&mut self, what: impl Into<String>, expected: String, got: String) {
+        self.found.push(Difference { what: what.into(), expected, got });
+    }
+
+    fn equal<T: PartialEq + std::fmt::Debug>(&mut self, what: &str, expected: T, got: T) {
+        if expected != got {
+            self.push(what, format!("{expected:?}"), format!("{got:?}"));
+        }
+    }
+
+    fn text(&mut self, what: &str, expected: Option<&str>, got: Option<&str>) {
+        let Some(expected) = expected.map(|expected| self.world.expand(expected)) else { return };
+        if !got.is_some_and(|got| fits(&expected, got)) {
+            self.push(what, format!("{expected:?}"), got.map_or("none".to_owned(), |got| format!("{got:?}")));
+        }
+    }
+
+    fn headers(&mut self, whose: &str, has: &BTreeMap<String, Lines>, lacks: &[String], got: &HeaderMap) {
+        let values = |name: &str| -> Vec<String> {
+            got.get_all(name)
+                .iter()
+                .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+                .collect()
+        };
+        for (name, lines) in has {
+            let got = values(name);
+            let expected: Vec<String> = match lines {
+                Lines::One(line) => vec![self.world.expand(line)],
+                Lines::Several(lines) => lines.iter().map(|line| self.world.expand(line)).collect(),
+            };
+            let all_fit = expected.len() == got.len()
+                && expected.iter().zip(&got).all(|(expected, got)| fits(expected, got));
+            if !all_fit {
+                self.push(format!("{whose} {name}"), format!("{expected:?}"), format!("{got:?}"));
+            }
+        }
+        for name in lacks {
+            let got = values(name);
+            if !got.is_empty() {
+                self.push(format!("{whose} {name}"), "none".to_owned(), format!("{got:?}"));
+            }
+        }
+    }
+
+    fn inside(&mut self, expect: &Expect, mode: Mode, inside: &Inside) {
+        self.text("behavior", expect.behavior.as_deref(), inside.behavior.as_deref());
+        self.text("visitor", expect.visitor.as_deref(), Some(&inside.visitor));
+        if let Some(key) = &expect.key {
+            let expected: Vec<String> = key.iter().map(|part| self.world.expand(part)).collect();
+            self.equal("key", Some(&expected), inside.key.as_ref());
+        }
+        if expect.ttl.is_some() {
+            self.equal("ttl", expect.ttl, inside.ttl);
+        }
+        if let Some(stored) = expect.stored {
+            self.equal("stored", stored, inside.stored);
+        }
+        self.part("not stored", expect.not_stored.as_deref(), inside.not_stored.as_deref());
+        if mode == Mode::Guard {
+            self.part("guard", expect.guard.as_deref(), inside.guard.as_deref());
+        }
+    }
+
+    /// `""` is "nothing was said".
+    fn part(&mut self, what: &str, expected: Option<&str>, got: Option<&str>) {
+        let Some(expected) = expected else { return };
+        let met = match got {
+            None => expected.is_empty(),
+            Some(got) => !expected.is_empty() && got.contains(expected),
+        };
+        if !met {
+            self.push(what, format!("{expected:?}"), format!("{got:?}"));
+        }
+    }
+}
+
+/// Whether `got` is `pattern`, in which `…` stands for any text.
+pub(crate) fn fits(pattern: &str, got: &str) -> bool {
+    let mut parts = pattern.split('…');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = got.strip_prefix(first) else { return false };
+    let mut parts: Vec<&str> = parts.collect();
+    let Some(last) = parts.pop() else { return rest.is_empty() };
+    for part in parts {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.ends_with(last)
+}
+
+/// Reads a file, or says what is wrong with it.
+pub(crate) fn read(text: &str) -> Result<Case, String> {
+    let case: Case = toml::from_str(text).map_err(|error| error.to_string())?;
+    if case.steps.first().is_some_and(|step| step.meanwhile) {
+        return Err("the first step cannot arrive while another is under way".to_owned());
+    }
+    if !case.steps.is_sorted_by_key(|step| step.at) {
+        return Err("the steps go back in time".to_owned());
+    }
+    if case.steps.is_empty() && case.pending.is_none() && case.refused.is_none() {
+        return Err("no steps".to_owned());
+    }
+    if case.steps.iter().any(|step| step.origin.is_some() && step.origin_fails.is_some()) {
+        return Err("the origin answers and fails".to_owned());
+    }
+    Ok(case)
+}

@@ -1,0 +1,124 @@
+//! Origins that fail while something older is held, and cold ones that fail.
+
+use super::*;
+
+/// Fills `/` with a page that is fresh for ten seconds, and lets it expire.
+async fn expired(origin: &mut Origin, world: &World) {
+    let (reply, ()) = tokio::join!(world.get("/"), async {
+        origin.asked().await.answer(ok("Connection: close\r\nCache-Control: max-age=10\r\n", "old")).await;
+    });
+    assert_eq!(reply.is(), (200, "Miss", "old"));
+    world.pass(10);
+}
+
+/// What an origin does instead of answering.
+#[derive(Debug, Clone, Copy)]
+enum Trouble {
+    Says500,
+    Resets,
+    Closes,
+    CutsItsHead,
+    Hangs,
+    TalksNonsense,
+}
+
+impl Trouble {
+    async fn make(self, mut asked: Asked) {
+        match self {
+            Self::Says500 => asked.answer("HTTP/1.1 500 Oh\r\nContent-Length: 2\r\n\r\nno").await,
+            Self::Resets => asked.reset(),
+            Self::Closes => drop(asked),
+            Self::CutsItsHead => asked.send("HTTP/1.1 200 OK\r\nContent-").await,
+            Self::Hangs => asked.closed_by_edge().await,
+            Self::TalksNonsense => asked.send("SSH-2.0-OpenSSH\r\n\r\n").await,
+        }
+    }
+}
+
+#[tokio::test]
+async fn something_stale_stands_in_and_the_origin_is_left_alone_for_a_while() {
+    use Trouble::{Closes, CutsItsHead, Hangs, Resets, Says500, TalksNonsense};
+    for trouble in [Says500, Resets, Closes, CutsItsHead, Hangs, TalksNonsense] {
+        let mut origin = Origin::start().await;
+        let world = World::with(&origin, |settings| settings.distribution.origins[0].read_timeout = SHORT).await;
+        expired(&mut origin, &world).await;
+        let (reply, ()) = tokio::join!(world.get("/"), async { trouble.make(origin.asked().await).await });
+        assert_eq!(reply.is(), (200, "Hit", "old"), "{trouble:?}");
+        assert_eq!(reply.field("age"), Some("10"));
+        let seen = origin.seen();
+        world.pass(9);
+        assert_eq!(world.get("/").await.is(), (200, "Hit", "old"), "{trouble:?}");
+        assert_eq!(origin.seen(), seen, "{trouble:?}: left alone");
+        world.pass(1);
+        let (reply, ()) = tokio::join!(world.get("/"), async { trouble.make(origin.asked().await).await });
+        assert_eq!(reply.is(), (200, "Hit", "old"), "{trouble:?}: tried once more");
+        world.pass(10);
+        let (reply, ()) = tokio::join!(world.get("/"), async { origin.asked().await.answer(ok("", "new")).await });
+        assert_eq!(reply.is(), (200, "Miss", "new"), "{trouble:?}: back");
+        assert_eq!(world.get("/").await.is(), (200, "Hit", "new"));
+    }
+}
+
+#[tokio::test]
+async fn a_dead_origin_is_not_noticed_while_pages_are_held() {
+    let mut origin = Origin::start().await;
+    let world = World::with(&origin, |settings| {
+        // Nobody listens at this address any more.
+        let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        settings.servers.insert("gone.test".to_owned(), vec![format!("http://{gone}")]);
+    })
+    .await;
+    expired(&mut origin, &world).await;
+    let mut settings = world.settings.clone();
+    let gone = settings.servers.remove("gone.test").unwrap();
+    settings.servers.insert(ORIGIN.to_owned(), gone);
+    world.server.reload(&settings).unwrap();
+    for _ in 0..3 {
+        assert_eq!(world.get("/").await.is(), (200, "Hit", "old"));
+        world.pass(11);
+    }
+    let cold = world.get("/cold").await;
+    assert_eq!((cold.status, cold.x_cache()), (502, "Error"));
+}
+
+#[tokio::test]
+async fn a_crowd_is_answered_by_what_stood_in() {
+    let mut origin = Origin::start().await;
+    let world = World::new(&origin).await;
+    expired(&mut origin, &world).await;
+    let asked_before = world.requests();
+    let (replies, ()) = tokio::join!(all(20, |_| world.get("/")), async {
+        let asked = origin.asked().await;
+        world.requested(asked_before + 20).await;
+        asked.reset();
+    });
+    for reply in replies {
+        assert_eq!(reply.is(), (200, "Hit", "old"));
+    }
+    assert_eq!(origin.seen(), 2);
+}
+
+#[tokio::test]
+async fn a_4xx_goes_to_the_viewer_although_something_stale_is_held() {
+    let mut origin = Origin::start().await;
+    let world = World::new(&origin).await;
+    expired(&mut origin, &world).await;
+    let (reply, ()) = tokio::join!(world.get("/"), async {
+        origin.asked().await.answer("HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\ngone").await;
+    });
+    assert_eq!(reply.is(), (404, "Error", "gone"));
+    assert_eq!(world.get("/").await.is(), (404, "Error", "gone"));
+}
+
+#[tokio::test]
+async fn failures_have_their_statuses() {
+    use Trouble::{Closes, CutsItsHead, Hangs, Resets, TalksNonsense};
+    let cases = [(Resets, 502), (Closes, 502), (CutsItsHead, 502), (Hangs, 504), (TalksNonsense, 502)];
+    for (trouble, status) in cases {
+        let mut origin = Origin::start().await;
+        let world = World::with(&origin, |settings| settings.distribution.origins[0].read_timeout = SHORT).await;
+        let (reply, ()) = tokio::join!(world.get("/"), async { trouble.make(origin.asked().await).await });
+        assert_eq!((reply.status, reply.x_cache()), (status, "Error"), "{trouble:?}");
+        assert!(reply.text().contains(&format!("<H1>{status} ERROR</H1>")), "{trouble:?}");
+    }
+}

@@ -1,0 +1,12 @@
+//! Viewers against a listener, over loopback: what reaches the service, what is refused, what is cut, what is finished.
+//! Nothing sleeps: deadlines are made small, and tests wait for events.
+#![cfg(feature = "proxy")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may")]
+
+mod framing;
+mod http2;
+mod limits;
+mod stop;
+mod support;
+mod tls;
+mod upgrade;

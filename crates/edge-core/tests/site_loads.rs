@@ -1,0 +1,293 @@
+//! The wordpress preset at work: its bundle loads, and the core's own steps say what becomes of requests.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use edge_core::cache::key::Key;
+use edge_core::cache::storing::Guard;
+use edge_core::distribution::document;
+use edge_core::exchange::{Rules, Step, begin};
+use edge_core::origin::Call;
+use edge_core::response::Place;
+use edge_core::site::{self, Policy, compile};
+use edge_core::viewer::device::Memo;
+use edge_core::viewer::gate::BehaviorId;
+use edge_core::viewer::{Request, Scheme, Stream};
+use http::{HeaderName, HeaderValue, Method};
+use proptest::prelude::*;
+
+fn load(document: &serde_json::Value) -> document::Loaded {
+    document::load(&document.to_string()).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+fn rules(lines: &str) -> Arc<Rules> {
+    let text = format!("preset = 'wordpress'\norigin.name = 'alb.example.com'\n{lines}");
+    let bundle = compile(&site::toml::read(&text).unwrap());
+    Arc::new(Rules {
+        distribution: load(&bundle.document).distribution,
+        guard: Guard::On,
+        place: Place::new(0, None),
+        devices: Memo::new(16),
+    })
+}
+
+fn wordpress() -> Arc<Rules> {
+    rules("domains = ['blog.example.com', 'www.example.com']")
+}
+
+#[test]
+fn bundles_load_without_a_word_of_warning() {
+    let example =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/site/wordpress.toml"));
+    let mut policies = vec![site::toml::read(&example.unwrap()).unwrap()];
+    for preset in ["wordpress", "static", "api"] {
+        policies.push(Policy::from_preset(preset, &["http://127.0.0.1:8000"]).unwrap());
+    }
+    for policy in policies {
+        let loaded = load(&compile(&policy).document);
+        let said: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+        assert!(said.iter().all(|text| text.contains("(NoLocalEffect)")), "{said:#?}");
+        assert_eq!(loaded.distribution.behaviors.len(), policy.behaviors.len());
+    }
+}
+
+/// Which behavior a path belongs to.
+#[test]
+fn paths_have_their_behaviors() {
+    let rules = wordpress();
+    for (path, pattern) in [
+        ("/", "*"),
+        ("/2026/11/hello-world/", "*"),
+        ("/feed/", "*"),
+        ("/index.php/2026/hello/", "*"), // permalinks without rewriting
+        ("/how-to-use-wp-admin/", "*"),
+        ("/cart-of-goods/", "*"),
+        ("/robots.txt", "*"),
+        ("/wp-admin/", "wp-admin/*"),
+        ("/wp-admin/admin-ajax.php", "wp-admin/*"),
+        ("/wp-admin/css/x.css", "wp-admin/*"), // no extension makes a private page public
+        ("//wp-admin/./x", "wp-admin/*"),
+        ("/wp-json/wp/v2/posts", "wp-json/*"),
+        ("/wp-login.php", "*.php"),
+        ("/wp-signup.php", "*.php"),
+        ("/wp-activate.php", "*.php"),
+        ("/wp-cron.php", "*.php"),
+        ("/xmlrpc.php", "*.php"),
+        ("/wp-comments-post.php", "*.php"),
+        ("/wp-trackback.php", "*.php"),
+        ("/index.php", "*.php"),
+        ("/blog/wp-login.php", "*.php"),
+        ("/wp-content/plugins/x/download.php", "*.php"),
+        ("/cart/", "cart/*"),
+        ("/checkout/order-received/1/", "checkout/*"),
+        ("/my-account/orders/", "my-account/*"),
+        ("/wc-api/v3/", "wc-api/*"),
+        ("/wp-content/uploads/a.jpg", "wp-content/*"),
+        ("/wp-includes/js/x.js", "wp-includes/*"),
+    ] {
+        let distribution = &rules.distribution;
+        let id = distribution.behavior_for(path);
+        let found =
+            if id == BehaviorId::Default { "*" } else { distribution.behavior(id).path_pattern.as_str() };
+        assert_eq!(found, pattern, "{path}");
+    }
+}
+
+fn request(method: Method, host: &str, target: &str, headers: &[(String, String)]) -> Request {
+    let mut builder = http::Request::builder().method(method).uri(target).header("host", host);
+    for (name, value) in headers {
+        builder = builder.header(name.as_str(), value.as_str());
+    }
+    let (parts, ()) = builder.body(()).unwrap().into_parts();
+    Request::read(parts, Scheme::Https, Stream::Ended, "192.0.2.1:1".parse().unwrap()).unwrap()
+}
+
+/// The key a request is looked up under, if it is, and what the origin would get.
+fn journey(rules: &Arc<Rules>, id: &'static str, request: Request) -> (Option<Key>, Call) {
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    let (key, step) = match begin(rules, request, HeaderValue::from_static(id), now) {
+        Step::LookUp(look_up) => (Some(look_up.key().clone()), look_up.found(None, now)),
+        step => (None, step),
+    };
+    let Step::Ask(ask) = step else { panic!("the origin is asked") };
+    (key, ask.call().clone())
+}
+
+fn get(target: &str, headers: &[(&str, &str)]) -> Request {
+    let headers: Vec<(String, String)> =
+        headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    request(Method::GET, "blog.example.com", target, &headers)
+}
+
+#[test]
+fn anonymous_viewers_share_and_sessions_do_not() {
+    let rules = wordpress();
+    let plain = journey(&rules, "1", get("/p/?a=1", &[])).0;
+    for (target, headers) in [
+        ("/p/?a=1", &[("cookie", "_ga=1; wordpress_test_cookie=x; wp-settings-time-1=1")][..]),
+        ("/p/?utm_source=x&a=1&fbclid=y", &[("referer", "https://evil.example/")]),
+        (
+            "/p/?a=1",
+            &[("x-viewer-session", "1"), ("x-viewer-device", "tv"), ("cloudfront-forwarded-proto", "http")],
+        ),
+        (
+            "/p/?a=1",
+            &[("user-agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")],
+        ),
+    ] {
+        assert_eq!(journey(&rules, "2", get(target, headers)).0, plain, "{target} {headers:?}");
+    }
+    for cookie in [
+        "wordpress_logged_in_0=ada",
+        "wordpress_sec_0=x",
+        "wp-postpass_0=x",
+        "comment_author_email_0=x",
+        "woocommerce_items_in_cart=1",
+        "wp_woocommerce_session_0=x",
+        "_ga=1; PHPSESSID=x",
+    ] {
+        let (one, call) = journey(&rules, "1", get("/p/?a=1", &[("cookie", cookie)]));
+        let (two, _) = journey(&rules, "2", get("/p/?a=1", &[("cookie", cookie)]));
+        assert!(one != two && one != plain, "{cookie}");
+        assert!(call.headers.contains_key("cookie"));
+    }
+    for target in [
+        "/?add-to-cart=1",
+        "/?rest_route=/wp/v2/posts",
+        "/?preview=true&p=1",
+        "/?wc-ajax=get_refreshed_fragments",
+    ] {
+        let (one, _) = journey(&rules, "1", get(target, &[]));
+        assert_ne!(one, journey(&rules, "2", get(target, &[])).0, "{target}");
+    }
+}
+
+#[test]
+fn what_changes_a_page_is_in_its_key() {
+    let rules = wordpress();
+    let plain = journey(&rules, "1", get("/", &[])).0;
+    let www = request(Method::GET, "www.example.com", "/", &[]);
+    assert_ne!(journey(&rules, "1", www).0, plain);
+    let phone = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 Mobile/15E148 Safari/604.1";
+    for headers in
+        [("authorization", "Basic eDp5"), ("origin", "https://other.example"), ("user-agent", phone)]
+    {
+        assert_ne!(journey(&rules, "1", get("/", &[headers])).0, plain, "{headers:?}");
+    }
+    assert_ne!(journey(&rules, "1", get("/?s=x", &[])).0, plain);
+}
+
+#[test]
+fn the_origin_gets_what_it_needs() {
+    let rules = wordpress();
+    let (_, page) = journey(&rules, "1", get("/", &[("cookie", "_ga=1"), ("user-agent", "x")]));
+    assert_eq!(page.headers["host"], "blog.example.com");
+    assert_eq!(page.headers["cloudfront-forwarded-proto"], "https");
+    assert_eq!(page.headers["x-viewer-device"], "desktop");
+    assert_eq!(page.headers["user-agent"], "Amazon CloudFront");
+    assert!(!page.headers.contains_key("cookie"));
+
+    // A payment's call-back is known by its headers; a form by its cookies and where it came from.
+    let headers =
+        [("stripe-signature", "t=1"), ("cookie", "a=1"), ("referer", "https://x/"), ("user-agent", "Stripe")];
+    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let (key, form) =
+        journey(&rules, "1", request(Method::POST, "blog.example.com", "/?wc-api=wc_stripe", &headers));
+    assert_eq!((key, form.target.as_str()), (None, "/?wc-api=wc_stripe"));
+    for (name, value) in &headers {
+        assert_eq!(form.headers[name.as_str()], value.as_str());
+    }
+
+    let (_, log_in) =
+        journey(&rules, "1", get("/wp-login.php?redirect_to=x", &[("cookie", "wordpress_test_cookie=x")]));
+    assert_eq!(log_in.headers["cookie"], "wordpress_test_cookie=x");
+    assert_eq!(log_in.headers["cloudfront-forwarded-proto"], "https");
+
+    let (_, asset) = journey(
+        &rules,
+        "1",
+        get("/wp-content/a.css?x=1&ver=2&utm_source=3", &[("cookie", "a=1"), ("referer", "r")]),
+    );
+    assert_eq!(
+        (asset.target.as_str(), &asset.headers["host"]),
+        ("/wp-content/a.css?ver=2", &HeaderValue::from_static("blog.example.com"))
+    );
+    assert!(!asset.headers.contains_key("cookie") && !asset.headers.contains_key("referer"));
+}
+
+/// Header names of pages' requests, those that matter to somebody's origin among them.
+const NAMES: [&str; 18] = [
+    "accept",
+    "accept-language",
+    "authorization",
+    "cache-control",
+    "cf-ipcountry",
+    "cookie",
+    "dnt",
+    "forwarded",
+    "origin",
+    "referer",
+    "user-agent",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-http-method-override",
+    "x-original-url",
+    "x-requested-with",
+    "x-wp-nonce",
+];
+
+fn any_request() -> impl Strategy<Value = Request> {
+    let value = prop::sample::select(vec![
+        "",
+        "a=1",
+        "https://evil.example",
+        "en",
+        "gzip",
+        "1.2.3.4",
+        "PHPSESSID=1; b=2",
+    ]);
+    let headers = prop::collection::vec((prop::sample::select(NAMES.to_vec()), value), 0..8);
+    let target = prop::sample::select(vec![
+        "/",
+        "/?a=1&utm_x=2",
+        "/?b&a",
+        "/?add-to-cart=1",
+        "/wp-content/a.css?ver=1&x=2",
+    ]);
+    (target, headers).prop_map(|(target, headers)| get(target, &headers))
+}
+
+proptest! {
+    /// The promise: whoever finds a copy under a key would have had the same page from the origin.
+    #[test]
+    fn equal_keys_are_equal_origin_requests(requests in prop::collection::vec(any_request(), 2..6)) {
+        let rules = wordpress();
+        let ids = ["1", "2", "3", "4", "5", "6"];
+        let journeys: Vec<_> =
+            requests.into_iter().zip(ids).map(|(request, id)| journey(&rules, id, request)).collect();
+        for (index, (key, call)) in journeys.iter().enumerate() {
+            for (other_key, other) in &journeys[index + 1..] {
+                if key == other_key {
+                    prop_assert_eq!(&call.target, &other.target);
+                    prop_assert_eq!(but_for_the_id(call), but_for_the_id(other));
+                }
+            }
+        }
+    }
+}
+
+fn but_for_the_id(call: &Call) -> Vec<(HeaderName, HeaderValue)> {
+    let mut headers: Vec<(HeaderName, HeaderValue)> = call
+        .headers
+        .iter()
+        .filter(|(name, _)| *name != "x-amz-cf-id")
+        // CloudFront sends what the viewer wrote there, always (§5.1); only a function can take it away.
+        .filter(|(name, _)| *name != "x-forwarded-for" || !call.target.starts_with("/wp-content/"))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    headers.sort_by(|a, b| (a.0.as_str(), &a.1).cmp(&(b.0.as_str(), &b.1)));
+    headers
+}
