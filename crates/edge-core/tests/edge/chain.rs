@@ -213,7 +213,11 @@ async fn flights_leave_nobody_behind() {
                         let (mut writer, _reader) = fill::begin(Keeping::Whole);
                         if dice.below(3) > 0 {
                             let head = Arc::clone(&keys[which].1);
-                            lead.share(Cargo::Arriving { head, follower: writer.follower().unwrap(), length: None });
+                            lead.share(Cargo::Arriving {
+                                head,
+                                follower: writer.follower().unwrap(),
+                                length: None,
+                            });
                             dice.pause().await;
                             writer.push(Bytes::from_static(b"page")).await.unwrap();
                             dice.pause().await;
@@ -250,7 +254,8 @@ async fn keys() -> Vec<(edge_core::cache::Key, Arc<edge_core::cache::Stored>)> {
     let now = UNIX_EPOCH + seconds(1_800_000_000);
     (0..5)
         .map(|number| {
-            let (parts, ()) = http::Request::get(format!("/{number}")).header("host", HOST).body(()).unwrap().into_parts();
+            let (parts, ()) =
+                http::Request::get(format!("/{number}")).header("host", HOST).body(()).unwrap().into_parts();
             let peer = "127.0.0.1:1".parse().unwrap();
             let (scheme, stream) = (edge_core::viewer::Scheme::Http, edge_core::viewer::Stream::Ended);
             let request = edge_core::viewer::Request::read(parts, scheme, stream, peer).unwrap();
@@ -259,7 +264,8 @@ async fn keys() -> Vec<(edge_core::cache::Key, Arc<edge_core::cache::Stored>)> {
             let Step::Ask(ask) = look_up.found(None, now) else { unreachable!() };
             let ending = edge_core::exchange::Ending::Provable;
             let (status, headers) = (http::StatusCode::OK, http::HeaderMap::new());
-            let answer = ask.answered(edge_core::exchange::Outcome::Response { status, headers, ending }, now);
+            let answer =
+                ask.answered(edge_core::exchange::Outcome::Response { status, headers, ending }, now);
             let Some(Storing::Whole { key, stored }) = answer.storing else { unreachable!() };
             (key, stored)
         })

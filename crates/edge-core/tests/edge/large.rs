@@ -59,7 +59,8 @@ async fn what_grows_too_large_reaches_all_its_readers_and_is_not_kept() {
         assert!(reply.body.unwrap() == body);
     }
     assert_eq!(origin.seen(), 1);
-    let (reply, ()) = tokio::join!(world.get("/"), async { origin.asked().await.answer(ok("", "small")).await });
+    let (reply, ()) =
+        tokio::join!(world.get("/"), async { origin.asked().await.answer(ok("", "small")).await });
     assert_eq!(reply.is(), (200, "Miss", "small"));
 }
 
@@ -76,7 +77,8 @@ async fn who_comes_when_it_is_too_large_already_asks_for_himself() {
     let head = first.head().await;
     _ = first.0.line().await;
     first.0.bytes(CACHE as usize / 4).await.unwrap();
-    let (reply, ()) = tokio::join!(world.get("/"), async { origin.asked().await.answer(ok("", "small")).await });
+    let (reply, ()) =
+        tokio::join!(world.get("/"), async { origin.asked().await.answer(ok("", "small")).await });
     assert_eq!(reply.is(), (200, "Miss", "small"), "{head}");
     drop(first);
     asked.closed_by_edge().await;
