@@ -6,10 +6,10 @@ EDGE = $(CARGO) run --quiet --locked -p edge-bin --
 PURE = -p edge-core --no-default-features
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 # The stages of `make ci`, in order; the first is what the README promises.
-STAGES = test lint docs
+STAGES = test fuzz-smoke lint docs deny
 
 .DEFAULT_GOAL := help
-.PHONY: help prepare demo test pure wordpress bench compare lint docs ci
+.PHONY: help prepare demo test pure wordpress bench compare fuzz fuzz-smoke lint docs deny ci
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -41,13 +41,23 @@ compare: ## CPU per hit beside nginx (needs nginx, wrk and h2load)
 	$(CARGO) build --locked --release -p edge-bin
 	benches/compare/compare.py "$(TARGET)/release/edge-bin"
 
+fuzz: prepare ## Every fuzz target under libFuzzer, a minute each (SECONDS_EACH=60; needs a C++ compiler)
+	tools/fuzz
+
+fuzz-smoke: ## The same targets on inputs made up here, for a few seconds
+	$(CARGO) test --locked --manifest-path fuzz/Cargo.toml --target-dir $(TARGET)
+
 lint: ## Formatting and clippy, both feature sets
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --locked $(PURE) --all-targets -- -D warnings
 
 docs: ## The documentation, without a broken link
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
+
+deny: ## Licences, sources and banned crates among the dependencies
+	tools/deny
 
 ci: ## Everything that must hold, stage by stage, with the time each took (what .ci/run runs)
 	@tools/stages $(STAGES)

@@ -31,7 +31,9 @@ impl Admin {
             addr.port()
         );
         let listener = Listener::bind(addr, None, Limits { connections_max: 64, ..Limits::default() })
-            .with_context(|| format!("cannot listen on {addr} (--admin; port 0 is any free one, \"off\" is none)"))?;
+            .with_context(|| {
+                format!("cannot listen on {addr} (--admin; port 0 is any free one, \"off\" is none)")
+            })?;
         let addr = listener.local_addr()?;
         let stop = Stop::new();
         tokio::spawn(listener.serve(Answers { edge }, stop.clone()));
@@ -81,8 +83,18 @@ fn metrics(edge: &Edge) -> String {
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     [
         ("edge_requests_total", "counter", "Requests read from viewers", read(&counters.requests)),
-        ("edge_origin_requests_total", "counter", "Requests sent to origins", read(&counters.origin_requests)),
-        ("edge_guarded_total", "counter", "Responses the guard kept from being shared", read(&counters.guarded)),
+        (
+            "edge_origin_requests_total",
+            "counter",
+            "Requests sent to origins",
+            read(&counters.origin_requests),
+        ),
+        (
+            "edge_guarded_total",
+            "counter",
+            "Responses the guard kept from being shared",
+            read(&counters.guarded),
+        ),
         ("edge_cache_objects", "gauge", "Objects held", objects),
         ("edge_cache_bytes", "gauge", "What they weigh", bytes),
     ]

@@ -54,7 +54,9 @@ impl ConfigArgs {
             (Some(path), _) => {
                 let name = path.display().to_string();
                 let text = std::fs::read_to_string(path).map_err(|error| {
-                    BadConfiguration(format!("{name}: {error}\n  hint: give a distribution's JSON or an edge.toml"))
+                    BadConfiguration(format!(
+                        "{name}: {error}\n  hint: give a distribution's JSON or an edge.toml"
+                    ))
                 })?;
                 (text, name)
             }
@@ -68,7 +70,8 @@ impl ConfigArgs {
             }
         };
         let (document, mut servers) = self.document(text, &name)?;
-        let loaded = document::load(&document).map_err(|problems| BadConfiguration(in_file(&name, &problems.0)))?;
+        let loaded =
+            document::load(&document).map_err(|problems| BadConfiguration(in_file(&name, &problems.0)))?;
         self.map_servers(&loaded.distribution, &mut servers)?;
         let said = loaded.warnings.iter().filter(|problem| problem.severity == Severity::Warning);
         let warnings = said.map(|problem| in_file(&name, std::slice::from_ref(problem))).collect();
@@ -76,7 +79,11 @@ impl ConfigArgs {
     }
 
     /// The AWS document, whatever it is made from, and where its origins are here.
-    fn document(&self, text: String, name: &str) -> Result<(String, HashMap<String, Vec<String>>), BadConfiguration> {
+    fn document(
+        &self,
+        text: String,
+        name: &str,
+    ) -> Result<(String, HashMap<String, Vec<String>>), BadConfiguration> {
         if self.preset.is_none() && !is_site_policy(&text, name) {
             if !self.origin.is_empty() {
                 let wrong = "--origin is for presets and site policies\n  hint: a distribution has origins: --map NAME=URL";
@@ -110,12 +117,20 @@ impl ConfigArgs {
         let mut mapped: HashMap<String, Vec<String>> = HashMap::new();
         for entry in &self.map {
             let Some((name, url)) = entry.split_once('=') else {
-                _ = writeln!(wrong, "--map {entry}: expected NAME=URL, as in --map alb.example.com=http://127.0.0.1:8000");
+                _ = writeln!(
+                    wrong,
+                    "--map {entry}: expected NAME=URL, as in --map alb.example.com=http://127.0.0.1:8000"
+                );
                 continue;
             };
             if !distribution.origins.iter().any(|origin| origin.domain_name.eq_ignore_ascii_case(name)) {
-                let known: Vec<&str> = distribution.origins.iter().map(|origin| origin.domain_name.as_str()).collect();
-                _ = writeln!(wrong, "--map {entry}: no origin is called {name}\n  hint: there is {}", known.join(", "));
+                let known: Vec<&str> =
+                    distribution.origins.iter().map(|origin| origin.domain_name.as_str()).collect();
+                _ = writeln!(
+                    wrong,
+                    "--map {entry}: no origin is called {name}\n  hint: there is {}",
+                    known.join(", ")
+                );
                 continue;
             }
             mapped.entry(name.to_ascii_lowercase()).or_default().push(url.to_owned());

@@ -66,13 +66,16 @@ async fn start(settings: Settings) -> Result<Server, StartError> {
     let usual = |addrs: &[SocketAddr]| addrs.iter().all(|addr| addr.port() != 0);
     match Server::start(settings.clone()).await {
         Err(StartError::Listen(taken, error))
-            if error.kind() == std::io::ErrorKind::AddrInUse && usual(&settings.http) && usual(&settings.https) =>
+            if error.kind() == std::io::ErrorKind::AddrInUse
+                && usual(&settings.http)
+                && usual(&settings.https) =>
         {
             eprintln!("{taken} is taken: using free ports instead");
             let free = |addrs: Vec<SocketAddr>| {
                 addrs.into_iter().map(|addr| SocketAddr::new(addr.ip(), 0)).collect::<Vec<_>>()
             };
-            Server::start(Settings { http: free(settings.http), https: free(settings.https), ..settings }).await
+            Server::start(Settings { http: free(settings.http), https: free(settings.https), ..settings })
+                .await
         }
         outcome => outcome,
     }

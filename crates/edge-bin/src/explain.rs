@@ -179,7 +179,8 @@ impl Story {
             return None;
         };
         self.say("origin", format!("answers {status}"));
-        let outcome = Outcome::Response { status: *status, headers: headers.clone(), ending: Ending::Provable };
+        let outcome =
+            Outcome::Response { status: *status, headers: headers.clone(), ending: Ending::Provable };
         let answer = ask.answered(outcome, now);
         self.answer(rules, answer)
     }
@@ -200,23 +201,27 @@ impl Story {
     fn key(&mut self, look_up: &LookUp) {
         for (kind, part) in look_up.key().parts() {
             let part = String::from_utf8_lossy(part);
-            self.say("key", match kind {
-                Kind::Unguarded => "without the guard".to_owned(),
-                Kind::Distribution => format!("distribution {part}"),
-                Kind::Method => format!("method {part}"),
-                Kind::Path => format!("path {part}"),
-                Kind::AcceptEncoding => format!("accept-encoding {part}"),
-                Kind::HeaderName => format!("header {part}"),
-                Kind::HeaderValue => format!("  = {part}"),
-                Kind::Cookies => format!("cookies {part}"),
-                Kind::Query => format!("query {part}"),
-            });
+            self.say(
+                "key",
+                match kind {
+                    Kind::Unguarded => "without the guard".to_owned(),
+                    Kind::Distribution => format!("distribution {part}"),
+                    Kind::Method => format!("method {part}"),
+                    Kind::Path => format!("path {part}"),
+                    Kind::AcceptEncoding => format!("accept-encoding {part}"),
+                    Kind::HeaderName => format!("header {part}"),
+                    Kind::HeaderValue => format!("  = {part}"),
+                    Kind::Cookies => format!("cookies {part}"),
+                    Kind::Query => format!("query {part}"),
+                },
+            );
         }
     }
 
     fn call(&mut self, rules: &Rules, ask: &Ask) {
         let call = ask.call();
-        let origin = rules.distribution.origins.get(call.origin).map_or("?", |origin| origin.domain_name.as_str());
+        let origin =
+            rules.distribution.origins.get(call.origin).map_or("?", |origin| origin.domain_name.as_str());
         self.say("to origin", format!("{} {}://{origin}{}", call.method, call.scheme.as_str(), call.target));
         for (name, value) in &call.headers {
             self.say("to origin", format!("  {name}: {}", String::from_utf8_lossy(value.as_bytes())));
@@ -269,14 +274,16 @@ impl Story {
     }
 
     fn json(&self) -> anyhow::Result<String> {
-        let lines: Vec<Value> = self.0.iter().map(|(subject, line)| json!({ "subject": subject, "text": line })).collect();
+        let lines: Vec<Value> =
+            self.0.iter().map(|(subject, line)| json!({ "subject": subject, "text": line })).collect();
         Ok(serde_json::to_string_pretty(&json!({ "decisions": lines }))? + "\n")
     }
 }
 
 /// A response as HTTP/1.1 writes it; line ends may be bare.
 fn read_response(path: &PathBuf) -> anyhow::Result<(StatusCode, HeaderMap)> {
-    let text = std::fs::read_to_string(path).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
+    let text =
+        std::fs::read_to_string(path).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
     let wrong = |line: usize, why: &str| anyhow::anyhow!("{}, line {line}: {why}", path.display());
     let mut lines = text.lines().enumerate();
     let status = lines
@@ -286,8 +293,10 @@ fn read_response(path: &PathBuf) -> anyhow::Result<(StatusCode, HeaderMap)> {
     let mut headers = HeaderMap::new();
     for (index, line) in lines.take_while(|(_, line)| !line.is_empty()) {
         let (name, value) = line.split_once(':').ok_or_else(|| wrong(index + 1, "expected Name: value"))?;
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong(index + 1, "not a header name"))?;
-        let value = HeaderValue::from_str(value.trim()).map_err(|_| wrong(index + 1, "not a header value"))?;
+        let name =
+            HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong(index + 1, "not a header name"))?;
+        let value =
+            HeaderValue::from_str(value.trim()).map_err(|_| wrong(index + 1, "not a header value"))?;
         headers.append(name, value);
     }
     Ok((status, headers))

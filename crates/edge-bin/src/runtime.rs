@@ -34,7 +34,11 @@ pub(crate) fn data_directory() -> anyhow::Result<PathBuf> {
     set("XDG_DATA_HOME")
         .or_else(|| set("HOME").map(|home| home.join(".local/share")))
         .map(|base| base.join("edge"))
-        .ok_or_else(|| anyhow::anyhow!("neither HOME nor XDG_DATA_HOME is set\n  hint: say where to keep files with --data-dir"))
+        .ok_or_else(|| {
+            anyhow::anyhow!(
+                "neither HOME nor XDG_DATA_HOME is set\n  hint: say where to keep files with --data-dir"
+            )
+        })
 }
 
 /// The signals an edge listens to.

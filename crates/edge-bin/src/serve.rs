@@ -83,7 +83,9 @@ impl std::str::FromStr for Place {
         if text == "off" {
             return Ok(Self::Off);
         }
-        text.parse().map(Self::At).map_err(|_| "expected ADDRESS:PORT, as in 127.0.0.1:8080, or off".to_owned())
+        text.parse()
+            .map(Self::At)
+            .map_err(|_| "expected ADDRESS:PORT, as in 127.0.0.1:8080, or off".to_owned())
     }
 }
 

@@ -4,19 +4,24 @@
 //! so each begins with an empty cache ([`wordpress::edge`]). Tests take turns, because they share WordPress.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     reason = "a test fails by panicking; clippy knows #[test], not its helpers"
 )]
 
 mod wordpress {
+    mod agents;
     mod bundle;
     mod caching;
     mod client;
     mod edge;
     mod jar;
+    mod leak;
     mod outages;
     mod people;
     mod sessions;
     mod site;
+    mod throughput;
+    mod tricks;
     mod uploads;
 }

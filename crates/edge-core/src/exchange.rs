@@ -25,7 +25,7 @@ pub use crate::cache::storing::Ending;
 use crate::cache::storing::{self, Guard, Unkeyed, Withheld};
 use crate::cache::{Key, Reuse, Stored};
 use crate::distribution::{Behavior, Distribution, OptionsCaching, OriginKind, Target};
-use crate::function::rule::Applied;
+use crate::function::rule::{Applied, SESSION_HEADER, Visitor};
 use crate::header::cache_control::{CacheControl, NoCache};
 use crate::header::conditional::{self, Precondition};
 use crate::header::encoding::{self, AcceptEncoding, Coding};
@@ -61,7 +61,6 @@ pub struct Rules {
 
 /// What the conductor asks for, or its answer.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a step lives on the stack of one request and is moved twice")]
 pub enum Step {
     /// What do you hold under this key?
     LookUp(LookUp),
@@ -202,6 +201,13 @@ impl Passage {
 
     fn path(&self) -> &str {
         self.root.as_deref().unwrap_or_else(|| self.admitted.request.target.path())
+    }
+
+    /// A session's key holds the request's own id, so what is stored under it is never found again: it is not worth
+    /// the memory, here or in CloudFront, and the guard has nobody to keep it from.
+    fn is_alone(&self) -> bool {
+        matches!(self.trace.applied, Some(Applied { visitor: Visitor::Session, .. }))
+            && self.behavior().key.headers.contains(&SESSION_HEADER)
     }
 
     /// The edge shares and revalidates where CloudFront does: no cookies forwarded (§7.8, §7.11). With the guard on
@@ -513,7 +519,9 @@ impl Ask {
         let mut said = fresh.clone();
         said.remove(http::header::SET_COOKIE);
         let key = &self.passage.behavior().key;
-        let because = storing::unshareable(&said, &CacheControl::of(merged), self.unkeyed, key, Ending::Provable)?;
+        let (cache_control, status) = (CacheControl::of(merged), StatusCode::NOT_MODIFIED);
+        let because =
+            storing::unshareable(status, &said, &cache_control, self.unkeyed, key, Ending::Provable)?;
         Some(Withheld { because, cloudfront_ttl: *ttl })
     }
 
@@ -564,9 +572,12 @@ impl Ask {
         };
         self.passage.trace.lifetime = Some(lifetime);
         let (ttl, reuse) = keep?;
+        if self.passage.is_alone() {
+            return None;
+        }
         let behavior = self.passage.behavior();
         if self.passage.rules.guard == Guard::On
-            && let Some(because) = storing::unshareable(origin, &cache_control, self.unkeyed, &behavior.key, ending)
+            && let Some(because) = storing::unshareable(status, origin, &cache_control, self.unkeyed, &behavior.key, ending)
         {
             self.passage.trace.withheld = Some(Withheld { because, cloudfront_ttl: ttl });
             return None;
@@ -691,12 +702,7 @@ fn redirect(rules: &Rules, request: &Request, keeps_method: bool, id: &HeaderVal
 
 /// A request that could not be read: 400, 414 or 494, and the connection ends (§10.2, threats "second rule").
 pub fn refuse_unread(place: &Place, refusal: Refusal, id: &HeaderValue, now: SystemTime) -> Response {
-    let status = match refusal {
-        Refusal::Malformed(_) => StatusCode::BAD_REQUEST,
-        Refusal::UrlTooLong => StatusCode::URI_TOO_LONG,
-        Refusal::HeadTooLarge => response::request_header_too_large(),
-    };
-    Response { connection: Connection::Closed, ..page(place, status, BAD_REQUEST, id, now) }
+    Response { connection: Connection::Closed, ..page(place, refusal.status(), BAD_REQUEST, id, now) }
 }
 
 /// One of CloudFront's own error pages.

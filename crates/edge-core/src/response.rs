@@ -289,11 +289,6 @@ pub(crate) fn generated(place: &Place, id: &HeaderValue, x_cache: XCache, now: S
     headers
 }
 
-/// 494 has no name in the registry (§10.2).
-pub fn request_header_too_large() -> StatusCode {
-    StatusCode::from_u16(494).unwrap_or(StatusCode::BAD_REQUEST)
-}
-
 /// The page of §10.4.
 pub fn error_page(status: StatusCode, reason: &str, id: &HeaderValue) -> Bytes {
     let mut page = String::with_capacity(1_200);

@@ -2,8 +2,12 @@
 //!
 //! One file is one case and cites its authority. All failures of all files are collected before anything is said.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests")]
+
 #[path = "cases/compile.rs"]
 mod compile;
+#[path = "cases/divergences.rs"]
+mod divergences;
 #[path = "cases/format.rs"]
 mod format;
 #[path = "cases/simulate.rs"]
@@ -52,7 +56,6 @@ fn pending_cases_are_listed_and_do_not_pass() {
 
 /// Each of the fifty vectors of §18 is a case.
 #[test]
-#[ignore = "the cases are being written"]
 fn every_vector_is_a_case() {
     let mut vectors: BTreeMap<u32, bool> = BTreeMap::new();
     for (_, case) in cases() {
@@ -70,11 +73,7 @@ fn every_vector_is_a_case() {
 /// What a case cites exists.
 #[test]
 fn rules_exist() {
-    let known: BTreeSet<&str> = include_str!("../../../fixtures/cases/sections.txt")
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .filter_map(|line| line.split_once('\t').map(|(rule, _)| rule))
-        .collect();
+    let known = known_rules();
     let mut unknown = String::new();
     for (name, case) in cases() {
         for rule in case.rule.iter().filter(|rule| !rule.starts_with("RFC ") && !known.contains(rule)) {
@@ -82,6 +81,36 @@ fn rules_exist() {
         }
     }
     assert!(unknown.is_empty(), "rules nobody knows:\n{unknown}");
+}
+
+/// An expectation that nothing can fail says nothing: here every one of them is wrong.
+#[test]
+fn every_expectation_can_fail() {
+    let case = format::read(include_str!("cases/all_wrong.toml")).unwrap();
+    let failures = failures(&case);
+    for what in [
+        "the origin's request line",
+        "the origin's scheme",
+        "the origin's Host",
+        "the origin's Via",
+        "requests to the origin",
+        "status",
+        "X-Cache",
+        "body",
+        "the viewer's Server",
+        "the viewer's Date",
+        "connection closed",
+        "behavior",
+        "key",
+        "ttl",
+        "stored",
+        "not stored",
+        "guard",
+        "visitor",
+    ] {
+        let said = failures.iter().any(|failure| failure.contains(&format!("): {what}: expected")));
+        assert!(said, "nothing was said about {what}: {failures:#?}");
+    }
 }
 
 /// No two cases have the same title.
@@ -93,6 +122,12 @@ fn titles_are_unique() {
             panic!("{name} and {other} are both called {:?}", case.title);
         }
     }
+}
+
+/// What a case may cite.
+fn known_rules() -> BTreeSet<&'static str> {
+    let lines = include_str!("../../../fixtures/cases/sections.txt").lines();
+    lines.filter_map(|line| line.split_once('\t').map(|(rule, _)| rule)).collect()
 }
 
 fn failures(case: &Case) -> Vec<String> {

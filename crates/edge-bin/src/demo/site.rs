@@ -59,12 +59,19 @@ impl Service for Pages {
         let (parts, body) = request.into_parts();
         match (&parts.method, parts.uri.path()) {
             (&Method::POST, "/wp-login.php") => {
-                let form = Limited::new(body, FORM_BYTES_MAX).collect().await.map(http_body_util::Collected::to_bytes);
+                let form = Limited::new(body, FORM_BYTES_MAX)
+                    .collect()
+                    .await
+                    .map(http_body_util::Collected::to_bytes);
                 log_in(&form.unwrap_or_default())
             }
-            (_, "/wp-login.php") => page(LOG_IN_FORM.to_owned(), &[(CACHE_CONTROL, "no-cache, must-revalidate, max-age=0")]),
+            (_, "/wp-login.php") => {
+                page(LOG_IN_FORM.to_owned(), &[(CACHE_CONTROL, "no-cache, must-revalidate, max-age=0")])
+            }
             (_, "/") => self.front(&parts.headers),
-            (_, "/about/") => self.page("About", "A site of three pages, to show what an edge does.", &parts.headers),
+            (_, "/about/") => {
+                self.page("About", "A site of three pages, to show what an edge does.", &parts.headers)
+            }
             (_, "/wp-content/style.css") => stylesheet(),
             _ => {
                 let mut response = self.page("Not found", "There is no such page.", &parts.headers);
@@ -122,7 +129,8 @@ fn page(html: String, headers: &[(http::HeaderName, &'static str)]) -> Response 
 }
 
 fn stylesheet() -> Response {
-    let mut response = page("body { font-family: sans-serif; margin: 3rem auto; max-width: 40rem }\n".repeat(20), &[]);
+    let mut response =
+        page("body { font-family: sans-serif; margin: 3rem auto; max-width: 40rem }\n".repeat(20), &[]);
     response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("text/css"));
     response
 }
@@ -132,7 +140,8 @@ fn log_in(form: &[u8]) -> Response {
     let form = String::from_utf8_lossy(form);
     let name = form.split('&').find_map(|field| field.strip_prefix("log=")).unwrap_or("somebody");
     let name: String = name.chars().filter(char::is_ascii_alphanumeric).take(32).collect();
-    let mut response = page(String::new(), &[(LOCATION, "/"), (CACHE_CONTROL, "no-cache, must-revalidate, max-age=0")]);
+    let mut response =
+        page(String::new(), &[(LOCATION, "/"), (CACHE_CONTROL, "no-cache, must-revalidate, max-age=0")]);
     *response.status_mut() = StatusCode::FOUND;
     let cookies = [
         format!("{SESSION_COOKIE}={name}; path=/; HttpOnly"),
@@ -148,7 +157,8 @@ fn log_in(form: &[u8]) -> Response {
 
 fn user(headers: &HeaderMap) -> Option<String> {
     let cookies = headers.get(COOKIE)?.to_str().ok()?;
-    let session = cookies.split("; ").find_map(|pair| pair.strip_prefix(SESSION_COOKIE)?.strip_prefix('='))?;
+    let session =
+        cookies.split("; ").find_map(|pair| pair.strip_prefix(SESSION_COOKIE)?.strip_prefix('='))?;
     Some(session.to_owned())
 }
 

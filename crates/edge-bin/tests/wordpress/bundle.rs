@@ -1,68 +1,55 @@
-//! The documents of a WordPress site, by hand: what the preset compiles to, in short, for edges that must be wrong.
+//! A distribution as it must not be: what the preset compiles to, in short, without what keeps sessions apart.
 
 use serde_json::{Value, json};
 
-/// The origin's name in the documents.
+/// The origin's name in the document.
 pub(crate) const ORIGIN: &str = "origin.example.com";
 const CACHING_DISABLED: &str = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad";
 const ALL_VIEWER_AND_CLOUDFRONT: &str = "33f36d7e-f396-46d9-90e0-52428a34d9dc";
 
-/// A site as it should be.
-pub(crate) fn wordpress() -> Value {
-    let sessions = [
-        "wordpress_logged_in_*",
-        "wordpress_sec_*",
-        "wordpress_rec_*",
-        "wp-postpass_*",
-        "comment_author_*",
-        "PHPSESSID",
-    ];
-    bundle(&json!({
-        "DropQuery": ["utm_*", "fbclid", "gclid", "msclkid", "mc_cid", "mc_eid", "_ga"],
-        "SortQuery": true,
-        "SessionCookies": sessions,
-        "SessionQuery": ["rest_route", "preview", "preview_*", "unapproved", "moderation-hash", "_wpnonce"],
-        "SharedHeaders": ["authorization", "origin"],
-        "Device": "Three",
-    }))
-}
-
-/// A site with this rule on its pages.
-pub(crate) fn bundle(rule: &Value) -> Value {
+/// A WordPress site whose rule looks for no session: cookies go to WordPress and are not in the key. And a minimum
+/// TTL, with which CloudFront stores what WordPress calls private.
+pub(crate) fn without_bypass() -> Value {
     let never = ["wp-admin/*", "wp-json/*", "*.php"];
-    let mut behaviors: Vec<Value> = Vec::new();
-    for (pattern, fields) in never.map(|pattern| (pattern, never_fields())) {
-        behaviors.push(merge(json!({ "PathPattern": pattern }), fields));
-    }
-    for pattern in ["wp-content/*", "wp-includes/*"] {
-        behaviors.push(merge(json!({ "PathPattern": pattern }), behavior(&["GET", "HEAD"], "assets", None)));
-    }
-    let mut pages = behavior(&ALL, "pages", Some("pages"));
+    let never = never.map(|pattern| behavior(pattern, CACHING_DISABLED, ALL_VIEWER_AND_CLOUDFRONT));
+    let mut pages = behavior("", "pages", "pages");
     let arn = "arn:aws:cloudfront::000000000000:function/visitors";
     pages["FunctionAssociations"] = list(&[json!({ "FunctionARN": arn, "EventType": "viewer-request" })]);
+    let key = ["CloudFront-Forwarded-Proto", "Host", "X-Viewer-Device", "X-Viewer-Session"];
+    let device = ["CloudFront-Is-Mobile-Viewer", "CloudFront-Is-Tablet-Viewer"];
     json!({
         "DistributionConfig": {
-            "CallerReference": "wordpress",
+            "CallerReference": "wordpress-without-bypass",
             "Comment": "",
             "Enabled": true,
-            "Origins": list(&[origin()]),
+            "Origins": list(&[json!({
+                "Id": ORIGIN,
+                "DomainName": ORIGIN,
+                "CustomOriginConfig": { "HTTPPort": 80, "HTTPSPort": 443, "OriginProtocolPolicy": "http-only" },
+            })]),
             "DefaultCacheBehavior": pages,
-            "CacheBehaviors": list(&behaviors),
+            "CacheBehaviors": list(&never),
         },
-        "CachePolicies": [
-            cache_policy("pages", &["Authorization", "CloudFront-Forwarded-Proto", "Host", "Origin", "X-Viewer-Device", "X-Viewer-Session"], json!({ "QueryStringBehavior": "all" })),
-            cache_policy("assets", &["Host", "Origin"], json!({
-                "QueryStringBehavior": "whitelist",
-                "QueryStrings": list(&[json!("v"), json!("ver")]),
-            })),
-        ],
+        "CachePolicies": [{
+            "Id": "pages",
+            "CachePolicyConfig": {
+                "Name": "pages",
+                "MinTTL": 3_600,
+                "ParametersInCacheKeyAndForwardedToOrigin": {
+                    "EnableAcceptEncodingGzip": true,
+                    "HeadersConfig": { "HeaderBehavior": "whitelist", "Headers": list(&key.map(Value::from)) },
+                    "CookiesConfig": { "CookieBehavior": "none" },
+                    "QueryStringsConfig": { "QueryStringBehavior": "all" },
+                },
+            },
+        }],
         "OriginRequestPolicies": [{
             "Id": "pages",
             "OriginRequestPolicyConfig": {
                 "Name": "pages",
                 "HeadersConfig": {
                     "HeaderBehavior": "allViewerAndWhitelistCloudFront",
-                    "Headers": list(&[json!("CloudFront-Is-Mobile-Viewer"), json!("CloudFront-Is-Tablet-Viewer")]),
+                    "Headers": list(&device.map(Value::from)),
                 },
                 "CookiesConfig": { "CookieBehavior": "all" },
                 "QueryStringsConfig": { "QueryStringBehavior": "all" },
@@ -71,77 +58,27 @@ pub(crate) fn bundle(rule: &Value) -> Value {
         "Functions": [{
             "Name": "visitors",
             "FunctionConfig": { "Comment": "", "Runtime": "cloudfront-js-2.0" },
-            "Rule": rule,
+            "Rule": { "DropQuery": ["utm_*", "gclid"], "SortQuery": true, "SessionCookies": [], "Device": "Three" },
         }],
     })
 }
 
-const ALL: [&str; 7] = ["HEAD", "DELETE", "POST", "GET", "OPTIONS", "PUT", "PATCH"];
-
-fn never_fields() -> Value {
-    let mut fields = behavior(&ALL, CACHING_DISABLED, Some(ALL_VIEWER_AND_CLOUDFRONT));
-    fields["Compress"] = json!(false);
-    fields
-}
-
-fn behavior(methods: &[&str], cache: &str, request: Option<&str>) -> Value {
-    let methods: Vec<Value> = methods.iter().map(|method| json!(method)).collect();
+/// For everything else where the pattern is empty.
+fn behavior(pattern: &str, cache: &str, request: &str) -> Value {
+    let methods = ["HEAD", "DELETE", "POST", "GET", "OPTIONS", "PUT", "PATCH"];
     let mut behavior = json!({
         "TargetOriginId": ORIGIN,
         "ViewerProtocolPolicy": "redirect-to-https",
-        "AllowedMethods": list(&methods),
-        "Compress": true,
+        "AllowedMethods": list(&methods.map(Value::from)),
         "CachePolicyId": cache,
+        "OriginRequestPolicyId": request,
     });
-    if let Some(id) = request {
-        behavior["OriginRequestPolicyId"] = json!(id);
+    if !pattern.is_empty() {
+        behavior["PathPattern"] = json!(pattern);
     }
     behavior
 }
 
-fn cache_policy(name: &str, headers: &[&str], query: Value) -> Value {
-    let headers: Vec<Value> = headers.iter().map(|header| json!(header)).collect();
-    json!({
-        "Id": name,
-        "CachePolicyConfig": {
-            "Name": name,
-            "MinTTL": 0,
-            "DefaultTTL": 86_400,
-            "MaxTTL": 31_536_000,
-            "ParametersInCacheKeyAndForwardedToOrigin": {
-                "EnableAcceptEncodingGzip": true,
-                "EnableAcceptEncodingBrotli": true,
-                "HeadersConfig": { "HeaderBehavior": "whitelist", "Headers": list(&headers) },
-                "CookiesConfig": { "CookieBehavior": "none" },
-                "QueryStringsConfig": query,
-            },
-        },
-    })
-}
-
-fn origin() -> Value {
-    json!({
-        "Id": ORIGIN,
-        "DomainName": ORIGIN,
-        "CustomOriginConfig": {
-            "HTTPPort": 80,
-            "HTTPSPort": 443,
-            "OriginProtocolPolicy": "http-only",
-            "OriginReadTimeout": 60,
-            "OriginKeepaliveTimeout": 30,
-        },
-        "ConnectionAttempts": 2,
-        "ConnectionTimeout": 3,
-    })
-}
-
 fn list(items: &[Value]) -> Value {
     json!({ "Quantity": items.len(), "Items": items })
-}
-
-fn merge(mut one: Value, other: Value) -> Value {
-    if let (Value::Object(one), Value::Object(other)) = (&mut one, other) {
-        one.extend(other);
-    }
-    one
 }

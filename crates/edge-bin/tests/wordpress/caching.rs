@@ -49,7 +49,7 @@ async fn everything_public_is_a_miss_and_then_a_hit() {
         let reached = site.since(mark).await;
         assert_eq!(uris(&reached), [target], "what reached WordPress");
         assert_eq!((&*reached[0].host, &*reached[0].cookie), (&*edge.authority, ""), "{target}");
-        assert_eq!(reached[0].method, "GET");
+        assert_eq!((&*reached[0].method, reached[0].status), ("GET", 200), "{target}");
         if !target.starts_with("/wp-") {
             assert_eq!(reached[0].cloudfront_forwarded_proto, "https", "{target}");
         }

@@ -256,7 +256,8 @@ impl Viewer {
         let mut request = Request::new(Full::new(ask.body));
         *request.method_mut() = ask.method;
         let headers = request.headers_mut();
-        if let Some(cookies) = self.jar.header(path) {
+        let own_cookies = ask.headers.iter().any(|(name, _)| name == COOKIE);
+        if let Some(cookies) = self.jar.header(path).filter(|_| !own_cookies) {
             headers.insert(COOKIE, HeaderValue::from_str(&cookies).unwrap());
         }
         if !ask.headers.iter().any(|(name, _)| name == USER_AGENT) {

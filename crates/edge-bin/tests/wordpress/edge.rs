@@ -81,7 +81,7 @@ impl Edge {
         while let Some(line) = lines.next_line().await.unwrap() {
             match line.split(' ').collect::<Vec<_>>()[..] {
                 ["listening", what, addr] => {
-                    addrs.push((what.to_owned(), addr.parse::<SocketAddr>().unwrap()))
+                    addrs.push((what.to_owned(), addr.parse::<SocketAddr>().unwrap()));
                 }
                 ["local", "CA", path, ..] => ca = Some(PathBuf::from(path)),
                 ["ready"] => break,
@@ -130,12 +130,16 @@ fn said(directory: &std::path::Path) -> String {
 impl Drop for Edge {
     fn drop(&mut self) {
         let text = said(&self.directory);
-        if std::thread::panicking() {
-            let tail: Vec<&str> = text.lines().rev().take(40).collect();
-            eprintln!("the edge said last:");
-            tail.iter().rev().for_each(|line| eprintln!("  {line}"));
-        }
+        let died = self.process.try_wait().ok().flatten();
         _ = self.process.start_kill();
         _ = std::fs::remove_dir_all(&self.directory);
+        if std::thread::panicking() {
+            let tail: Vec<&str> = text.lines().rev().take(12).collect();
+            eprintln!("the edge said last:");
+            tail.iter().rev().for_each(|line| eprintln!("  {line}"));
+            return;
+        }
+        assert!(died.is_none(), "the edge ended by itself: {died:?}\n{text}");
+        assert!(!text.contains("panicked at"), "something panicked in the edge:\n{text}");
     }
 }

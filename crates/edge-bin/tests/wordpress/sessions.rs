@@ -50,6 +50,10 @@ async fn log_in_and_log_out_work_and_pages_of_a_session_are_its_own() {
     let shared: Vec<&str> =
         reached.iter().filter(|line| line.cookie.is_empty()).map(|line| &*line.uri).collect();
     assert_eq!(shared, [&*post, "/?s=heron", "/about/"], "what others were the first to ask for");
+    let (objects, guarded) =
+        (edge.counter("edge_cache_objects").await, edge.counter("edge_guarded_total").await);
+    assert!(objects <= 4, "{objects} objects are kept of four pages that are shared");
+    assert_eq!(guarded, 0, "the guard had to keep from others what nobody else can ask for");
 
     let page = viewer.get("/wp-admin/profile.php").await.text();
     let link = page.split("action=logout").nth(1).and_then(|rest| rest.split_once("_wpnonce="));

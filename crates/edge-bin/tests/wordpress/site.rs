@@ -10,12 +10,19 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, interval};
 
 use super::client::{Ask, Door, Viewer};
 
-/// How long a line of an access log may take to appear, and an instance to come or go.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Waits for what must happen soon and is announced by nobody: a line in a log, an instance that is back.
+pub(crate) async fn soon(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(40);
+    let mut beat = interval(Duration::from_millis(5));
+    while !holds().await {
+        assert!(Instant::now() < deadline, "in vain: {what}");
+        beat.tick().await;
+    }
+}
 
 /// A running WordPress; whoever holds it is the only test that runs.
 pub(crate) struct Site {
@@ -165,11 +172,8 @@ impl Site {
             if self.instance(name).await.try_send(Ask::get(&target)).await.is_err() {
                 continue; // it is down, and was told so: nothing is under way there
             }
-            let deadline = Instant::now() + PATIENCE;
-            while !self.read(name, from).contains(&target) {
-                assert!(Instant::now() < deadline, "no line for {target} in the access log of {name}");
-                sleep(Duration::from_millis(2)).await;
-            }
+            let what = format!("a line for {target} in the access log of {name}");
+            soon(&what, async || self.read(name, from).contains(&target)).await;
         }
     }
 }

@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use http::header::{SET_COOKIE, VARY};
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, StatusCode};
 
 use crate::distribution::KeySettings;
 use crate::header::cache_control::CacheControl;
@@ -35,6 +35,8 @@ pub enum Unshareable {
     Private,
     /// `Vary` names a field that is not in the key.
     Vary(String),
+    /// 412 to a condition that only this viewer made.
+    ViewersCondition,
     /// The body ends with the connection, so nobody can tell whether it is whole.
     EndUnknown,
 }
@@ -48,6 +50,7 @@ impl fmt::Display for Unshareable {
                 write!(f, "the viewer's Authorization went to the origin without being in the key")
             }
             Self::Private => write!(f, "the response says private or no-store"),
+            Self::ViewersCondition => write!(f, "the response is about a condition of the viewer's"),
             Self::EndUnknown => write!(f, "the body ends with the connection and may be cut"),
             Self::Vary(name) => write!(f, "Vary names {name}, which is not in the key"),
         }
@@ -83,23 +86,31 @@ pub enum Ending {
     ByClose,
 }
 
-/// Which credentials went to the origin without being in the key.
+/// What of one viewer's went to the origin without being in the key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Unkeyed {
     /// A cookie did.
     pub cookie: bool,
     /// Authorization did.
     pub authorization: bool,
+    /// Accept-Encoding did, as the viewer wrote it or half so.
+    pub accept_encoding: bool,
+    /// A condition of the viewer's did (RFC 9110 §13.1).
+    pub condition: bool,
 }
 
 /// The guard's question: may everybody with this key see this response?
 pub fn unshareable(
+    status: StatusCode,
     headers: &HeaderMap,
     cache_control: &CacheControl,
     unkeyed: Unkeyed,
     key: &KeySettings,
     ending: Ending,
 ) -> Option<Unshareable> {
+    if status == StatusCode::PRECONDITION_FAILED && unkeyed.condition {
+        return Some(Unshareable::ViewersCondition); // threats S5
+    }
     if ending == Ending::ByClose {
         return Some(Unshareable::EndUnknown);
     }
@@ -115,7 +126,7 @@ pub fn unshareable(
     if unkeyed.authorization {
         return Some(Unshareable::AuthorizationOutsideKey);
     }
-    vary_names(headers).find(|name| !varies_by_key(name, key)).map(Unshareable::Vary)
+    vary_names(headers).find(|name| !varies_by_key(name, key, unkeyed)).map(Unshareable::Vary)
 }
 
 /// The names in all `Vary` lines, lower case; `*` as itself.
@@ -128,11 +139,11 @@ pub fn vary_names(headers: &HeaderMap) -> impl Iterator<Item = String> {
         .filter(|name| !name.is_empty())
 }
 
-/// Whether requests that differ in the field have different keys. Accept-Encoding always counts: it is either in the
-/// key in its normal form, or replaced by one value for everybody (§4.4). Cookie counts when all cookies are keyed.
-fn varies_by_key(name: &str, key: &KeySettings) -> bool {
+/// Whether requests that differ in the field have different keys. Accept-Encoding counts unless the viewer's own went
+/// out: it is in the key in its normal form, or nobody's is sent (§4.4). Cookie counts when all cookies are keyed.
+fn varies_by_key(name: &str, key: &KeySettings, unkeyed: Unkeyed) -> bool {
     match name {
-        "accept-encoding" => true,
+        "accept-encoding" => !unkeyed.accept_encoding,
         "cookie" => key.cookies == crate::distribution::Names::All,
         _ => HeaderName::from_bytes(name.as_bytes()).is_ok_and(|name| key.headers.contains(&name)),
     }

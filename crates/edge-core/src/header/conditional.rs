@@ -29,11 +29,9 @@ pub fn evaluate(request: &HeaderMap, stored: &HeaderMap) -> Precondition {
     let etag = only(stored, &ETAG);
     // Steps 1 and 2.
     let failed = match listed(request, &IF_MATCH, etag, strongly) {
-        Listed::Absent => match (only_date(request, &IF_UNMODIFIED_SINCE), only_date(stored, &LAST_MODIFIED))
-        {
-            (Some(unmodified_since), Some(modified)) => modified > unmodified_since,
-            _ => false,
-        },
+        Listed::Absent => only_date(request, &IF_UNMODIFIED_SINCE).is_some_and(|unmodified_since| {
+            only_date(stored, &LAST_MODIFIED).is_some_and(|modified| modified > unmodified_since)
+        }),
         Listed::Unreadable | Listed::Matches => false,
         Listed::Differs => true,
     };

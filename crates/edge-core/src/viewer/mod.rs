@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, Version};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 
 use crate::header::hop;
 
@@ -82,6 +82,18 @@ pub enum Refusal {
     UrlTooLong,
     /// 494 (§10.2).
     HeadTooLarge,
+}
+
+impl Refusal {
+    /// What CloudFront answers (§10.2).
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::UrlTooLong => StatusCode::URI_TOO_LONG,
+            // 494 has no name in the registry; it is a valid status all the same.
+            Self::HeadTooLarge => StatusCode::from_u16(494).unwrap_or(StatusCode::BAD_REQUEST),
+        }
+    }
 }
 
 /// Whether the transport says that a body follows.

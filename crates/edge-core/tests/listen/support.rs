@@ -61,7 +61,7 @@ impl Service for Site {
 
     fn refuse(&self, refusal: Refusal, _peer: &Peer) -> Response<Answer> {
         let _ = self.seen.send(format!("{refusal:?}"));
-        status(StatusCode::from_u16(refusal.status()).unwrap(), "refused")
+        status(refusal.status(), "refused")
     }
 }
 
