@@ -176,7 +176,7 @@ pub enum Outcome {
 }
 
 /// What every step after the gate carries.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Passage {
     rules: Arc<Rules>,
     admitted: Admitted,

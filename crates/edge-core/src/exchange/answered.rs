@@ -10,11 +10,11 @@ use http::header::AGE;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::refuse::page;
-use super::{Answer, Ask, Outcome, StoodIn, Storing};
+use super::{Answer, Ask, Outcome, Passage, StoodIn, Storing};
 use crate::cache::freshness::{self, Lifetime};
 use crate::cache::reuse::{self, Verdict};
 use crate::cache::storing::{self, Ending, Guard, Withheld};
-use crate::cache::{Reuse, Stored};
+use crate::cache::{Key, Reuse, Stored};
 use crate::distribution::{Distribution, OriginKind};
 use crate::header::cache_control::{CacheControl, NoCache};
 use crate::header::encoding;
@@ -27,7 +27,30 @@ const ERROR_CACHING_MIN_DEFAULT: Duration = Duration::from_secs(10);
 /// What S3's errors are kept for where the configured minimum is zero (§7.3).
 const S3_ERROR_CACHING_MIN: Duration = Duration::from_secs(1);
 
+/// How long a viewer waits for the origin while something stale is at hand, with the guard on (threats U1, U4) …
+const PATIENCE: Duration = Duration::from_secs(5);
+/// … and where the origin failed the last time: long enough for one that is back to show it.
+const PATIENCE_AFTER_FAILURE: Duration = Duration::from_millis(40);
+
 impl Ask {
+    /// How long the viewer waits while something stale is at hand that may answer instead; `None`: as long as it
+    /// takes. CloudFront waits until the attempt has failed (§7.5), which may take minutes.
+    pub fn patience(&self, now: SystemTime) -> Option<Duration> {
+        let held = self.held_for_errors(now).filter(|held| held.reuse == Reuse::WhileFresh)?;
+        match (self.passage.rules.guard, held.held_over_until) {
+            (Guard::Off, _) => None,
+            (Guard::On, None) => Some(PATIENCE),
+            (Guard::On, Some(_)) => Some(PATIENCE_AFTER_FAILURE),
+        }
+    }
+
+    /// The patience is over: what is stale answers, as for an origin that failed. The request goes on, and what it
+    /// brings is for [`Ask::answered`].
+    pub fn unanswered(&self, now: SystemTime) -> Option<Answer> {
+        let held = self.held_for_errors(now)?;
+        Some(stand_in(self.passage.clone(), self.key.clone(), &held, StatusCode::GATEWAY_TIMEOUT, now))
+    }
+
     /// The origin answered, or did not.
     pub fn answered(self, outcome: Outcome, now: SystemTime) -> Answer {
         match outcome {
@@ -38,7 +61,7 @@ impl Ask {
                 self.confirmed(headers, now)
             }
             Outcome::Response { status, headers, ending } => match self.held_for_errors(now) {
-                Some(held) if status.is_server_error() => self.stand_in(&held, status, now),
+                Some(held) if status.is_server_error() => stand_in(self.passage, self.key, &held, status, now),
                 _ => self.deliver(status, headers, ending, now),
             },
         }
@@ -49,21 +72,11 @@ impl Ask {
         self.held.clone().filter(|held| reuse::stands_in(held, now))
     }
 
-    /// A 5xx or a failure while something stale is held: the stale object answers, and for a while the origin is not
-    /// asked again (§7.4).
-    fn stand_in(mut self, held: &Arc<Stored>, status: StatusCode, now: SystemTime) -> Answer {
-        let pause = error_caching_min(&self.passage.rules.distribution, status);
-        let stored = Arc::new(Stored { held_over_until: Some(now + pause), ..Stored::clone(held) });
-        self.passage.trace.stood_in = Some(StoodIn::ForFailure);
-        let storing = self.key.take().map(|key| Storing::Head { key, stored: Arc::clone(&stored) });
-        self.passage.serve(&stored, XCache::Hit, storing, now)
-    }
-
     fn failed(mut self, failure: Failure, now: SystemTime) -> Answer {
         self.passage.trace.failure = Some(failure);
         let (status, reason) = failure.answer();
         if let Some(held) = self.held_for_errors(now) {
-            return self.stand_in(&held, status, now);
+            return stand_in(self.passage, self.key, &held, status, now);
         }
         let mut response = page(&self.passage.rules.place, status, reason, &self.passage.id, now);
         // An error CloudFront makes of an origin's failure is stored like the origin's own (§7.2).
@@ -260,6 +273,22 @@ fn is_about_the_body(name: &http::HeaderName) -> bool {
         CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, SET_COOKIE, VARY,
     };
     [CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, SET_COOKIE, VARY].contains(name)
+}
+
+/// A 5xx, a failure or silence while something stale is held: the stale object answers, and for a while the origin is
+/// not asked again (§7.4).
+fn stand_in(
+    mut passage: Passage,
+    key: Option<Key>,
+    held: &Arc<Stored>,
+    status: StatusCode,
+    now: SystemTime,
+) -> Answer {
+    let pause = error_caching_min(&passage.rules.distribution, status);
+    let stored = Arc::new(Stored { held_over_until: Some(now + pause), ..Stored::clone(held) });
+    passage.trace.stood_in = Some(StoodIn::ForFailure);
+    let storing = key.map(|key| Storing::Head { key, stored: Arc::clone(&stored) });
+    passage.serve(&stored, XCache::Hit, storing, now)
 }
 
 /// How long an error is kept at least (§7.3).

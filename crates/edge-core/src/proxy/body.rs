@@ -40,7 +40,9 @@ impl Body {
     pub fn stored(content: &Content) -> Self {
         match content {
             Content::One(bytes) => Self::from(bytes.clone()),
-            Content::Many(pieces) => Self(Inner::Many { pieces: Arc::clone(pieces), next: 0, left: content.len() }),
+            Content::Many(pieces) => {
+                Self(Inner::Many { pieces: Arc::clone(pieces), next: 0, left: content.len() })
+            }
         }
     }
 
@@ -107,4 +109,3 @@ impl http_body::Body for Body {
         }
     }
 }
-

@@ -38,7 +38,11 @@ impl Coder {
                     size_hint: usize::try_from(length.unwrap_or(0)).unwrap_or(0),
                     ..brotli::enc::BrotliEncoderParams::default()
                 };
-                Encoder::Brotli(Box::new(brotli::CompressorWriter::with_params(Vec::new(), BUFFER_BYTES, &params)))
+                Encoder::Brotli(Box::new(brotli::CompressorWriter::with_params(
+                    Vec::new(),
+                    BUFFER_BYTES,
+                    &params,
+                )))
             }
         }))
     }
@@ -49,7 +53,9 @@ impl Coder {
         let (encoder, ready) = tokio::task::spawn_blocking(move || {
             let ready = match &mut encoder {
                 Encoder::Gzip(writer) => writer.write_all(&piece).map(|()| std::mem::take(writer.get_mut())),
-                Encoder::Brotli(writer) => writer.write_all(&piece).map(|()| std::mem::take(writer.get_mut())),
+                Encoder::Brotli(writer) => {
+                    writer.write_all(&piece).map(|()| std::mem::take(writer.get_mut()))
+                }
             };
             (encoder, ready)
         })

@@ -171,7 +171,8 @@ impl Edge {
         match self.0.flights.board(key) {
             Boarding::Leads(lead) => {
                 // Between our look-up and our boarding another flight may have landed.
-                let landed = self.0.store.get(key).filter(|object| !is_same(Some(object), errand.held.as_ref()));
+                let landed =
+                    self.0.store.get(key).filter(|object| !is_same(Some(object), errand.held.as_ref()));
                 match landed {
                     Some(object) => {
                         drop(lead);

@@ -46,10 +46,7 @@ enum Piece {
 impl Drop for Link {
     /// Frees a long chain in a loop: dropping link by link would nest as deep as the chain is long.
     fn drop(&mut self) {
-        let mut next = match self.0.take() {
-            Some(Piece::Data { next, .. }) => next,
-            _ => return,
-        };
+        let Some(Piece::Data { mut next, .. }) = self.0.take() else { return };
         while let Some(mut link) = Arc::into_inner(next) {
             match link.0.take() {
                 Some(Piece::Data { next: after, .. }) => next = after,
@@ -258,7 +255,10 @@ impl Reader {
     }
 
     /// The next piece; `Ready(None)` only after the last byte of a whole response.
-    pub fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
+    pub fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Broken>>> {
         if self.at.0.get().is_none() {
             let mut wakers = self.shared.lock();
             // The writer sets the link before it takes this lock to wake: looking again under it misses nothing.

@@ -110,7 +110,10 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Listen(addr, error) if error.kind() == io::ErrorKind::AddrInUse => {
-                write!(f, "cannot listen on {addr}: another program does; use another port, or port 0 for any free one")
+                write!(
+                    f,
+                    "cannot listen on {addr}: another program does; use another port, or port 0 for any free one"
+                )
             }
             Self::Listen(addr, error) => write!(f, "cannot listen on {addr}: {error}"),
             Self::Server(why) => f.write_str(why),
@@ -145,8 +148,11 @@ impl Server {
                 .map_err(|error| StartError::Listen(addr, error))
         };
         let http: Vec<_> = settings.http.iter().map(|&addr| bind(addr, None)).collect::<Result<_, _>>()?;
-        let https: Vec<_> = settings.https.iter().map(|&addr| bind(addr, tls.clone())).collect::<Result<_, _>>()?;
-        let addresses = |listeners: &[(SocketAddr, Listener)]| listeners.iter().map(|(addr, _)| *addr).collect::<Vec<_>>();
+        let https: Vec<_> =
+            settings.https.iter().map(|&addr| bind(addr, tls.clone())).collect::<Result<_, _>>()?;
+        let addresses = |listeners: &[(SocketAddr, Listener)]| {
+            listeners.iter().map(|(addr, _)| *addr).collect::<Vec<_>>()
+        };
         let (http_at, https_at) = (addresses(&http), addresses(&https));
         let running = running(&settings, https_at.first().map(SocketAddr::port))?;
         let edge = Edge::new(running, settings.cache_bytes, settings.clock.clone());
@@ -200,7 +206,11 @@ impl Server {
 fn running(settings: &Settings, https_port: Option<u16>) -> Result<Running, StartError> {
     let mut servers = HashMap::new();
     for (name, urls) in &settings.servers {
-        let mut parsed = urls.iter().map(|url| pool::Server::parse(url)).collect::<Result<Vec<_>, _>>().map_err(StartError::Server)?;
+        let mut parsed = urls
+            .iter()
+            .map(|url| pool::Server::parse(url))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(StartError::Server)?;
         if settings.insecure_servers {
             parsed.iter_mut().for_each(|server| server.verification = pool::Verification::Off);
         }
@@ -210,7 +220,8 @@ fn running(settings: &Settings, https_port: Option<u16>) -> Result<Running, Star
     for path in &settings.origin_roots {
         extra_roots.extend(read_roots(path).map_err(StartError::Origins)?);
     }
-    let origins = Origins::new(OriginsConfig { servers, extra_roots, ..OriginsConfig::default() }).map_err(StartError::Origins)?;
+    let origins = Origins::new(OriginsConfig { servers, extra_roots, ..OriginsConfig::default() })
+        .map_err(StartError::Origins)?;
     let seed = settings.distribution.domain_name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });

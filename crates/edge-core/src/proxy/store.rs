@@ -72,7 +72,9 @@ impl Store {
     pub fn new(bytes_max: u64) -> Self {
         let objects = Cache::builder()
             // moka counts in u32: kibibytes, so that one weight can be 4 TiB.
-            .weigher(|key: &Key, object: &Arc<Object>| u32::try_from(weight(key, object).div_ceil(1_024)).unwrap_or(u32::MAX))
+            .weigher(|key: &Key, object: &Arc<Object>| {
+                u32::try_from(weight(key, object).div_ceil(1_024)).unwrap_or(u32::MAX)
+            })
             .max_capacity((bytes_max / 1_024).max(1))
             .build();
         Self { objects, bytes_max, held: Arc::default() }

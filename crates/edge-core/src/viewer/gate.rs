@@ -20,7 +20,7 @@ pub enum BehaviorId {
 
 /// A request past the gate, with the behavior it belongs to for good: a function that rewrites the path does not
 /// move it to another (§0.3).
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Admitted {
     pub(crate) request: Request,
     pub(crate) behavior: BehaviorId,

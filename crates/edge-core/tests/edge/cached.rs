@@ -29,7 +29,8 @@ async fn hits_come_one_after_another_on_a_connection() {
         }
     }
     // Several at once, answered in order.
-    let asked: String = ["/c", "/a", "/b"].map(|target| format!("GET {target} HTTP/1.1\r\nHost: {HOST}\r\n\r\n")).concat();
+    let asked: String =
+        ["/c", "/a", "/b"].map(|target| format!("GET {target} HTTP/1.1\r\nHost: {HOST}\r\n\r\n")).concat();
     viewer.send(asked).await;
     for target in ["/c", "/a", "/b"] {
         assert_eq!(viewer.reply("GET").await.is(), (200, "Hit", target));
@@ -50,7 +51,11 @@ async fn an_expired_object_is_confirmed_by_a_304_and_fresh_again() {
     let (reply, ()) = tokio::join!(world.get("/"), async {
         let asked = origin.asked().await;
         assert_eq!(asked.field("if-none-match"), Some("\"a\""));
-        asked.answer("HTTP/1.1 304 Not Modified\r\nCache-Control: max-age=20\r\nX-New: 2\r\nETag: \"a\"\r\n\r\n").await;
+        asked
+            .answer(
+                "HTTP/1.1 304 Not Modified\r\nCache-Control: max-age=20\r\nX-New: 2\r\nETag: \"a\"\r\n\r\n",
+            )
+            .await;
     });
     assert_eq!(reply.is(), (200, "RefreshHit", "page"));
     assert_eq!((reply.field("x-old"), reply.field("x-new")), (Some("1"), Some("2")));
@@ -125,7 +130,8 @@ async fn a_page_of_ours_is_kept_like_an_error_of_the_origin() {
     assert_eq!(world.get("/").await.status, 502);
     assert_eq!(origin.seen(), 1);
     world.pass(1);
-    let (reply, ()) = tokio::join!(world.get("/"), async { origin.asked().await.answer(ok("", "page")).await });
+    let (reply, ()) =
+        tokio::join!(world.get("/"), async { origin.asked().await.answer(ok("", "page")).await });
     assert_eq!(reply.is(), (200, "Miss", "page"));
     assert_eq!(world.get("/").await.is(), (200, "Hit", "page"));
 }

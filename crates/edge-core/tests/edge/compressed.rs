@@ -30,8 +30,12 @@ async fn each_variant_is_compressed_once_and_kept() {
     let wire = ok("Content-Type: text/html; charset=utf-8\r\nETag: \"a\"\r\n", &text);
     let origin = Origin::answering(move |_, _| wire.clone()).await;
     let world = World::with(&origin, compressing).await;
-    let variants =
-        [("gzip, deflate, br, zstd", Some("br")), ("gzip", Some("gzip")), ("br;q=0, gzip;q=0.5", Some("gzip")), ("identity", None)];
+    let variants = [
+        ("gzip, deflate, br, zstd", Some("br")),
+        ("gzip", Some("gzip")),
+        ("br;q=0, gzip;q=0.5", Some("gzip")),
+        ("identity", None),
+    ];
     let mut asked = 0;
     for (accept, coding) in variants {
         let fields = format!("Accept-Encoding: {accept}\r\n");
@@ -75,7 +79,11 @@ async fn only_within_the_window_and_only_what_has_a_length() {
         let world = World::with(&origin, compressing).await;
         for _ in 0..2 {
             let reply = world.ask("GET", "/", "Accept-Encoding: gzip\r\n").await;
-            assert_eq!(reply.field("content-encoding") == Some("gzip"), compressed, "{length} {kind} {fields}");
+            assert_eq!(
+                reply.field("content-encoding") == Some("gzip"),
+                compressed,
+                "{length} {kind} {fields}"
+            );
             assert!(compressed || reply.body.as_ref().unwrap().len() == length);
             assert!(!compressed || decoded(&reply) == text);
         }
@@ -132,10 +140,12 @@ async fn many_compressions_at_once_are_all_right() {
     .await;
     let world = World::with(&origin, compressing).await;
     let edge = &world;
-    let replies = all(200, |id| async move {
-        edge.ask("GET", &format!("/{id}"), "Accept-Encoding: br, gzip\r\n").await
-    })
-    .await;
+    let replies =
+        all(
+            200,
+            |id| async move { edge.ask("GET", &format!("/{id}"), "Accept-Encoding: br, gzip\r\n").await },
+        )
+        .await;
     for (id, reply) in replies.iter().enumerate() {
         assert!(decoded(reply) == format!("/{id} {}", page(60_000)), "{id}");
     }

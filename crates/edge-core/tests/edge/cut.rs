@@ -24,8 +24,14 @@ fn parts() -> [usize; 4] {
 
 async fn send_part(asked: &mut Asked, form: Form, body: &[u8], sent: usize) {
     match form {
-        Form::Length => asked.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len())).await,
-        Form::Chunked => asked.send(format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n", body.len())).await,
+        Form::Length => {
+            asked.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len())).await
+        }
+        Form::Chunked => {
+            asked
+                .send(format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n", body.len()))
+                .await
+        }
     }
     asked.send(&body[..sent]).await;
 }
@@ -46,7 +52,9 @@ async fn a_cut_answer_breaks_its_readers_and_is_not_kept() {
             for sent in parts() {
                 let case = format!("{form:?} {how:?} after {sent}");
                 let mut origin = Origin::start().await;
-                let world = World::with(&origin, |settings| settings.distribution.origins[0].read_timeout = SHORT).await;
+                let world =
+                    World::with(&origin, |settings| settings.distribution.origins[0].read_timeout = SHORT)
+                        .await;
                 let mut first = world.viewer().await;
                 first.begin("GET", "/", "").await;
                 let mut asked = origin.asked().await;
@@ -77,7 +85,13 @@ async fn a_cut_answer_breaks_its_readers_and_is_not_kept() {
 
 #[tokio::test]
 async fn chunks_without_a_last_one_are_no_answer() {
-    for wire in ["4\r\nbody\r\n", "4\r\nbody\r\n0\r\n", "4\r\nbody\r\n0\r\nX: y\r\n", "4\r\nbodyX\r\n0\r\n\r\n", "4\r\nbody\r\nz\r\n\r\n"] {
+    for wire in [
+        "4\r\nbody\r\n",
+        "4\r\nbody\r\n0\r\n",
+        "4\r\nbody\r\n0\r\nX: y\r\n",
+        "4\r\nbodyX\r\n0\r\n\r\n",
+        "4\r\nbody\r\nz\r\n\r\n",
+    ] {
         let mut origin = Origin::start().await;
         let world = World::new(&origin).await;
         let mut viewer = world.viewer().await;
@@ -90,7 +104,8 @@ async fn chunks_without_a_last_one_are_no_answer() {
             let part = reply.body.unwrap_err();
             assert!(b"body".starts_with(&part[..]), "{wire:?}");
         }
-        let (reply, ()) = tokio::join!(world.get("/"), async { origin.asked().await.answer(ok("", "whole")).await });
+        let (reply, ()) =
+            tokio::join!(world.get("/"), async { origin.asked().await.answer(ok("", "whole")).await });
         assert_eq!(reply.is(), (200, "Miss", "whole"), "{wire:?}");
     }
 }
@@ -166,6 +181,7 @@ async fn a_reset_is_no_end_even_where_closing_is() {
     assert_eq!(viewer.0.bytes(6).await.unwrap(), b"half\r\n");
     asked.reset();
     assert_eq!(viewer.rest().await, b"", "no last chunk");
-    let (reply, ()) = tokio::join!(world.get("/"), async { origin.asked().await.answer(ok("", "whole")).await });
+    let (reply, ()) =
+        tokio::join!(world.get("/"), async { origin.asked().await.answer(ok("", "whole")).await });
     assert_eq!(reply.is(), (200, "Miss", "whole"));
 }

@@ -70,7 +70,8 @@ async fn what_was_shared_to_the_letter_is_not_shared_under_the_guard() {
     })
     .await;
     let personal = |name: &str| ok("Set-Cookie: session=1\r\n", name);
-    let (reply, ()) = tokio::join!(world.get("/"), async { origin.asked().await.answer(personal("Ann")).await });
+    let (reply, ()) =
+        tokio::join!(world.get("/"), async { origin.asked().await.answer(personal("Ann")).await });
     assert_eq!(reply.is(), (200, "Miss", "Ann"));
     // One fill is still under way when the guard goes on.
     let mut slow = world.viewer().await;
@@ -81,20 +82,24 @@ async fn what_was_shared_to_the_letter_is_not_shared_under_the_guard() {
     let mut settings = world.settings.clone();
     settings.guard = Guard::On;
     world.server.reload(&settings).unwrap();
-    let (reply, ()) = tokio::join!(world.get("/"), async { origin.asked().await.answer(personal("Bob")).await });
+    let (reply, ()) =
+        tokio::join!(world.get("/"), async { origin.asked().await.answer(personal("Bob")).await });
     assert_eq!(reply.is(), (200, "Miss", "Bob"));
-    let (reply, ()) = tokio::join!(world.get("/slow"), async { origin.asked().await.answer(personal("Bob")).await });
+    let (reply, ()) =
+        tokio::join!(world.get("/slow"), async { origin.asked().await.answer(personal("Bob")).await });
     assert_eq!(reply.is(), (200, "Miss", "Bob"));
     filling.send("Ann").await;
     assert_eq!(slow.0.bytes(3).await.unwrap(), b"Ann");
-    let (reply, ()) = tokio::join!(world.get("/slow"), async { origin.asked().await.answer(personal("Cid")).await });
+    let (reply, ()) =
+        tokio::join!(world.get("/slow"), async { origin.asked().await.answer(personal("Cid")).await });
     assert_eq!(reply.is(), (200, "Miss", "Cid"));
 }
 
 #[tokio::test]
 async fn a_body_outside_the_key_fills_nothing() {
     // OPTIONS may be cached and may have a body, which no key tells apart.
-    let origin = Origin::answering(|head, count| ok("", format!("{} {count}", head.split(' ').next().unwrap()))).await;
+    let origin =
+        Origin::answering(|head, count| ok("", format!("{} {count}", head.split(' ').next().unwrap()))).await;
     let world = World::with(&origin, |settings| {
         settings.distribution.default_behavior.options = edge_core::distribution::OptionsCaching::On;
     })

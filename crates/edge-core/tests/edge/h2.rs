@@ -32,7 +32,8 @@ fn get(target: &str) -> http::Request<Full<Bytes>> {
 
 /// Status, `X-Cache`, and the body or how far it came.
 async fn read(response: http::Response<hyper::body::Incoming>) -> (u16, String, Result<Bytes, Vec<u8>>) {
-    let x_cache = response.headers().get("x-cache").map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
+    let x_cache =
+        response.headers().get("x-cache").map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
     let status = response.status().as_u16();
     let mut body = pin!(response.into_body());
     let mut whole = Vec::new();
@@ -45,7 +46,10 @@ async fn read(response: http::Response<hyper::body::Incoming>) -> (u16, String, 
     }
 }
 
-async fn ask(sender: &mut Sender, request: http::Request<Full<Bytes>>) -> (u16, String, Result<Bytes, Vec<u8>>) {
+async fn ask(
+    sender: &mut Sender,
+    request: http::Request<Full<Bytes>>,
+) -> (u16, String, Result<Bytes, Vec<u8>>) {
     soon("a response", async {
         match sender.send_request(request).await {
             Ok(response) => read(response).await,
@@ -84,11 +88,17 @@ async fn a_crowd_on_one_connection_is_one_request_at_the_origin() {
     let mut origin = Origin::start().await;
     let world = World::new(&origin).await;
     let sender = world.h2().await;
-    let (replies, ()) = tokio::join!(all(50, |_| { let mut sender = sender.clone(); async move { ask(&mut sender, get("/")).await } }), async {
-        let asked = origin.asked().await;
-        world.requested(50).await;
-        asked.answer(ok("", "page")).await;
-    });
+    let (replies, ()) = tokio::join!(
+        all(50, |_| {
+            let mut sender = sender.clone();
+            async move { ask(&mut sender, get("/")).await }
+        }),
+        async {
+            let asked = origin.asked().await;
+            world.requested(50).await;
+            asked.answer(ok("", "page")).await;
+        }
+    );
     assert_eq!(replies.iter().filter(|reply| reply.1 == MISS).count(), 1);
     assert!(replies.iter().all(|(status, _, body)| (*status, body.as_deref()) == (200, Ok(b"page"))));
     assert_eq!(origin.seen(), 1);
@@ -104,7 +114,11 @@ async fn a_cut_answer_is_a_stream_error_and_the_connection_lives() {
             let mut second = sender.clone();
             let (cut, ()) = tokio::join!(ask(&mut sender, get("/")), async {
                 let mut asked = origin.asked().await;
-                let framing = if chunked { "Transfer-Encoding: chunked\r\n\r\na\r\n" } else { "Content-Length: 10\r\n\r\n" };
+                let framing = if chunked {
+                    "Transfer-Encoding: chunked\r\n\r\na\r\n"
+                } else {
+                    "Content-Length: 10\r\n\r\n"
+                };
                 asked.send(format!("HTTP/1.1 200 OK\r\n{framing}{}", &"0123456789"[..sent])).await;
                 drop(asked);
             });
@@ -112,7 +126,10 @@ async fn a_cut_answer_is_a_stream_error_and_the_connection_lives() {
             let (whole, ()) = tokio::join!(ask(&mut second, get("/")), async {
                 origin.asked().await.answer(ok("", "whole")).await;
             });
-            assert_eq!((whole.0, whole.1.as_str(), whole.2.unwrap()), (200, MISS, Bytes::from_static(b"whole")));
+            assert_eq!(
+                (whole.0, whole.1.as_str(), whole.2.unwrap()),
+                (200, MISS, Bytes::from_static(b"whole"))
+            );
         }
     }
 }
@@ -130,7 +147,8 @@ async fn a_stream_that_is_called_off_ends_what_only_it_wanted() {
     });
     drop(response.unwrap());
     asked.closed_by_edge().await;
-    let (reply, ()) = tokio::join!(ask(&mut sender, get("/")), async { origin.asked().await.answer(ok("", "page")).await });
+    let (reply, ()) =
+        tokio::join!(ask(&mut sender, get("/")), async { origin.asked().await.answer(ok("", "page")).await });
     assert_eq!(reply.2.unwrap(), "page");
 }
 
@@ -158,7 +176,8 @@ async fn what_is_refused_on_http_1_is_refused_here() {
     let origin = Origin::answering(|_, _| ok("", "page")).await;
     let world = World::new(&origin).await;
     let mut sender = world.h2().await;
-    let with_body = http::Request::get(format!("http://{HOST}/")).body(Full::new(Bytes::from_static(b"x"))).unwrap();
+    let with_body =
+        http::Request::get(format!("http://{HOST}/")).body(Full::new(Bytes::from_static(b"x"))).unwrap();
     assert_eq!(ask(&mut sender, with_body).await.0, 403);
     let elsewhere = http::Request::get("http://elsewhere.example/").body(Full::default()).unwrap();
     assert_eq!(ask(&mut sender, elsewhere).await.0, 403);
@@ -170,7 +189,8 @@ async fn what_is_refused_on_http_1_is_refused_here() {
 
 #[tokio::test]
 async fn over_tls_with_the_local_ca() {
-    let origin = Origin::answering(|head, _| ok("", field(head, "via").unwrap().split(' ').next().unwrap())).await;
+    let origin =
+        Origin::answering(|head, _| ok("", field(head, "via").unwrap().split(' ').next().unwrap())).await;
     let directory = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("edge-h2-ca");
     let world = World::with(&origin, |settings| {
         settings.https.push("127.0.0.1:0".parse().unwrap());

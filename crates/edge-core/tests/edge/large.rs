@@ -1,6 +1,6 @@
 //! Objects larger than their share of the cache, bodies without a length, slow readers.
 
-use std::sync::atomic::AtomicU64;
+use tokio::sync::watch;
 
 use super::*;
 
@@ -59,7 +59,8 @@ async fn what_grows_too_large_reaches_all_its_readers_and_is_not_kept() {
         assert!(reply.body.unwrap() == body);
     }
     assert_eq!(origin.seen(), 1);
-    let (reply, ()) = tokio::join!(world.get("/"), async { origin.asked().await.answer(ok("", "small")).await });
+    let (reply, ()) =
+        tokio::join!(world.get("/"), async { origin.asked().await.answer(ok("", "small")).await });
     assert_eq!(reply.is(), (200, "Miss", "small"));
 }
 
@@ -76,17 +77,18 @@ async fn who_comes_when_it_is_too_large_already_asks_for_himself() {
     let head = first.head().await;
     _ = first.0.line().await;
     first.0.bytes(CACHE as usize / 4).await.unwrap();
-    let (reply, ()) = tokio::join!(world.get("/"), async { origin.asked().await.answer(ok("", "small")).await });
+    let (reply, ()) =
+        tokio::join!(world.get("/"), async { origin.asked().await.answer(ok("", "small")).await });
     assert_eq!(reply.is(), (200, "Miss", "small"), "{head}");
     drop(first);
     asked.closed_by_edge().await;
 }
 
-/// How much an origin can write before somebody must read it.
-async fn written_by(mut asked: Asked, written: Arc<AtomicU64>) {
+/// Writes until the connection ends; says after each piece how much it was.
+async fn written_by(mut asked: Asked, written: watch::Sender<u64>) {
     let piece = vec![b'x'; 64 * 1_024];
     while tokio::io::AsyncWriteExt::write_all(&mut asked.wire.stream, &piece).await.is_ok() {
-        written.fetch_add(piece.len() as u64, Ordering::SeqCst);
+        written.send_modify(|written| *written += piece.len() as u64);
     }
 }
 
@@ -100,32 +102,19 @@ async fn a_slow_reader_holds_the_origin_back() {
     let mut asked = origin.asked().await;
     asked.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {LENGTH}\r\n\r\n")).await;
     viewer.head().await;
-    let written = Arc::new(AtomicU64::new(0));
-    let writing = tokio::spawn(written_by(asked, Arc::clone(&written)));
+    let (written, mut wrote) = watch::channel(0);
+    let writing = tokio::spawn(written_by(asked, written));
     // The viewer reads nothing. Sockets fill, then everything stands still.
-    let held = settled(&written).await;
+    while tokio::time::timeout(SHORT, wrote.changed()).await.is_ok() {}
+    let held = *wrote.borrow();
     // Two pairs of kernel buffers, which grow to some megabytes each, and what is ours.
     assert!(held < 32 << 20, "{held} bytes are under way");
     // Reading moves it on; leaving ends it.
     viewer.0.bytes(40 << 20).await.unwrap();
-    assert!(written.load(Ordering::SeqCst) >= 40 << 20);
+    assert!(*wrote.borrow() >= 40 << 20);
     drop(viewer);
     soon("the origin's connection closing", writing).await.unwrap();
-    assert!(written.load(Ordering::SeqCst) < LENGTH);
-}
-
-/// The value once it has stood still for a while of doing nothing else.
-async fn settled(value: &AtomicU64) -> u64 {
-    let mut last = u64::MAX;
-    loop {
-        // Time passes only for the kernel: whatever can move does so in a fraction of this.
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        let now = value.load(Ordering::SeqCst);
-        if now == last {
-            return now;
-        }
-        last = now;
-    }
+    assert!(*wrote.borrow() < LENGTH);
 }
 
 #[tokio::test]

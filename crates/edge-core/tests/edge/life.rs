@@ -88,7 +88,9 @@ async fn a_request_under_way_ends_by_the_rules_it_began_with() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_stop_under_load_cuts_nothing() {
     for _ in 0..5 {
-        let origin = Origin::answering(|head, _| ok("Cache-Control: no-store\r\n", head.split(' ').nth(1).unwrap())).await;
+        let origin =
+            Origin::answering(|head, _| ok("Cache-Control: no-store\r\n", head.split(' ').nth(1).unwrap()))
+                .await;
         let world = World::new(&origin).await;
         let addr = world.server.http()[0];
         let answered = Arc::new(AtomicUsize::new(0));
@@ -165,7 +167,8 @@ async fn a_panic_costs_one_request() {
         addr: "127.0.0.1:1".parse().unwrap(),
         scheme: edge_core::viewer::Scheme::Http,
     };
-    let request = http::Request::post("/").header("host", HOST).header("content-length", "5").body(Panics).unwrap();
+    let request =
+        http::Request::post("/").header("host", HOST).header("content-length", "5").body(Panics).unwrap();
     let response = soon("an answer", edge.handle(request, viewer)).await;
     assert_eq!(response.status(), 500);
     let (reply, ()) = tokio::join!(world.get("/"), async {

@@ -6,7 +6,9 @@ use super::*;
 async fn cookies_that_are_set_stay_apart_and_in_order() {
     let fields = "Set-Cookie: b=2; Path=/\r\nX: y\r\nSet-Cookie: a=1\r\nset-cookie: b=3\r\n";
     let origin = Origin::answering(move |_, _| ok(fields, "")).await;
-    let world = World::with(&origin, |settings| settings.distribution.default_behavior.forward.cookies = Names::All).await;
+    let world =
+        World::with(&origin, |settings| settings.distribution.default_behavior.forward.cookies = Names::All)
+            .await;
     let reply = world.get("/").await;
     assert_eq!(fields_of(&reply, "set-cookie"), ["b=2; Path=/", "a=1", "b=3"]);
     let reply = world.ask("POST", "/", "Content-Length: 0\r\n").await;
@@ -37,7 +39,8 @@ async fn redirects_are_not_followed() {
 #[tokio::test]
 async fn interim_responses_do_no_harm() {
     let hints = "HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n";
-    let origin = Origin::answering(move |_, _| [hints.as_bytes(), hints.as_bytes(), &ok("", "page")].concat()).await;
+    let origin =
+        Origin::answering(move |_, _| [hints.as_bytes(), hints.as_bytes(), &ok("", "page")].concat()).await;
     let world = World::new(&origin).await;
     assert_eq!(world.get("/").await.is(), (200, "Miss", "page"));
     assert_eq!(world.get("/").await.is(), (200, "Hit", "page"));
@@ -49,7 +52,8 @@ async fn interim_responses_do_no_harm() {
 
 #[tokio::test]
 async fn a_switch_of_protocols_nobody_asked_for_is_a_bad_answer() {
-    let origin = Origin::answering(|_, _| b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n".to_vec()).await;
+    let origin =
+        Origin::answering(|_, _| b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n".to_vec()).await;
     let world = World::new(&origin).await;
     assert_eq!(world.get("/").await.status, 502);
 }
@@ -68,7 +72,10 @@ async fn answers_without_a_body() {
         for _ in 0..2 {
             let reply = viewer.get(target).await;
             assert_eq!((reply.status, reply.text()), (status, ""), "{target}");
-            assert!(status != 204 || reply.field("content-length").is_none() && reply.field("transfer-encoding").is_none());
+            assert!(
+                status != 204
+                    || reply.field("content-length").is_none() && reply.field("transfer-encoding").is_none()
+            );
         }
         assert_eq!(viewer.ask("DELETE", target, "").await.status, status);
     }
@@ -116,7 +123,10 @@ async fn hop_by_hop_fields_of_the_origin_stay_behind() {
     let world = World::new(&origin).await;
     let reply = world.ask("DELETE", "/", "").await;
     assert_eq!(fields_of(&reply, "x-cache"), ["Miss from cloudfront"]);
-    assert_eq!((reply.field("x-hop"), reply.field("keep-alive"), reply.field("connection")), (None, None, None));
+    assert_eq!(
+        (reply.field("x-hop"), reply.field("keep-alive"), reply.field("connection")),
+        (None, None, None)
+    );
     assert_eq!(fields_of(&reply, "vary"), ["Accept-Encoding"]);
     assert_ne!(reply.field("x-amz-cf-id"), Some("mine"));
 }

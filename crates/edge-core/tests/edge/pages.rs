@@ -13,7 +13,9 @@ fn assert_is_page(reply: &Reply, status: u16) {
     assert_eq!(id.len(), 56);
     let page = reply.text();
     assert!(page.starts_with("<!DOCTYPE HTML PUBLIC") && page.ends_with("</BODY></HTML>\n"));
-    assert!(page.contains(&format!("<H1>{status} ERROR</H1>")) && page.contains(&format!("Request ID: {id}\n")));
+    assert!(
+        page.contains(&format!("<H1>{status} ERROR</H1>")) && page.contains(&format!("Request ID: {id}\n"))
+    );
 }
 
 async fn nobody() -> (Origin, World) {
@@ -43,7 +45,11 @@ async fn what_cannot_be_read_in_one_way_is_a_400_and_the_end() {
         ("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n".to_owned(), 400),
         ("GET / HTTP/1.1\r\nHost: a b\r\n\r\n".to_owned(), 400),
         ("POST / HTTP/1.1\r\nHost: edge.test\r\nContent-Length: +5\r\n\r\n".to_owned(), 400),
-        ("POST / HTTP/1.1\r\nHost: edge.test\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned(), 400),
+        (
+            "POST / HTTP/1.1\r\nHost: edge.test\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
+                .to_owned(),
+            400,
+        ),
         ("GET / HTTP/1.1\r\nHost : edge.test\r\n\r\n".to_owned(), 400),
         (format!("GET /{long} HTTP/1.1\r\nHost: edge.test\r\n\r\n"), 414),
         (format!("GET / HTTP/1.1\r\nHost: edge.test\r\nX: {big}\r\n\r\n"), 494),
@@ -81,7 +87,11 @@ async fn a_get_with_a_body_is_refused_and_its_body_is_never_a_request() {
                 let head = format!("{method} {target} HTTP/1.1\r\nHost: {HOST}\r\n{fields}\r\n");
                 viewer.send(format!("{head}{body}{smuggled}")).await;
                 let reply = viewer.reply(method).await;
-                assert_eq!((reply.status, reply.field("connection")), (403, Some("close")), "{method} {target} {fields}");
+                assert_eq!(
+                    (reply.status, reply.field("connection")),
+                    (403, Some("close")),
+                    "{method} {target} {fields}"
+                );
                 if method == "GET" {
                     assert_is_page(&reply, 403);
                 }
@@ -98,7 +108,8 @@ async fn a_body_that_is_not_read_is_never_the_next_request() {
     let smuggled = format!("GET /smuggled HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
     // The host is refused before the body is looked at.
     let mut viewer = world.viewer().await;
-    let head = format!("POST / HTTP/1.1\r\nHost: elsewhere.example\r\nContent-Length: {}\r\n\r\n", smuggled.len());
+    let head =
+        format!("POST / HTTP/1.1\r\nHost: elsewhere.example\r\nContent-Length: {}\r\n\r\n", smuggled.len());
     viewer.send(format!("{head}{smuggled}")).await;
     let reply = viewer.reply("POST").await;
     assert_is_page(&reply, 403);

@@ -1,5 +1,7 @@
 //! Origins that fail while something older is held, and cold ones that fail.
 
+use edge_core::cache::storing::Guard;
+
 use super::*;
 
 /// Fills `/` with a page that is fresh for ten seconds, and lets it expire.
@@ -40,7 +42,12 @@ async fn something_stale_stands_in_and_the_origin_is_left_alone_for_a_while() {
     use Trouble::{Closes, CutsItsHead, Hangs, Resets, Says500, TalksNonsense};
     for trouble in [Says500, Resets, Closes, CutsItsHead, Hangs, TalksNonsense] {
         let mut origin = Origin::start().await;
-        let world = World::with(&origin, |settings| settings.distribution.origins[0].read_timeout = SHORT).await;
+        let world = World::with(&origin, |settings| {
+            settings.distribution.origins[0].read_timeout = SHORT;
+            // To the letter: the viewer waits until the attempt has failed.
+            settings.guard = Guard::Off;
+        })
+        .await;
         expired(&mut origin, &world).await;
         let (reply, ()) = tokio::join!(world.get("/"), async { trouble.make(origin.asked().await).await });
         assert_eq!(reply.is(), (200, "Hit", "old"), "{trouble:?}");
@@ -53,7 +60,8 @@ async fn something_stale_stands_in_and_the_origin_is_left_alone_for_a_while() {
         let (reply, ()) = tokio::join!(world.get("/"), async { trouble.make(origin.asked().await).await });
         assert_eq!(reply.is(), (200, "Hit", "old"), "{trouble:?}: tried once more");
         world.pass(10);
-        let (reply, ()) = tokio::join!(world.get("/"), async { origin.asked().await.answer(ok("", "new")).await });
+        let (reply, ()) =
+            tokio::join!(world.get("/"), async { origin.asked().await.answer(ok("", "new")).await });
         assert_eq!(reply.is(), (200, "Miss", "new"), "{trouble:?}: back");
         assert_eq!(world.get("/").await.is(), (200, "Hit", "new"));
     }
@@ -98,6 +106,47 @@ async fn a_crowd_is_answered_by_what_stood_in() {
     assert_eq!(origin.seen(), 2);
 }
 
+/// An origin that hangs, or that a firewall swallows, keeps nobody waiting where something is held.
+#[tokio::test]
+async fn nobody_waits_long_for_an_origin_that_hangs() {
+    let mut origin = Origin::start().await;
+    let world = World::new(&origin).await;
+    expired(&mut origin, &world).await;
+    let began = tokio::time::Instant::now();
+    let (replies, hung) = tokio::join!(all(10, |_| world.get("/")), origin.asked());
+    assert!(began.elapsed() < Duration::from_secs(10), "the read timeout is {LONG:?}");
+    let before = tokio::time::Instant::now();
+    for reply in replies {
+        assert_eq!(reply.is(), (200, "Hit", "old"));
+    }
+    // It hangs on and on; that costs nobody anything any more, also when it would be time to ask again.
+    for _ in 0..30 {
+        world.pass(4);
+        assert_eq!(world.get("/").await.is(), (200, "Hit", "old"));
+    }
+    assert!(before.elapsed() < Duration::from_secs(5));
+    assert_eq!(origin.seen(), 2, "one request hangs, and no crowd behind it");
+    // At last it answers: the fill was never given up.
+    hung.answer(ok("", "new")).await;
+    soon("the new page", async { while world.get("/").await.text() != "new" {} }).await;
+}
+
+#[tokio::test]
+async fn an_origin_that_failed_has_a_moment_to_show_that_it_is_back() {
+    let mut origin = Origin::start().await;
+    let world = World::new(&origin).await;
+    expired(&mut origin, &world).await;
+    let (reply, ()) = tokio::join!(world.get("/"), async { origin.asked().await.reset() });
+    assert_eq!(reply.is(), (200, "Hit", "old"));
+    world.pass(10);
+    // Not back: one request finds out, and brings the page whenever it comes.
+    let (reply, hung) = tokio::join!(world.get("/"), origin.asked());
+    assert_eq!(reply.is(), (200, "Hit", "old"));
+    hung.answer(ok("", "new")).await;
+    soon("the new page", async { while world.get("/").await.text() != "new" {} }).await;
+    assert_eq!(origin.seen(), 3);
+}
+
 #[tokio::test]
 async fn a_4xx_goes_to_the_viewer_although_something_stale_is_held() {
     let mut origin = Origin::start().await;
@@ -116,7 +165,8 @@ async fn failures_have_their_statuses() {
     let cases = [(Resets, 502), (Closes, 502), (CutsItsHead, 502), (Hangs, 504), (TalksNonsense, 502)];
     for (trouble, status) in cases {
         let mut origin = Origin::start().await;
-        let world = World::with(&origin, |settings| settings.distribution.origins[0].read_timeout = SHORT).await;
+        let world =
+            World::with(&origin, |settings| settings.distribution.origins[0].read_timeout = SHORT).await;
         let (reply, ()) = tokio::join!(world.get("/"), async { trouble.make(origin.asked().await).await });
         assert_eq!((reply.status, reply.x_cache()), (status, "Error"), "{trouble:?}");
         assert!(reply.text().contains(&format!("<H1>{status} ERROR</H1>")), "{trouble:?}");

@@ -40,8 +40,11 @@ async fn an_origin_that_does_not_read_holds_the_viewer_back() {
     let piece = vec![b'x'; 64 * 1_024];
     let mut written = 0_usize;
     // Everything the kernel and the edge take without the origin reading a byte.
-    while let Ok(result) =
-        tokio::time::timeout(Duration::from_millis(200), tokio::io::AsyncWriteExt::write(&mut viewer.0.stream, &piece)).await
+    while let Ok(result) = tokio::time::timeout(
+        Duration::from_millis(200),
+        tokio::io::AsyncWriteExt::write(&mut viewer.0.stream, &piece),
+    )
+    .await
     {
         written += result.unwrap();
         assert!(written < 48 << 20, "{written} bytes are held somewhere");
@@ -62,7 +65,10 @@ async fn a_chunked_body_is_framed_anew() {
     assert_eq!(asked.wire.chunked().await.unwrap(), b"body!!!");
     asked.answer(ok("", "thanks")).await;
     assert_eq!(viewer.reply("POST").await.is(), (200, "Miss", "thanks"));
-    assert_eq!(tokio::join!(viewer.get("/"), async { origin.asked().await.answer(ok("", "next")).await }).0.text(), "next");
+    assert_eq!(
+        tokio::join!(viewer.get("/"), async { origin.asked().await.answer(ok("", "next")).await }).0.text(),
+        "next"
+    );
 }
 
 #[tokio::test]
@@ -115,7 +121,8 @@ async fn a_body_that_breaks_off_breaks_the_request() {
 async fn nothing_is_sent_twice_that_may_not_be() {
     for method in ["POST", "PUT", "PATCH", "DELETE"] {
         let mut origin = Origin::start().await;
-        let world = World::with(&origin, |settings| settings.distribution.origins[0].connection_attempts = 3).await;
+        let world =
+            World::with(&origin, |settings| settings.distribution.origins[0].connection_attempts = 3).await;
         let mut viewer = world.viewer().await;
         viewer.begin(method, "/", "Content-Length: 4\r\n").await;
         viewer.send("body").await;

@@ -101,10 +101,7 @@ impl Asked {
 
     /// Waits until the edge closes the connection.
     pub(crate) async fn closed_by_edge(&mut self) {
-        soon("the edge closing the origin's connection", async {
-            while self.wire.more().await {}
-        })
-        .await;
+        soon("the edge closing the origin's connection", async { while self.wire.more().await {} }).await;
     }
 
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
@@ -211,7 +208,9 @@ impl Viewer {
     }
 
     pub(crate) async fn head(&mut self) -> String {
-        soon("the head of a response", self.0.head()).await.unwrap_or_else(|| panic!("closed without a response"))
+        soon("the head of a response", self.0.head())
+            .await
+            .unwrap_or_else(|| panic!("closed without a response"))
     }
 
     pub(crate) async fn get(&mut self, target: &str) -> Reply {
@@ -252,10 +251,7 @@ impl Viewer {
 
     /// What else comes before the edge closes.
     pub(crate) async fn rest(&mut self) -> Vec<u8> {
-        soon("the edge closing the connection", async {
-            while self.0.more().await {}
-        })
-        .await;
+        soon("the edge closing the connection", async { while self.0.more().await {} }).await;
         std::mem::take(&mut self.0.unread)
     }
 }
@@ -271,7 +267,10 @@ impl Reply {
     }
 
     pub(crate) fn text(&self) -> &str {
-        std::str::from_utf8(self.body.as_ref().unwrap_or_else(|part| panic!("cut after {} bytes", part.len()))).unwrap()
+        std::str::from_utf8(
+            self.body.as_ref().unwrap_or_else(|part| panic!("cut after {} bytes", part.len())),
+        )
+        .unwrap()
     }
 
     /// Status, `X-Cache` and body, which say it all most of the time.
@@ -281,7 +280,10 @@ impl Reply {
 }
 
 pub(crate) fn status(head: &str) -> u16 {
-    head.split(' ').nth(1).and_then(|code| code.trim().parse().ok()).unwrap_or_else(|| panic!("no status in {head:?}"))
+    head.split(' ')
+        .nth(1)
+        .and_then(|code| code.trim().parse().ok())
+        .unwrap_or_else(|| panic!("no status in {head:?}"))
 }
 
 pub(crate) fn fields<'a>(head: &'a str, name: &str) -> Vec<&'a str> {

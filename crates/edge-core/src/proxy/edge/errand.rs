@@ -3,11 +3,13 @@
 //! It runs in a task of its own, so a viewer who leaves does not end a fill that others read or the cache keeps; what
 //! nobody else wants ends with its viewer.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
+use tokio::time::sleep;
 
 use super::form::Form;
 use super::origin::{call, ending, to_core};
@@ -16,6 +18,7 @@ use super::{Edge, Origins};
 use crate::cache::{Key, Stored};
 use crate::exchange::{Answer, Ask, Outcome, Storing};
 use crate::proxy::body::Body;
+use crate::proxy::fetch::{OriginFailure, OriginResponse};
 use crate::proxy::fill::{self, Keeping};
 use crate::proxy::flights::{Cargo, Lead};
 use crate::proxy::store::Object;
@@ -52,19 +55,16 @@ impl Edge {
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: std::fmt::Display,
     {
-        let Errand { ask, held, origins, form } = errand;
         self.0.counters.origin_requests.fetch_add(1, Ordering::Relaxed);
+        let Some(fetched) = self.fetched(&errand, body, lead.as_ref(), &mut tell).await else { return };
+        let Errand { ask, held, form, .. } = errand;
         let rules = Arc::clone(ask.rules());
-        let fetched = tokio::select! {
-            fetched = origins.fetch(call(ask.call(), &rules.distribution), body) => fetched,
-            // Nobody else wants it, and its viewer is gone.
-            () = tell.closed(), if lead.is_none() => return,
-        };
         let now = self.0.clock.now();
         let (outcome, source) = match fetched {
             Ok(response) => {
                 let ending = ending(&response.body);
-                let outcome = Outcome::Response { status: response.status, headers: response.headers, ending };
+                let outcome =
+                    Outcome::Response { status: response.status, headers: response.headers, ending };
                 (outcome, Some(response.body))
             }
             Err(failure) => {
@@ -89,6 +89,37 @@ impl Edge {
                 _ = tell.send(form.answer(response, object.as_deref()));
             }
         }
+    }
+
+    /// What the origin says; `None` once nobody wants to know. A viewer whose patience ends before gets the stale object
+    /// at hand, as do all who wait with him, and the request goes on for those who come.
+    async fn fetched<B>(
+        &self,
+        errand: &Errand,
+        body: B,
+        lead: Option<&Lead>,
+        tell: &mut Teller,
+    ) -> Option<Result<OriginResponse, OriginFailure>>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: std::fmt::Display,
+    {
+        let Errand { ask, held, origins, form } = errand;
+        let mut fetching = pin!(origins.fetch(call(ask.call(), &ask.rules().distribution), body));
+        let patience = ask.patience(self.0.clock.now());
+        tokio::select! {
+            fetched = &mut fetching => return Some(fetched),
+            // Nobody else wants it, and its viewer is gone.
+            () = tell.closed(), if lead.is_none() => return None,
+            () = sleep(patience.unwrap_or_default()), if patience.is_some() => {}
+        }
+        if let Some(Answer { response, storing, .. }) = ask.unanswered(self.0.clock.now()) {
+            let object = self.keep(storing, &response, held.clone(), lead);
+            let waiting = std::mem::replace(tell, oneshot::channel().0);
+            _ = waiting.send(form.answer(response, object.as_deref()));
+        }
+        lead?;
+        Some(fetching.await)
     }
 
     /// Stores what needs no body from the origin: a page of our own, or a new head for what is held.
