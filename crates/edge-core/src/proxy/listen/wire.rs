@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
-use memchr::memmem;
+use memchr::memchr;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -127,8 +127,8 @@ impl<S> Wire<S> {
     fn look_at_held(&mut self, grown: usize) {
         if matches!(self.place, Place::Head) && self.held.len() <= self.limits.head_bytes_max {
             // A head in small pieces is not parsed again for every piece.
-            let from = self.held.len().saturating_sub(grown + 3);
-            if memmem::find(self.held.get(from..).unwrap_or_default(), b"\n").is_none() {
+            let from = self.held.len().saturating_sub(grown);
+            if memchr(b'\n', self.held.get(from..).unwrap_or_default()).is_none() {
                 return;
             }
         }
