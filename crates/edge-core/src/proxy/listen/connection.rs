@@ -139,6 +139,14 @@ async fn serve_http1<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 'sta
             let status = response.status();
             let upgraded = status == StatusCode::SWITCHING_PROTOCOLS || (connect && status.is_success());
             pulse.decide(index, if upgraded { Verdict::Upgraded } else { Verdict::Declined });
+            if pulse.undecided.load(Relaxed) {
+                // Hyper believes that reading waits for the socket; now it waits for us no longer.
+                poll_fn(|cx| {
+                    cx.waker().wake_by_ref();
+                    Poll::Ready(())
+                })
+                .await;
+            }
             Ok::<_, Infallible>(response.map(|body| Last::new(body, pulse)))
         }
     });

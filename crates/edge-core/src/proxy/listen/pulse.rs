@@ -30,6 +30,8 @@ pub(super) struct Pulse {
     pub(super) lingering: AtomicBool,
     /// The head that is to be answered with a refusal, by its place among the heads.
     pub(super) refused: OnceLock<(u64, Refusal)>,
+    /// The wire keeps what comes behind a request to upgrade until there is a verdict.
+    pub(super) undecided: AtomicBool,
     verdict: AtomicU64,
     /// HTTP/2: streams being answered, parts of bodies waiting for the viewer's window, calls finished and called off.
     pub(super) streams: AtomicU64,

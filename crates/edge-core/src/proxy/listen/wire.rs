@@ -111,6 +111,7 @@ impl<S> Wire<S> {
         self.pulse.heads.store(self.heads, Relaxed);
         let begun = matches!(self.place, Place::Head) && approved < bytes.len();
         self.pulse.head_begun.store(begun, Relaxed);
+        self.pulse.undecided.store(matches!(self.place, Place::Undecided), Relaxed);
         if let Some(refusal) = refusal {
             let refused = bytes.get(approved..).unwrap_or_default();
             let stand_in = if refused.starts_with(b"HEAD ") { STAND_IN_HEAD } else { STAND_IN };
@@ -235,6 +236,7 @@ impl<S: AsyncRead + Unpin> Wire<S> {
                 }
                 Verdict::Declined => {
                     self.place = Place::Head;
+                    self.pulse.undecided.store(false, Relaxed);
                     let grown = self.held.len();
                     self.look_at_held(grown);
                     return Poll::Ready(Ok(true));
