@@ -1,8 +1,8 @@
 //! edge-core: what CloudFront would do with a request.
-pub mod cache;
 pub mod distribution;
 pub mod function;
 pub mod header;
+pub mod viewer;
+pub mod cache;
 #[cfg(feature = "proxy")]
 pub mod proxy;
-pub mod viewer;

@@ -2,9 +2,4 @@
 /// A path pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathPattern {}
-impl PathPattern {
-    #[doc(hidden)]
-    pub fn matches_bytes(&self, _b: &[u8]) -> bool {
-        false
-    }
-}
+impl PathPattern { #[doc(hidden)] pub fn matches_bytes(&self, _b: &[u8]) -> bool { false } }
