@@ -35,9 +35,9 @@ use crate::header::conditional::{self, Precondition};
 use crate::header::encoding::{AcceptEncoding, Coding};
 use crate::origin::{self, Call, Failure, REQUEST_ID};
 use crate::response::{self, Connection, Place, Response, Source, X_CACHE, XCache};
+use crate::viewer::Request;
 use crate::viewer::device::{Device, Memo};
 use crate::viewer::gate::{self, Admitted, BehaviorId, Refused};
-use crate::viewer::Request;
 
 /// What an edge decides by; shared by all its requests until the next reload.
 #[derive(Debug)]
@@ -348,8 +348,7 @@ impl Passage {
                 (StatusCode::NOT_MODIFIED, Source::Empty)
             }
             Precondition::Failed => {
-                let response =
-                    refuse::precondition_failed(&self.rules.place, &self.id, now);
+                let response = refuse::precondition_failed(&self.rules.place, &self.id, now);
                 return Answer { response, storing, compress: None, trace: self.trace };
             }
         };

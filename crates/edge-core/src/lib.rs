@@ -1,4 +1,25 @@
 //! edge-core: what CloudFront would do with a request.
+//!
+//! "What would CloudFront do?" is a function of five values: the distribution, the viewer's request, what the cache
+//! holds, what the origin said, and now. [`exchange`] asks for them step by step and decides; nothing outside
+//! [`proxy`] connects, waits, spawns or reads a clock. Read the modules in this order:
+//!
+//! | module | what it is about |
+//! | --- | --- |
+//! | [`header`] | headers as types: small total parsers |
+//! | [`distribution`] | the checked model, and AWS documents into it |
+//! | [`viewer`] | the request, the gate, devices |
+//! | [`function`] | the viewer-request rule |
+//! | [`cache`] | key, freshness, reuse, storing and the guard |
+//! | [`origin`] | the origin request |
+//! | [`response`] | what viewers see |
+//! | [`exchange`] | begin, found, answered: the conductor |
+//! | [`site`] | `edge.toml` and presets into AWS documents |
+//! | `proxy` | the data path (feature `proxy`, on by default) |
+//!
+//! What holds everywhere: time is an argument; a request is checked once, at the door; only the gate makes what key
+//! and origin request accept; a verdict carries its reason; nothing from a wire or a file panics.
+
 pub mod cache;
 pub mod distribution;
 pub mod exchange;
@@ -10,3 +31,6 @@ pub mod proxy;
 pub mod response;
 pub mod site;
 pub mod viewer;
+
+#[cfg(feature = "proxy")]
+pub use proxy::edge::Edge;

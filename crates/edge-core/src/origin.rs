@@ -8,14 +8,14 @@ use std::borrow::Cow;
 use std::fmt;
 
 use http::header::{
-    ACCEPT, ACCEPT_CHARSET, ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, COOKIE, HOST,
-    REFERER, USER_AGENT, VIA,
+    ACCEPT, ACCEPT_CHARSET, ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE,
+    COOKIE, HOST, REFERER, USER_AGENT, VIA,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::cache::storing::Unkeyed;
 use crate::distribution::{
-    Behavior, HeaderDefaults, HeaderForwarding, Names, Origin, OriginKind, OriginProtocol, OptionsCaching,
+    Behavior, HeaderDefaults, HeaderForwarding, Names, OptionsCaching, Origin, OriginKind, OriginProtocol,
 };
 use crate::header::conditional::Validators;
 use crate::header::encoding::AcceptEncoding;
@@ -74,7 +74,9 @@ impl Failure {
         const NOT_CONNECTED: &str = "CloudFront wasn't able to connect to the origin.";
         const ATTEMPTED: &str = "CloudFront attempted to establish a connection with the origin, but either the attempt failed or the origin closed the connection.";
         match self {
-            Self::Dns => (StatusCode::BAD_GATEWAY, "CloudFront wasn't able to resolve the origin domain name."),
+            Self::Dns => {
+                (StatusCode::BAD_GATEWAY, "CloudFront wasn't able to resolve the origin domain name.")
+            }
             Self::Connect | Self::Invalid | Self::HeadTooLarge => (StatusCode::BAD_GATEWAY, NOT_CONNECTED),
             Self::Closed => (StatusCode::BAD_GATEWAY, "The origin closed the connection."),
             Self::ConnectTimeout | Self::ReadTimeout | Self::CompletionTimeout => {
@@ -89,7 +91,9 @@ impl fmt::Display for Failure {
         f.write_str(match self {
             Self::Dns => "OriginDnsError",
             Self::Connect => "OriginConnectError",
-            Self::ConnectTimeout | Self::ReadTimeout | Self::Closed | Self::CompletionTimeout => "OriginCommError",
+            Self::ConnectTimeout | Self::ReadTimeout | Self::Closed | Self::CompletionTimeout => {
+                "OriginCommError"
+            }
             Self::Invalid => "OriginInvalidResponseError",
             Self::HeadTooLarge => "OriginHeaderTooBigError",
         })
@@ -154,7 +158,11 @@ fn scheme(origin: &Origin, viewer: Scheme) -> Scheme {
 fn is_sent(key: &Names, forward: &Names, name: &[u8]) -> bool {
     key.select(name)
         || match (key, forward) {
-            (Names::AllExcept(blocked), Names::AllExcept(_)) if blocked.iter().any(|entry| entry.matches(name)) => false,
+            (Names::AllExcept(blocked), Names::AllExcept(_))
+                if blocked.iter().any(|entry| entry.matches(name)) =>
+            {
+                false
+            }
             _ => forward.select(name),
         }
 }
@@ -168,7 +176,9 @@ fn target(sources: &Sources<'_>) -> String {
     let mut mark = '?';
     for parameter in query::parameters(text) {
         let name = parameter.name.as_bytes();
-        if !parameter.raw.is_empty() && is_sent(&sources.behavior.key.query, &sources.behavior.forward.query, name) {
+        if !parameter.raw.is_empty()
+            && is_sent(&sources.behavior.key.query, &sources.behavior.forward.query, name)
+        {
             target.push(mark);
             target.push_str(parameter.raw);
             mark = '&';
@@ -218,8 +228,15 @@ fn may_pass(name: &HeaderName) -> bool {
         || text.starts_with("x-edge-")
         || matches!(
             text,
-            "accept-encoding" | "content-length" | "cookie" | "expect" | "host" | "via" | "x-forwarded-for"
-                | "x-forwarded-proto" | "x-real-ip"
+            "accept-encoding"
+                | "content-length"
+                | "cookie"
+                | "expect"
+                | "host"
+                | "via"
+                | "x-forwarded-for"
+                | "x-forwarded-proto"
+                | "x-real-ip"
         )
         || is_conditional(text))
 }
@@ -274,7 +291,8 @@ fn keyed_and_listed(out: &mut HeaderMap, sources: &Sources<'_>) {
             if let Some(value) = facts::value(name, request, sources.device) {
                 out.insert(name, value);
             }
-        } else if may_pass(name) || *name == ACCEPT_ENCODING && !(sources.behavior.key.gzip || sources.behavior.key.brotli)
+        } else if may_pass(name)
+            || *name == ACCEPT_ENCODING && !(sources.behavior.key.gzip || sources.behavior.key.brotli)
         {
             out.remove(name);
             for value in request.headers.get_all(name) {
@@ -336,7 +354,11 @@ fn host(sources: &Sources<'_>) -> HeaderValue {
             HeaderForwarding::AllExcept { names, .. } => !names.contains(&HOST),
         };
     let viewers = || sources.admitted.request().host.clone();
-    if selected { viewers() } else { HeaderValue::from_str(&sources.origin.1.domain_name).unwrap_or_else(|_| viewers()) }
+    if selected {
+        viewers()
+    } else {
+        HeaderValue::from_str(&sources.origin.1.domain_name).unwrap_or_else(|_| viewers())
+    }
 }
 
 /// Writes one `Cookie`, sorted by name; returns whether every cookie in it is in the key (§4.3, §4.5).
@@ -372,7 +394,8 @@ fn conditional_headers(out: &mut HeaderMap, sources: &Sources<'_>) {
         }
         return;
     }
-    let stores = !sources.behavior.ttl.caching_disabled() && matches!(request.method, Method::GET | Method::HEAD);
+    let stores =
+        !sources.behavior.ttl.caching_disabled() && matches!(request.method, Method::GET | Method::HEAD);
     for (name, value) in &request.headers {
         let ranged = *name == RANGE || *name == IF_RANGE;
         if is_conditional(name.as_str()) && !(ranged && stores) {

@@ -109,7 +109,8 @@ pub struct Place {
 impl Place {
     /// A place with a pseudonym of its own; `seed` keeps it the same over restarts, or makes it unlike others.
     pub fn new(seed: u64, https_port: Option<u16>) -> Self {
-        let via_pseudonym = format!("{seed:016x}{:016x}.cloudfront.net", seed.rotate_left(29) ^ 0x5bd1_e995_9e37_79b9);
+        let via_pseudonym =
+            format!("{seed:016x}{:016x}.cloudfront.net", seed.rotate_left(29) ^ 0x5bd1_e995_9e37_79b9);
         let via = HeaderValue::from_str(&format!("1.1 {via_pseudonym} (CloudFront)"));
         Self {
             pop: HeaderValue::from_static("LOC50-P1"),
@@ -172,7 +173,11 @@ pub(crate) fn for_viewers(
     filter_vary(&mut headers, behavior);
     let own: Vec<HeaderName> = headers
         .keys()
-        .filter(|name| name.as_str().starts_with("x-amz-cf-") || name.as_str().starts_with("x-edge-") || **name == X_CACHE)
+        .filter(|name| {
+            name.as_str().starts_with("x-amz-cf-")
+                || name.as_str().starts_with("x-edge-")
+                || **name == X_CACHE
+        })
         .cloned()
         .collect();
     for name in own {
@@ -199,7 +204,8 @@ fn filter_vary(headers: &mut HeaderMap, behavior: &Behavior) {
     let kept: Vec<String> = vary_names(headers).filter(|name| vary_is_shown(name, behavior)).collect();
     headers.remove(VARY);
     if !kept.is_empty()
-        && let Ok(value) = HeaderValue::from_str(&kept.iter().map(|name| title_case(name)).collect::<Vec<_>>().join(", "))
+        && let Ok(value) =
+            HeaderValue::from_str(&kept.iter().map(|name| title_case(name)).collect::<Vec<_>>().join(", "))
     {
         headers.insert(VARY, value);
     }
@@ -210,7 +216,9 @@ fn vary_is_shown(name: &str, behavior: &Behavior) -> bool {
         behavior.key.headers.iter().any(wanted)
             || match &behavior.forward.headers {
                 HeaderForwarding::Only(names) => names.iter().any(wanted),
-                HeaderForwarding::AllViewer { plus } | HeaderForwarding::AllExcept { plus, .. } => plus.iter().any(wanted),
+                HeaderForwarding::AllViewer { plus } | HeaderForwarding::AllExcept { plus, .. } => {
+                    plus.iter().any(wanted)
+                }
                 HeaderForwarding::Defaults => false,
             }
     };
@@ -222,7 +230,9 @@ fn vary_is_shown(name: &str, behavior: &Behavior) -> bool {
             listed(&|header| header.as_str() == name)
                 || match &behavior.forward.headers {
                     HeaderForwarding::AllViewer { .. } => true,
-                    HeaderForwarding::AllExcept { names, .. } => !names.iter().any(|header| header.as_str() == name),
+                    HeaderForwarding::AllExcept { names, .. } => {
+                        !names.iter().any(|header| header.as_str() == name)
+                    }
                     HeaderForwarding::Only(_) | HeaderForwarding::Defaults => false,
                 }
         }
@@ -323,7 +333,11 @@ pub fn error_page(status: StatusCode, reason: &str, id: &HeaderValue) -> Bytes {
 
 /// The body of a redirect (§10.5): 167 bytes for 301.
 pub fn redirect_page(status: StatusCode) -> Bytes {
-    let title = if status == StatusCode::MOVED_PERMANENTLY { "301 Moved Permanently" } else { "307 Temporary Redirect" };
+    let title = if status == StatusCode::MOVED_PERMANENTLY {
+        "301 Moved Permanently"
+    } else {
+        "307 Temporary Redirect"
+    };
     Bytes::from(format!(
         "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n\
          <hr><center>CloudFront</center>\r\n</body>\r\n</html>\r\n"

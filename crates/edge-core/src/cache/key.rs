@@ -95,7 +95,9 @@ impl Key {
         if !settings.cookies.is_none()
             && let Some(cookies) = request.headers.get(http::header::COOKIE)
         {
-            key.push_selected(Kind::Cookies, |out| cookie::select(cookies.as_bytes(), &settings.cookies, out));
+            key.push_selected(Kind::Cookies, |out| {
+                cookie::select(cookies.as_bytes(), &settings.cookies, out)
+            });
         }
         if !settings.query.is_none()
             && let Some(text) = request.target.query()

@@ -45,7 +45,9 @@ impl fmt::Display for Unshareable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SetsCookie => write!(f, "the response sets a cookie"),
-            Self::CookieOutsideKey => write!(f, "the viewer's cookies went to the origin without being in the key"),
+            Self::CookieOutsideKey => {
+                write!(f, "the viewer's cookies went to the origin without being in the key")
+            }
             Self::AuthorizationOutsideKey => {
                 write!(f, "the viewer's Authorization went to the origin without being in the key")
             }

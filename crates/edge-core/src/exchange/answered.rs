@@ -61,7 +61,9 @@ impl Ask {
                 self.confirmed(headers, now)
             }
             Outcome::Response { status, headers, ending } => match self.held_for_errors(now) {
-                Some(held) if status.is_server_error() => stand_in(self.passage, self.key, &held, status, now),
+                Some(held) if status.is_server_error() => {
+                    stand_in(self.passage, self.key, &held, status, now)
+                }
                 _ => self.deliver(status, headers, ending, now),
             },
         }

@@ -6,7 +6,8 @@
 //! [`Stop`] loses no request.
 //!
 //! Reading order: this file (the accept loop), `connection` (one connection from first to last byte), `wire` (what
-//! stands between the socket and hyper), `head` and `chunks` (how a request is framed), `pulse` (who waits for whom since when).
+//! stands between the socket and hyper), `head` and `chunks` (how a request is framed), `pulse` (who waits for whom,
+//! and since when).
 mod chunks;
 mod connection;
 mod head;

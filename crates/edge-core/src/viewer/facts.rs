@@ -20,7 +20,9 @@ pub fn value(name: &HeaderName, request: &Request, device: Device) -> Option<Hea
     match name.as_str() {
         "cloudfront-forwarded-proto" => Some(HeaderValue::from_static(request.scheme.as_str())),
         "cloudfront-viewer-http-version" => Some(HeaderValue::from_static(http_version(request.version))),
-        "cloudfront-viewer-address" => HeaderValue::from_str(&format!("{}:{}", request.peer.ip(), request.peer.port())).ok(),
+        "cloudfront-viewer-address" => {
+            HeaderValue::from_str(&format!("{}:{}", request.peer.ip(), request.peer.port())).ok()
+        }
         "cloudfront-viewer-header-count" => Some(HeaderValue::from(request.headers.len() + 1)),
         "cloudfront-viewer-header-order" => header_order(&request.headers),
         _ => None,

@@ -81,7 +81,10 @@ impl Distribution {
 }
 
 /// Lets a request in, or says what CloudFront answers instead. The order is §0's: host, behavior, protocol, method.
-#[expect(clippy::result_large_err, reason = "a refused request is still read: its host and target make the redirect")]
+#[expect(
+    clippy::result_large_err,
+    reason = "a refused request is still read: its host and target make the redirect"
+)]
 pub fn admit(distribution: &Distribution, request: Request) -> Result<Admitted, (Refused, Request)> {
     if !distribution.answers_for(request.host_name()) {
         return Err((Refused::UnknownHost, request));

@@ -298,10 +298,9 @@ mod tests {
 
     #[test]
     fn cookies_are_joined() {
-        let request = read(
-            http::Request::get("/").header("host", "a").header("cookie", "a=1").header("cookie", "b=2"),
-        )
-        .unwrap();
+        let request =
+            read(http::Request::get("/").header("host", "a").header("cookie", "a=1").header("cookie", "b=2"))
+                .unwrap();
         assert_eq!(request.headers.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2"]);
     }
 }

@@ -21,7 +21,7 @@ use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::pulse::{PREFACE, Phase, Pulse, Speaks, Verdict, Watch};
-use super::streams::{Call, HeadTimer, Paced, PanicCounter, Streams, too_large};
+use super::streams::{Call, Last, Paced, PanicCounter, Streams, too_large};
 use super::timer::LazyTimer;
 use super::wire::Wire;
 use super::{Host, Limits, Peer, Scheme, Service, Stop, count};
@@ -52,12 +52,17 @@ pub(super) async fn serve<S: Service>(
     let Ok(local) = stream.local_addr() else { return };
     // Answers are written whole; waiting to fill a packet only delays their ends.
     let _ = stream.set_nodelay(true);
-    let peer = Peer { addr, local, scheme: Scheme::Http, tls: None };
+    let peer = Peer { addr: canonical(addr), local: canonical(local), scheme: Scheme::Http, tls: None };
     let tls = host.tls.clone();
     match tls {
         Some(tls) => serve_tls(Accepted { host, peer, stream, read: BytesMut::new(), place }, &tls).await,
         None => serve_plain(Accepted { host, peer, stream, read: BytesMut::new(), place }).await,
     }
+}
+
+/// A socket for both families calls an IPv4 address `::ffff:192.0.2.1`; nobody else does.
+fn canonical(addr: SocketAddr) -> SocketAddr {
+    SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }
 
 async fn serve_tls<S: Service>(accepted: Accepted<S, TcpStream>, tls: &Tls) {
@@ -116,17 +121,38 @@ async fn serve_http1<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 'sta
 ) {
     let Accepted { host, peer, stream, read, place } = accepted;
     let limits = &host.limits;
-    let pulse = Arc::new(Pulse::default());
+    let pulse = Arc::new(Pulse::new(Arc::clone(&host.counters)));
     let wire = Wire::http1(stream, read, Arc::clone(limits), Arc::clone(&pulse), place);
     let service = service_fn(|request: Request<Incoming>| {
         let (host, peer, pulse) = (&host, &peer, &pulse);
-        async move { Ok::<_, Infallible>(answer_http1(host, peer, pulse, request).await) }
+        let index = pulse.begin_call();
+        let refusal = pulse.refusal_of(index);
+        async move {
+            let connect = request.method() == Method::CONNECT;
+            let response = match refusal {
+                Some(refusal) => {
+                    count(&host.counters.refused);
+                    host.service.refuse(refusal, peer)
+                }
+                None => host.service.call(request, peer).await,
+            };
+            let status = response.status();
+            let upgraded = status == StatusCode::SWITCHING_PROTOCOLS || (connect && status.is_success());
+            pulse.decide(index, if upgraded { Verdict::Upgraded } else { Verdict::Declined });
+            if pulse.undecided.load(Relaxed) {
+                // Hyper believes that reading waits for the socket; now it waits for us no longer.
+                poll_fn(|cx| {
+                    cx.waker().wake_by_ref();
+                    Poll::Ready(())
+                })
+                .await;
+            }
+            Ok::<_, Infallible>(response.map(|body| Last::new(body, pulse)))
+        }
     });
     let mut builder = http1::Builder::new();
-    builder
-        .timer(HeadTimer::new(Arc::clone(&pulse)))
-        .header_read_timeout(limits.head_timeout)
-        .max_buf_size(READ_BUFFER_BYTES.max(limits.head_bytes_max * 2));
+    // Deadlines are ours: hyper's own timer would be made anew for every request.
+    builder.header_read_timeout(None).max_buf_size(READ_BUFFER_BYTES.max(limits.head_bytes_max * 2));
     if limits.fields_max > FIELDS_ON_STACK {
         builder.max_headers(limits.fields_max);
     }
@@ -139,35 +165,12 @@ async fn serve_http1<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 'sta
     }
 }
 
-async fn answer_http1<S: Service>(
-    host: &Host<S>,
-    peer: &Peer,
-    pulse: &Pulse,
-    request: Request<Incoming>,
-) -> http::Response<S::Body> {
-    let index = pulse.calls.load(Relaxed);
-    pulse.calls.store(index + 1, Relaxed);
-    pulse.head_wanted.store(false, Relaxed);
-    if let Some(&(refused, refusal)) = pulse.refused.get()
-        && refused == index
-    {
-        count(&host.counters.refused);
-        return host.service.refuse(refusal, peer);
-    }
-    let connect = request.method() == Method::CONNECT;
-    let response = host.service.call(request, peer).await;
-    let status = response.status();
-    let upgraded = status == StatusCode::SWITCHING_PROTOCOLS || (connect && status.is_success());
-    pulse.decide(index, if upgraded { Verdict::Upgraded } else { Verdict::Declined });
-    response
-}
-
 async fn serve_http2<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     accepted: Accepted<S, T>,
 ) {
     let Accepted { host, peer, stream, read, place } = accepted;
     let limits = Arc::clone(&host.limits);
-    let pulse = Arc::new(Pulse::default());
+    let pulse = Arc::new(Pulse::new(Arc::clone(&host.counters)));
     let wire = Wire::http2(stream, read, Arc::clone(&limits), Arc::clone(&pulse), place);
     let shared = Arc::new((Arc::clone(&host), peer));
     let service = service_fn(|request: Request<Incoming>| {
@@ -184,8 +187,7 @@ async fn serve_http2<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 'sta
             Ok::<_, Infallible>(response.map(|body| Paced::new(body, call)))
         }
     });
-    let streams = Streams { pulse: Arc::clone(&pulse), counters: Arc::clone(&host.counters) };
-    let builder = http2_settings(streams, &limits);
+    let builder = http2_settings(Streams(Arc::clone(&pulse)), &limits);
     let connection = pin!(builder.serve_connection(TokioIo::new(wire), service));
     let end = Drive { limits: &limits, stop: &host.stop, pulse: &pulse, speaks: Speaks::Http2 }
         .run(connection, http2::Connection::graceful_shutdown)

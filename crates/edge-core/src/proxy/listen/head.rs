@@ -6,11 +6,11 @@
 //! read in two ways, and leaves the grammar of everything else to hyper, which comes second and has the last word.
 //!
 //! It also follows bodies to their end, because only who knows where a body ends knows where the next head begins.
-use memchr::memchr;
+use memchr::{Memchr, memchr, memchr_iter};
 
 use super::Limits;
-use crate::viewer::Refusal;
 use super::chunks::{Chunks, End};
+use crate::viewer::Refusal;
 
 /// Where in the stream of a viewer's bytes we are.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ pub(super) fn approve(
 
 /// The length of a whole head at the front of `bytes` and what follows it, or `None` if it is not whole yet.
 fn read_head(bytes: &[u8], limits: &Limits) -> Result<Option<(usize, Place)>, Refusal> {
-    let mut lines = Lines { bytes, at: 0, limit: limits.head_bytes_max };
+    let mut lines = Lines { bytes, ends: memchr_iter(b'\n', bytes), at: 0, limit: limits.head_bytes_max };
     // RFC 9112 §2.2: an empty line before the request is an old mistake of clients, and harmless. Two are not.
     let first = match lines.next()? {
         Some([]) => lines.next()?,
@@ -116,18 +116,19 @@ const REQUEST_LINE_REST: usize = 64;
 /// The lines of a head. Each ends with CRLF.
 struct Lines<'a> {
     bytes: &'a [u8],
+    ends: Memchr<'a>,
     at: usize,
     limit: usize,
 }
 
 impl<'a> Lines<'a> {
     fn next(&mut self) -> Result<Option<&'a [u8]>, Refusal> {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let Some(end) = memchr(b'\n', rest) else { return Ok(None) };
-        self.at += end + 1;
-        match rest.get(..end).and_then(|line| line.strip_suffix(b"\r")) {
-            Some(line) => Ok(Some(line)),
-            None => Err(Refusal::Malformed("a line ends without a carriage return")),
+        let Some(end) = self.ends.next() else { return Ok(None) };
+        let line = self.bytes.get(self.at..end).unwrap_or_default();
+        self.at = end + 1;
+        match line {
+            [line @ .., b'\r'] => Ok(Some(line)),
+            _ => Err(Refusal::Malformed("a line ends without a carriage return")),
         }
     }
 
@@ -151,7 +152,9 @@ fn read_request_line(line: &[u8], limits: &Limits) -> Result<Version, Refusal> {
         return Err(Refusal::UrlTooLong);
     }
     // RFC 9110 §7.1: a fragment is never sent. Raw bytes beyond ASCII are read differently by different servers.
-    if target.is_empty() || target.iter().any(|&byte| byte <= b' ' || byte >= 0x7f || byte == b'#') {
+    // Every byte is looked at, so that they can be looked at many at a time.
+    let raw = target.iter().fold(false, |raw, &byte| raw | (byte <= b' ') | (byte >= 0x7f) | (byte == b'#'));
+    if raw || target.is_empty() {
         return Err(Refusal::Malformed("a byte in the target that must be escaped"));
     }
     match version {

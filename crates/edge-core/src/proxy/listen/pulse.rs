@@ -2,13 +2,13 @@
 //!
 //! The wire, the services and the bodies leave marks here as they go (plain stores: on HTTP/1.1 they all run in one task);
 //! the connection's driver reads them when nothing moves any more, and keeps one timer for all of it.
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Limits, Refusal};
+use super::{Counters, Limits, Refusal};
 
 #[derive(Debug, Default)]
 pub(super) struct Pulse {
@@ -30,12 +30,16 @@ pub(super) struct Pulse {
     pub(super) lingering: AtomicBool,
     /// The head that is to be answered with a refusal, by its place among the heads.
     pub(super) refused: OnceLock<(u64, Refusal)>,
+    /// The wire keeps what comes behind a request to upgrade until there is a verdict.
+    pub(super) undecided: AtomicBool,
     verdict: AtomicU64,
     /// HTTP/2: streams being answered, parts of bodies waiting for the viewer's window, calls finished and called off.
     pub(super) streams: AtomicU64,
     pub(super) owed: AtomicU64,
     pub(super) finished: AtomicU64,
     pub(super) cancelled: AtomicU64,
+    /// The listener's, here so that a stream has to hold on to one thing only.
+    pub(super) counters: Arc<Counters>,
 }
 
 /// What became of a request to upgrade.
@@ -47,6 +51,23 @@ pub(super) enum Verdict {
 }
 
 impl Pulse {
+    /// Of a connection from which nothing has come yet.
+    pub(super) fn new(counters: Arc<Counters>) -> Self {
+        Self { counters, head_wanted: AtomicBool::new(true), ..Self::default() }
+    }
+
+    /// Notes that hyper has a head and calls the service (HTTP/1.1: one after the other). Says which head it is.
+    pub(super) fn begin_call(&self) -> u64 {
+        let index = self.calls.load(Relaxed);
+        self.calls.store(index + 1, Relaxed);
+        self.head_wanted.store(false, Relaxed);
+        index
+    }
+
+    pub(super) fn refusal_of(&self, head: u64) -> Option<Refusal> {
+        self.refused.get().filter(|(refused, _)| *refused == head).map(|(_, refusal)| *refusal)
+    }
+
     /// Says what became of the request whose head was this one.
     pub(super) fn decide(&self, head: u64, verdict: Verdict) {
         self.verdict.store(head << 2 | verdict as u64, Relaxed);

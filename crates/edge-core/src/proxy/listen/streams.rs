@@ -1,10 +1,9 @@
-//! What hyper is given to run and to count requests: its timer for heads, its executor for streams, and the marks around
-//! calls and bodies on HTTP/2, where many of them run at once and the viewer's window decides who may send.
+//! What hyper is given to run, and the marks around calls and bodies: on HTTP/1.1 when an answer is done, on HTTP/2, where
+//! many run at once and the viewer's window decides who may send, also who waits and who was called off.
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::Request;
@@ -19,71 +18,29 @@ pub(super) struct PanicCounter(pub(super) Arc<Counters>);
 
 impl Drop for PanicCounter {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            count(&self.0.panics);
-        }
+        count_panic(&self.0);
     }
 }
 
-/// Hyper asks for a timer when it begins to wait for a head, and at no other time. That is all it is used for: the mark is
-/// set, and the connection's own timer does the waiting (hyper's would be allocated and registered for every request).
-pub(super) struct HeadTimer {
-    pulse: Arc<Pulse>,
-    begun: Instant,
-}
-
-impl HeadTimer {
-    pub(super) fn new(pulse: Arc<Pulse>) -> Self {
-        Self { pulse, begun: tokio::time::Instant::now().into_std() }
+fn count_panic(counters: &Counters) {
+    if std::thread::panicking() {
+        count(&counters.panics);
     }
 }
-
-impl hyper::rt::Timer for HeadTimer {
-    fn sleep(&self, _duration: Duration) -> Pin<Box<dyn hyper::rt::Sleep>> {
-        self.sleep_until(self.begun)
-    }
-
-    fn sleep_until(&self, _deadline: Instant) -> Pin<Box<dyn hyper::rt::Sleep>> {
-        self.pulse.head_wanted.store(true, Relaxed);
-        Box::pin(Never)
-    }
-
-    /// Only what `sleep_until` ignores is computed from it.
-    fn now(&self) -> Instant {
-        self.begun
-    }
-}
-
-/// It has no size, so a box of it is not allocated.
-struct Never;
-
-impl Future for Never {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<()> {
-        Poll::Pending
-    }
-}
-
-impl hyper::rt::Sleep for Never {}
 
 /// Runs the streams of a connection, each in its own task: a panic loses one request.
 #[derive(Clone)]
-pub(super) struct Streams {
-    pub(super) pulse: Arc<Pulse>,
-    pub(super) counters: Arc<Counters>,
-}
+pub(super) struct Streams(pub(super) Arc<Pulse>);
 
 impl<F> hyper::rt::Executor<F> for Streams
 where
     F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, stream: F) {
-        self.pulse.streams.fetch_add(1, AcqRel);
-        let open = Open(Arc::clone(&self.pulse));
-        let panics = PanicCounter(Arc::clone(&self.counters));
+        self.0.streams.fetch_add(1, AcqRel);
+        let open = Open(Arc::clone(&self.0));
         tokio::spawn(async move {
-            let _marks = (open, panics);
+            let _open = open;
             stream.await;
         });
     }
@@ -94,6 +51,7 @@ struct Open(Arc<Pulse>);
 impl Drop for Open {
     fn drop(&mut self) {
         self.0.streams.fetch_sub(1, AcqRel);
+        count_panic(&self.0.counters);
     }
 }
 
@@ -134,6 +92,49 @@ impl Drop for Call {
         self.is_now(CallState::Finished);
         let counter = if finished { &self.pulse.finished } else { &self.pulse.cancelled };
         counter.fetch_add(1, AcqRel);
+    }
+}
+
+pin_project! {
+    /// The body of an answer on HTTP/1.1. Hyper drops it when it is written, and waits for the next head then.
+    pub(super) struct Last<B> {
+        #[pin]
+        body: B,
+        done: Done,
+    }
+}
+
+struct Done(Arc<Pulse>);
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        self.0.head_wanted.store(true, Relaxed);
+    }
+}
+
+impl<B> Last<B> {
+    pub(super) fn new(body: B, pulse: &Arc<Pulse>) -> Self {
+        Self { body, done: Done(Arc::clone(pulse)) }
+    }
+}
+
+impl<B: Body<Data = Bytes>> Body for Last<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        self.project().body.poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
-use memchr::memmem;
+use memchr::memchr;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -111,6 +111,7 @@ impl<S> Wire<S> {
         self.pulse.heads.store(self.heads, Relaxed);
         let begun = matches!(self.place, Place::Head) && approved < bytes.len();
         self.pulse.head_begun.store(begun, Relaxed);
+        self.pulse.undecided.store(matches!(self.place, Place::Undecided), Relaxed);
         if let Some(refusal) = refusal {
             let refused = bytes.get(approved..).unwrap_or_default();
             let stand_in = if refused.starts_with(b"HEAD ") { STAND_IN_HEAD } else { STAND_IN };
@@ -127,8 +128,8 @@ impl<S> Wire<S> {
     fn look_at_held(&mut self, grown: usize) {
         if matches!(self.place, Place::Head) && self.held.len() <= self.limits.head_bytes_max {
             // A head in small pieces is not parsed again for every piece.
-            let from = self.held.len().saturating_sub(grown + 3);
-            if memmem::find(self.held.get(from..).unwrap_or_default(), b"\n").is_none() {
+            let from = self.held.len().saturating_sub(grown);
+            if memchr(b'\n', self.held.get(from..).unwrap_or_default()).is_none() {
                 return;
             }
         }
@@ -235,6 +236,7 @@ impl<S: AsyncRead + Unpin> Wire<S> {
                 }
                 Verdict::Declined => {
                     self.place = Place::Head;
+                    self.pulse.undecided.store(false, Relaxed);
                     let grown = self.held.len();
                     self.look_at_held(grown);
                     return Poll::Ready(Ok(true));
