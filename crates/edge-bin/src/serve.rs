@@ -183,11 +183,8 @@ async fn serve(args: &Serve, settings: Settings) -> anyhow::Result<ExitCode> {
     print!("{}", describe(&distribution));
     announce(&server, admin.as_ref());
     println!("ready");
-    loop {
-        match signals.next().await {
-            Asked::Reload => reload(args, &server),
-            Asked::Stop => break,
-        }
+    while signals.next().await == Asked::Reload {
+        reload(args, &server);
     }
     eprintln!("stopping: requests under way are finished (a second signal ends at once)");
     tokio::select! {
