@@ -41,6 +41,49 @@ fn divergences_and_cases_name_each_other() {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
+/// The page for people is made of the list; `cargo test --test cases -- --ignored` writes it anew.
+#[test]
+fn the_fidelity_page_shows_the_list() {
+    let page = std::fs::read_to_string(PAGE).unwrap();
+    assert!(page == with_table(&page), "docs/fidelity.md is not what fixtures/divergences.toml says");
+}
+
+#[test]
+#[ignore = "rewrites docs/fidelity.md"]
+fn rewrite_the_fidelity_page() {
+    let page = std::fs::read_to_string(PAGE).unwrap();
+    std::fs::write(PAGE, with_table(&page)).unwrap();
+}
+
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/fidelity.md");
+
+/// The page with its tables made anew: all after the last line of text.
+fn with_table(page: &str) -> String {
+    let marker = "<!-- made from fixtures/divergences.toml -->\n";
+    let (text, _) = page.split_once(marker).unwrap();
+    let mut out = format!("{text}{marker}");
+    let list: Divergences = toml::from_str(include_str!("../../../../fixtures/divergences.toml")).unwrap();
+    for confidence in [Confidence::Different, Confidence::Guess, Confidence::Likely, Confidence::Observed] {
+        _ = write!(out, "\n## {}\n\n", confidence.title());
+        out.push_str("| § | what the reference says | what the edge does | id |\n| --- | --- | --- | --- |\n");
+        let mut entries: Vec<_> =
+            list.divergence.iter().filter(|entry| entry.confidence == confidence).collect();
+        entries.sort_by_key(|entry| entry.section.clone());
+        for entry in entries {
+            let cell = |text: &str| text.replace('|', "\\|");
+            _ = writeln!(
+                out,
+                "| {} | {} | {} | {} |",
+                entry.section,
+                cell(&entry.reference),
+                cell(&entry.ours),
+                entry.id
+            );
+        }
+    }
+    out
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Divergences {
@@ -55,7 +98,6 @@ struct Divergence {
     /// What the reference suggests or leaves open.
     reference: String,
     ours: String,
-    #[expect(dead_code, reason = "read only to check the word")]
     confidence: Confidence,
     since: String,
     /// Why no case shows it.
@@ -63,7 +105,7 @@ struct Divergence {
 }
 
 /// How sure we are that CloudFront does the same.
-#[derive(Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Confidence {
     /// Seen in the field, though not documented.
@@ -74,4 +116,15 @@ enum Confidence {
     Guess,
     /// It is known not to.
     Different,
+}
+
+impl Confidence {
+    fn title(self) -> &'static str {
+        match self {
+            Self::Observed => "Seen in the field, not documented",
+            Self::Likely => "Follows from something documented",
+            Self::Guess => "Somebody had to choose",
+            Self::Different => "Known to differ",
+        }
+    }
 }
