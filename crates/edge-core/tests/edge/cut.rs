@@ -25,12 +25,12 @@ fn parts() -> [usize; 4] {
 async fn send_part(asked: &mut Asked, form: Form, body: &[u8], sent: usize) {
     match form {
         Form::Length => {
-            asked.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len())).await
+            asked.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len())).await;
         }
         Form::Chunked => {
             asked
                 .send(format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n", body.len()))
-                .await
+                .await;
         }
     }
     asked.send(&body[..sent]).await;
