@@ -114,6 +114,15 @@ impl Edge {
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: std::fmt::Display,
     {
+        match self.decide(request, viewer) {
+            Decided::Answered(response) => response,
+            // Boxed, or the state of a miss would be a part of every hit's future.
+            Decided::Goes(errand, body) => Box::pin(self.ask(errand, body)).await,
+        }
+    }
+
+    /// All that needs no waiting: a hit is a function call.
+    fn decide<B: http_body::Body>(&self, request: http::Request<B>, viewer: Viewer) -> Decided<B> {
         let inner = &*self.0;
         inner.counters.requests.fetch_add(1, Ordering::Relaxed);
         let now = inner.clock.now();
@@ -126,11 +135,10 @@ impl Edge {
             Ok(request) => request,
             Err(refusal) => {
                 let response = exchange::refuse_unread(&running.rules.place, refusal, &id, now);
-                return form.plain(response);
+                return Decided::Answered(form.plain(response));
             }
         };
-        let step = exchange::begin(&running.rules, request, id, now);
-        let (step, held) = match step {
+        let (step, held) = match exchange::begin(&running.rules, request, id, now) {
             Step::LookUp(look_up) => {
                 let held = inner.store.get(look_up.key());
                 (look_up.found(held.as_deref().map(|object| &object.head), now), held)
@@ -138,14 +146,13 @@ impl Edge {
             step => (step, None),
         };
         match step {
-            Step::Answer(answer) => form.answer(answer.response, held.as_deref()),
+            Step::Answer(answer) => Decided::Answered(form.answer(answer.response, held.as_deref())),
             Step::Ask(ask) => {
                 let origins = Arc::clone(&running.origins);
-                drop(running);
-                self.ask(Errand { ask, held, origins, form }, body).await
+                Decided::Goes(Errand { ask, held, origins, form }, body)
             }
             // A look-up leads to an answer or to an origin, never to a look-up.
-            Step::LookUp(_) => form.broken(),
+            Step::LookUp(_) => Decided::Answered(form.broken()),
         }
     }
 
@@ -211,6 +218,15 @@ impl Edge {
         let behavior = trace.behavior.map(|id| rules.distribution.behavior(id).path_pattern.as_str());
         tracing::info!(target: "edge::guard", behavior, "{withheld}");
     }
+}
+
+/// What became of a request before anything was waited for.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart where it is made")]
+enum Decided<B> {
+    /// It is answered.
+    Answered(http::Response<Body>),
+    /// It goes to an origin, with its body.
+    Goes(Errand, B),
 }
 
 fn is_same(one: Option<&Arc<Object>>, other: Option<&Arc<Object>>) -> bool {
