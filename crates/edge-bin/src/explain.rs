@@ -171,7 +171,7 @@ impl Story {
             }
         };
         if let Some(found) = &ask.trace().found {
-            self.say("look-up", format!("{found:?}"));
+            self.say("look-up", found.to_string());
         }
         self.call(rules, &ask);
         let Some((status, headers)) = said else {
@@ -194,7 +194,7 @@ impl Story {
             self.say("device", device.to_string());
         }
         if let Some(applied) = trace.applied {
-            self.say("function", format!("{applied:?}"));
+            self.say("function", applied.to_string());
         }
     }
 
@@ -226,22 +226,22 @@ impl Story {
         for (name, value) in &call.headers {
             self.say("to origin", format!("  {name}: {}", String::from_utf8_lossy(value.as_bytes())));
         }
-        self.say("sharing", format!("{:?}", ask.sharing()));
+        self.say("sharing", ask.sharing().to_string());
     }
 
     fn answer(&mut self, rules: &Rules, answer: Answer) -> Option<Arc<Stored>> {
         let Answer { response, storing, compress, trace } = answer;
         if let Some(refused) = trace.refused {
-            self.say("gate", format!("{refused:?}"));
+            self.say("gate", refused.to_string());
         }
         match (&trace.found, &trace.stood_in) {
             (Some(found), None) if trace.lifetime.is_none() => {
                 if !self.0.iter().any(|(subject, _)| *subject == "behavior") {
                     self.entered(rules, &trace);
                 }
-                self.say("look-up", format!("{found:?}"));
+                self.say("look-up", found.to_string());
             }
-            (_, Some(stood_in)) => self.say("stale", format!("{stood_in:?}")),
+            (_, Some(stood_in)) => self.say("stale", stood_in.to_string()),
             _ => {}
         }
         if let Some(lifetime) = &trace.lifetime {

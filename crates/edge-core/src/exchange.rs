@@ -18,6 +18,7 @@ mod refuse;
 
 pub use refuse::refuse_unread;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -132,6 +133,15 @@ pub enum StoodIn {
     WithoutAsking,
 }
 
+impl fmt::Display for StoodIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ForFailure => "a stale object stands in for the origin's failure (§7.4)",
+            Self::WithoutAsking => "a stale object answers: the origin failed a moment ago (§7.4)",
+        })
+    }
+}
+
 /// A question to the store.
 #[derive(Debug)]
 pub struct LookUp {
@@ -157,6 +167,15 @@ pub enum Sharing {
     Alone,
     /// One request, its answer for all who wait.
     Collapsed,
+}
+
+impl fmt::Display for Sharing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Alone => "asked for this viewer alone",
+            Self::Collapsed => "asked once for all who want the same (§7.11)",
+        })
+    }
 }
 
 /// What an origin did.

@@ -1,5 +1,6 @@
 //! What a stored object is good for now: RFC 9111 §4 as CloudFront applies it (§7.4, §7.8).
 
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use super::{Reuse, Stored};
@@ -29,6 +30,28 @@ pub enum Verdict {
         /// What the origin is asked to compare.
         conditions: Option<Validators>,
     },
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent => f.write_str("nothing is stored under the key"),
+            Self::Fresh { age, left } => {
+                write!(f, "fresh: {} s old, for {} s more", age.as_secs(), left.as_secs())
+            }
+            Self::HeldOver { .. } => {
+                f.write_str("stale, but the origin failed a moment ago and is left alone (§7.4)")
+            }
+            Self::Stale { expired_for, conditions } => {
+                let how = if conditions.is_some() {
+                    "the origin is asked whether it changed"
+                } else {
+                    "asked for in full"
+                };
+                write!(f, "stale for {} s: {how} (§7.8)", expired_for.as_secs())
+            }
+        }
+    }
 }
 
 /// Whether a behavior lets the edge revalidate: CloudFront does not where cookies are forwarded (§7.8).

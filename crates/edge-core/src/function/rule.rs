@@ -13,6 +13,8 @@
 //! JavaScript, so it does nothing a function could not: it never decodes, it reads query strings as one text, and it
 //! keeps its hands off what functions may not touch (§14.1).
 
+use std::fmt;
+
 use http::header::{COOKIE, HeaderMap};
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method};
@@ -114,6 +116,23 @@ pub struct Applied {
     pub device: Option<&'static str>,
     /// Whether arguments were dropped or moved.
     pub query_changed: bool,
+}
+
+impl fmt::Display for Applied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.visitor {
+            Visitor::Unexamined => "nobody is examined",
+            Visitor::Anonymous => "anonymous: cookies dropped, shares copies",
+            Visitor::Session => "a session: past every shared copy",
+        })?;
+        if let Some(class) = self.device {
+            write!(f, "; device class {class}")?;
+        }
+        if self.query_changed {
+            f.write_str("; query string rewritten")?;
+        }
+        Ok(())
+    }
 }
 
 /// Whom a rule takes a viewer for.

@@ -4,6 +4,8 @@
 //! skipped does not compile. It refuses to know what is cached and what an origin would say: it runs on hits too
 //! (threats S6).
 
+use std::fmt;
+
 use http::{Method, Version};
 
 use super::{Body, Request, Scheme};
@@ -56,6 +58,24 @@ pub enum Refused {
     MethodNotAllowed,
     /// 403: GET or HEAD with a body (§3, threats M9).
     BodyNotAllowed,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UnknownHost => "403: the Host is none of the distribution's names (§17.2)",
+            Self::Disabled => "403: the distribution is disabled (§0.2)",
+            Self::RedirectToHttps { keeps_method: false } => {
+                "301 to https: ViewerProtocolPolicy redirect-to-https (§11.1)"
+            }
+            Self::RedirectToHttps { keeps_method: true } => {
+                "307 to https, the method kept: ViewerProtocolPolicy redirect-to-https (§11.1)"
+            }
+            Self::HttpsOnly => "403: ViewerProtocolPolicy wants https (§11.1)",
+            Self::MethodNotAllowed => "403: AllowedMethods does not name the method (§3)",
+            Self::BodyNotAllowed => "403: GET and HEAD carry no body (§3)",
+        })
+    }
 }
 
 impl Distribution {

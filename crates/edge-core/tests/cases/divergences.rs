@@ -65,7 +65,9 @@ fn with_table(page: &str) -> String {
     let list: Divergences = toml::from_str(include_str!("../../../../fixtures/divergences.toml")).unwrap();
     for confidence in [Confidence::Different, Confidence::Guess, Confidence::Likely, Confidence::Observed] {
         _ = write!(out, "\n## {}\n\n", confidence.title());
-        out.push_str("| § | what the reference says | what the edge does | id |\n| --- | --- | --- | --- |\n");
+        out.push_str(
+            "| § | what the reference says | what the edge does | id |\n| --- | --- | --- | --- |\n",
+        );
         let mut entries: Vec<_> =
             list.divergence.iter().filter(|entry| entry.confidence == confidence).collect();
         entries.sort_by_key(|entry| entry.section.clone());
