@@ -463,6 +463,9 @@ impl Message {
     }
 }
 
+/// The first of January 2026: the second at which every case starts.
+pub(crate) const START: u64 = 1_767_225_600;
+
 /// The host that requests name where they name none.
 pub(crate) const HOST: &str = "www.example.com";
 

@@ -21,10 +21,7 @@ use edge_core::viewer::{Request, Scheme, Stream};
 use http::{HeaderMap, HeaderValue, Version};
 
 use super::compile;
-use super::format::{self, Case, Difference, Inside, Message, Mode, Seen, SeenAsked, Step, World, check};
-
-/// The first of January 2026: the second at which every case starts.
-pub(crate) const START: u64 = 1_767_225_600;
+use super::format::{self, Case, Difference, Inside, Message, Mode, START, Seen, SeenAsked, Step, World, check};
 
 const PEER: &str = "192.0.2.2:40000";
 

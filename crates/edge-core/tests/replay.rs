@@ -1,0 +1,130 @@
+//! Every case file under `fixtures/cases`, replayed over loopback through the real data path, so that it and the
+//! simulator (`cases.rs`) cannot drift apart: the same steps, the same comparison, other eyes.
+//!
+//! What a wire cannot show (`ttl`, `not_stored`, `guard`, `stored`, `key`, `behavior`, `visitor`) is not looked at.
+//! All failures of all files are collected before anything is said.
+#![cfg(feature = "proxy")]
+#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests")]
+
+#[path = "cases/compile.rs"]
+mod compile;
+#[path = "replay/edges.rs"]
+mod edges;
+#[path = "cases/files.rs"]
+mod files;
+#[path = "cases/format.rs"]
+#[expect(dead_code, reason = "some of it is for the simulator alone")]
+mod format;
+#[path = "replay/origin.rs"]
+mod origin;
+#[path = "replay/run.rs"]
+mod run;
+#[path = "replay/viewer.rs"]
+mod viewer;
+#[path = "replay/wire.rs"]
+mod wire;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use edge_core::distribution::{Distribution, document};
+use tokio::sync::Semaphore;
+use tokio::task::LocalSet;
+
+use edges::Shared;
+use files::cases;
+use format::{Case, Mode};
+
+/// Cases the wire shows otherwise than the simulator, and why that is right. One that agrees fails.
+const DIFFERENT: &[(&str, &str)] = &[];
+
+/// Cases under way at once, in each mode.
+const AT_ONCE: usize = 8;
+
+struct Replayed {
+    name: String,
+    case: Case,
+    distribution: Distribution,
+}
+
+/// By the name of its file, what a case did not fulfil.
+type Failures = BTreeMap<String, Vec<String>>;
+
+#[test]
+fn the_data_path_does_what_the_simulator_does() {
+    let (mut pending, mut refused, mut all) = (0, 0, Vec::new());
+    for (name, case) in cases() {
+        if case.pending.is_some() {
+            pending += 1;
+        } else if case.refused.is_some() {
+            refused += 1;
+        } else {
+            let text = compile::document(&case).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let loaded = document::load(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+            all.push(Replayed { name, case, distribution: loaded.distribution });
+        }
+    }
+    let names: BTreeSet<&str> = all.iter().flat_map(|one| run::origin_names(&one.distribution)).collect();
+    let shared = Shared::new(&names.into_iter().collect::<Vec<_>>());
+    let (all, shared) = (Arc::new(all), Arc::new(shared));
+    // A runtime of one thread each: the two share nothing but what may be shared.
+    let threads = [Mode::Exact, Mode::Guard].map(|mode| {
+        let (all, shared) = (Arc::clone(&all), Arc::clone(&shared));
+        std::thread::spawn(move || replay(&all, &shared, mode))
+    });
+    let mut failures = Failures::new();
+    for thread in threads {
+        for (name, mut found) in thread.join().unwrap() {
+            failures.entry(name).or_default().append(&mut found);
+        }
+    }
+    let inside: usize = all.iter().flat_map(|one| &one.case.steps).map(run::inside).sum();
+    println!("{} cases replayed; {pending} are pending, {refused} do not load", all.len());
+    println!("{inside} expectations were skipped that no wire can show");
+    let mut report = String::new();
+    for (name, reason) in DIFFERENT {
+        println!("different: {name}: {reason}");
+        if failures.remove(*name).is_none() {
+            _ = writeln!(report, "\n{name} agrees: remove it from DIFFERENT");
+        }
+    }
+    for (name, failures) in &failures {
+        _ = writeln!(report, "\n{name}");
+        for failure in failures {
+            _ = writeln!(report, "    {failure}");
+        }
+    }
+    assert!(report.is_empty(), "{} cases differ on the wire\n{report}", failures.len());
+}
+
+/// Every case of a mode, some at a time; only those that failed are told.
+fn replay(all: &Arc<Vec<Replayed>>, shared: &Arc<Shared>, mode: Mode) -> Failures {
+    let word = match mode {
+        Mode::Exact => "exact",
+        Mode::Guard => "guard",
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    LocalSet::new().block_on(&runtime, async {
+        let places = Rc::new(Semaphore::new(AT_ONCE));
+        let mut running = Vec::new();
+        for at in (0..all.len()).filter(|&at| all[at].case.mode.include(mode)) {
+            let (all, shared, places) = (Arc::clone(all), Arc::clone(shared), Rc::clone(&places));
+            running.push(tokio::task::spawn_local(async move {
+                let _place = places.acquire().await.unwrap();
+                let one = &all[at];
+                (at, run::run(&shared, one.distribution.clone(), &one.case, mode).await)
+            }));
+        }
+        let mut failures = Failures::new();
+        for run in running {
+            let (at, found) = run.await.unwrap();
+            if !found.is_empty() {
+                let found = found.into_iter().map(|failure| format!("[{word}] {failure}")).collect();
+                failures.insert(all[at].name.clone(), found);
+            }
+        }
+        failures
+    })
+}

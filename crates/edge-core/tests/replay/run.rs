@@ -1,0 +1,246 @@
+//! Drives one case over loopback and compares what was seen, step by step.
+//!
+//! The runtime has one thread, so "has arrived" and "has set out for the origin" can be told apart without waiting:
+//! what an edge does at once for a request is done once everybody has had a turn.
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::io::Read;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime};
+
+use edge_core::distribution::Distribution;
+use http::HeaderMap;
+use tokio::task::{JoinHandle, yield_now};
+
+use super::edges::{Edge, Shared};
+use super::format::{Case, Failure, Mode, START, Seen, SeenAsked, Step, World, check};
+use super::origin::{self, Asked, Origin, Reply};
+use super::viewer::{self, Connection, Manner, Version};
+
+/// Nothing takes this long unless it never comes.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// More turns than anything needs that waits for nobody.
+const TURNS: usize = 8;
+
+pub(crate) struct Run<'a> {
+    shared: &'a Shared,
+    mode: Mode,
+    edge: Edge,
+    origin: Origin,
+    idle: Vec<(Manner, Connection)>,
+    /// Every body the origin sent: these come without a coding of the edge's.
+    bodies: HashSet<Vec<u8>>,
+    failures: Vec<String>,
+}
+
+/// A step on its way.
+struct Sent<'a> {
+    number: usize,
+    step: &'a Step,
+    world: World,
+    manner: Manner,
+    reply: JoinHandle<Result<viewer::Reply, String>>,
+    asked: Option<Asked>,
+}
+
+/// What a case did not fulfil; empty is passed.
+pub(crate) async fn run(shared: &Shared, distribution: Distribution, case: &Case, mode: Mode) -> Vec<String> {
+    let origin = Origin::start(&shared.origin_tls).await;
+    let edge = Edge::start(shared, distribution, mode, &origin);
+    let (idle, bodies, failures) = (Vec::new(), HashSet::new(), Vec::new());
+    let mut run = Run { shared, mode, edge, origin, idle, bodies, failures };
+    let mut steps = case.steps.iter().enumerate().filter(|(_, step)| step.mode.include(mode)).peekable();
+    while let Some(first) = steps.next() {
+        let mut together = vec![first];
+        while let Some(next) = steps.next_if(|(_, step)| step.meanwhile) {
+            together.push(next);
+        }
+        if run.exchange(&together).await.is_none() {
+            break;
+        }
+    }
+    run.failures
+}
+
+impl Run<'_> {
+    /// One request, and those that arrive while it is under way; `None` ends the case.
+    async fn exchange(&mut self, together: &[(usize, &Step)]) -> Option<()> {
+        let mut sent = Vec::new();
+        for &(number, step) in together {
+            match soon(self.send(number, step)).await {
+                Ok(step) => sent.push(step),
+                Err(error) => {
+                    self.failures.push(format!("step {}: {error}", number + 1));
+                    return None;
+                }
+            }
+        }
+        for step in sent {
+            let number = step.number;
+            if let Err(error) = soon(self.finish(step)).await {
+                self.failures.push(format!("step {}: {error}", number + 1));
+                return None;
+            }
+        }
+        turns().await;
+        Some(())
+    }
+
+    /// Sends a request and sees whether the origin is asked at once.
+    async fn send<'s>(&mut self, number: usize, step: &'s Step) -> Result<Sent<'s>, String> {
+        let start = SystemTime::UNIX_EPOCH + Duration::from_secs(START);
+        let now = start + Duration::from_secs(step.at);
+        let world = World { start, now, peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)) };
+        let manner = manner(step)?;
+        let message = step.viewer_request(&world)?;
+        self.edge.hand.set(now);
+        self.edge.fail(self.shared, step.origin_fails);
+        let (began, set_out) = self.counts();
+        let kept = self.idle.iter().position(|(kept, _)| *kept == manner);
+        let connection = match kept {
+            Some(at) => self.idle.swap_remove(at).1,
+            None => Connection::open(self.shared, &self.edge, manner).await?,
+        };
+        let reply = tokio::spawn(async move { connection.ask(manner, &message).await });
+        while self.counts().0 == began && !reply.is_finished() {
+            yield_now().await;
+        }
+        turns().await;
+        let goes = self.counts().1 > set_out && reaches_origin(step);
+        let asked = if goes { self.origin.asked.recv().await } else { None };
+        Ok(Sent { number, step, world, manner, reply, asked })
+    }
+
+    /// Requests that were begun, and requests to origins.
+    fn counts(&self) -> (u64, u64) {
+        let counters = self.edge.inner.counters();
+        (counters.requests.load(Ordering::Relaxed), counters.origin_requests.load(Ordering::Relaxed))
+    }
+
+    /// Lets the origin answer, reads the response and compares.
+    async fn finish(&mut self, sent: Sent<'_>) -> Result<(), String> {
+        let Sent { number, step, world, manner, mut reply, asked } = sent;
+        let mut seen_asked = Vec::new();
+        self.edge.hand.set(world.now);
+        if let Some(asked) = asked {
+            seen_asked.push(self.answer(step, &world, asked)?);
+        }
+        let reply = loop {
+            tokio::select! {
+                reply = &mut reply => break reply.map_err(|error| error.to_string())??,
+                // Whoever waited for another's answer, in vain.
+                Some(asked) = self.origin.asked.recv() => seen_asked.push(self.answer(step, &world, asked)?),
+            }
+        };
+        let mut step = step.clone();
+        if step.origin_fails.is_some() && !reaches_origin(&step) {
+            // Nobody was there to see it.
+            step.asked = None;
+            seen_asked.push(SeenAsked { line: String::new(), scheme: "", headers: HeaderMap::new() });
+        }
+        let closed = reply.connection.is_none();
+        self.idle.extend(reply.connection.map(|connection| (manner, connection)));
+        let body = self.decoded(&reply.headers, reply.body)?;
+        let (status, headers) = (reply.status, reply.headers);
+        let seen = Seen { status, headers, body, asked: seen_asked, closed, inside: None };
+        let line = step.request.trim_start().lines().next().unwrap_or_default();
+        let line: String = line.chars().take(60).collect();
+        for difference in check(&step, self.mode, &world, &seen) {
+            self.failures.push(format!("step {} at {} s ({line}): {difference}", number + 1, step.at));
+        }
+        Ok(())
+    }
+
+    /// Answers as the step says.
+    fn answer(&mut self, step: &Step, world: &World, asked: Asked) -> Result<SeenAsked, String> {
+        let Asked { seen, reply } = asked;
+        let method = seen.line.split(' ').next().unwrap_or_default();
+        let answer = match (step.origin_response(world), step.origin_fails) {
+            (Some(message), _) => {
+                let message = message?;
+                let answer = origin::answer(&message, method);
+                self.bodies.insert(message.body);
+                answer
+            }
+            (None, Some(Failure::Closed)) => Reply::Close(Vec::new()),
+            (None, Some(Failure::Invalid)) => Reply::Close(b"220 mail.example.com ready\r\n\r\n".to_vec()),
+            (None, Some(Failure::HeadTooLarge)) => {
+                Reply::Close(format!("HTTP/1.1 200 OK\r\nX-Large: {}\r\n\r\n", "x".repeat(40_000)).into_bytes())
+            }
+            (None, Some(_)) => Reply::Silence,
+            // Nobody was to ask: it is seen, and it does not hang.
+            (None, None) => Reply::Close(b"HTTP/1.1 500 Not To Be Asked\r\nContent-Length: 0\r\n\r\n".to_vec()),
+        };
+        _ = reply.send(answer);
+        Ok(seen)
+    }
+
+    /// Undoes the edge's compression; what the origin sent so is left alone.
+    fn decoded(&self, headers: &HeaderMap, body: Vec<u8>) -> Result<Vec<u8>, String> {
+        let coding = headers.get("content-encoding").and_then(|coding| coding.to_str().ok());
+        if body.is_empty() || self.bodies.contains(&body) {
+            return Ok(body);
+        }
+        let mut text = Vec::new();
+        let read = match coding {
+            Some("gzip") => flate2::read::GzDecoder::new(body.as_slice()).read_to_end(&mut text),
+            Some("br") => brotli::Decompressor::new(body.as_slice(), 4_096).read_to_end(&mut text),
+            _ => return Ok(body),
+        };
+        read.map_err(|error| format!("the body is not {coding:?}: {error}"))?;
+        Ok(text)
+    }
+}
+
+/// Whether the step's request, if it goes to the origin, comes to somebody who can see it.
+fn reaches_origin(step: &Step) -> bool {
+    !matches!(step.origin_fails, Some(Failure::Dns | Failure::Connect | Failure::ConnectTimeout))
+}
+
+fn manner(step: &Step) -> Result<Manner, String> {
+    let version = match step.http.as_deref() {
+        Some("1.0") => Version::Http10,
+        None | Some("1.1") => Version::Http11,
+        Some("2") => Version::Http2,
+        Some(other) => return Err(format!("http = {other:?} is no version")),
+    };
+    let tls = match step.scheme.as_deref() {
+        None | Some("https") => true,
+        Some("http") => false,
+        Some(other) => return Err(format!("scheme = {other:?} is no scheme")),
+    };
+    Ok(Manner { tls, version })
+}
+
+async fn turns() {
+    for _ in 0..TURNS {
+        yield_now().await;
+    }
+}
+
+async fn soon<T>(future: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| Err("it never ended".to_owned()))
+}
+
+/// Expectations that no wire can show.
+pub(crate) fn inside(step: &Step) -> usize {
+    let Some(expect) = &step.expect else { return 0 };
+    let told = [
+        expect.behavior.is_some(),
+        expect.key.is_some(),
+        expect.ttl.is_some(),
+        expect.not_stored.is_some(),
+        expect.guard.is_some(),
+        expect.stored.is_some(),
+        expect.visitor.is_some(),
+    ];
+    told.into_iter().filter(|told| *told).count()
+}
+
+/// Names that are this machine's in every case.
+pub(crate) fn origin_names(distribution: &Distribution) -> impl Iterator<Item = &str> {
+    distribution.origins.iter().map(|origin| origin.domain_name.as_str())
+}
