@@ -216,12 +216,13 @@ def start_edge(binary, directory, origin, name="edge", cache_size="256M", tls=Fa
     command = [
         str(binary), "serve", str(config),
         "--http", "127.0.0.1:0",
+        "--https", "127.0.0.1:0" if tls else "off",
+        "--admin", "off",
+        "--data-dir", str(home / "data"),
         "--threads", "1",
         "--cache-size", cache_size,
         "--map", f"{ORIGIN_NAME}=http://127.0.0.1:{origin.ports['http']}",
     ]
-    if tls:
-        command += ["--https", "127.0.0.1:0"]
     log = home / "stderr.log"
     with log.open("wb") as stderr:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True)
