@@ -108,10 +108,9 @@ impl Key {
     }
 
     fn push(&mut self, kind: Kind, bytes: &[u8]) {
-        self.push_selected(kind, |out| {
-            out.extend_from_slice(bytes);
-            true
-        });
+        let [a, b, c, d] = length_of(bytes.len());
+        self.0.extend_from_slice(&[kind as u8, a, b, c, d]);
+        self.0.extend_from_slice(bytes);
     }
 
     /// Writes tag, length and what `write` appends; nothing where `write` says that there is nothing.
@@ -124,9 +123,8 @@ impl Key {
             self.0.truncate(start);
             return;
         }
-        // A head is at most 32 KiB (§1.3), so the length fits.
-        let length = u32::try_from(self.0.len() - from).unwrap_or(u32::MAX);
-        self.0[start + 1..from].copy_from_slice(&length.to_le_bytes());
+        let length = length_of(self.0.len() - from);
+        self.0[start + 1..from].copy_from_slice(&length);
     }
 
     fn push_header(&mut self, name: &HeaderName, request: &Request, device: Device) {
@@ -168,6 +166,11 @@ impl Key {
     pub fn size(&self) -> usize {
         self.0.len()
     }
+}
+
+/// A head is at most 32 KiB (§1.3), so a length fits.
+fn length_of(bytes: usize) -> [u8; 4] {
+    u32::try_from(bytes).unwrap_or(u32::MAX).to_le_bytes()
 }
 
 impl fmt::Debug for Key {
