@@ -6,7 +6,7 @@ EDGE = $(CARGO) run --quiet --locked -p edge-bin --
 PURE = -p edge-core --no-default-features
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 # The stages of `make ci`, in order; the first is what the README promises.
-STAGES = test fuzz-smoke lint docs deny
+STAGES = test fuzz-smoke lint docs wordpress deny
 
 .DEFAULT_GOAL := help
 .PHONY: help prepare demo test pure wordpress bench compare fuzz fuzz-smoke lint docs deny ci
