@@ -242,7 +242,7 @@ fn each_rule_can_fail() {
         ("clock", "edge-bin/src/serve.rs", "let now = SystemTime::now();\n"),
         ("panic", "edge-bin/src/serve.rs", "x.unwrap();\n"),
         ("wait", "edge-core/tests/listen/main.rs", "tokio::time::sleep(SHORT).await;\n"),
-        ("text", "README.md", "cd /work/wt\n"),
+        ("text", "README.md", "cd /home/somebody\n"),
         ("text", "README.md", "end \n"),
         ("text", "README.md", "end"),
     ] {
