@@ -6,10 +6,10 @@ EDGE = $(CARGO) run --quiet --locked -p edge-bin --
 PURE = -p edge-core --no-default-features
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 # The stages of `make ci`, in order; the first is what the README promises.
-STAGES = test fuzz-smoke lint docs wordpress deny
+STAGES = test fuzz-smoke lint docs deny wordpress-or-skip
 
 .DEFAULT_GOAL := help
-.PHONY: help prepare demo test pure wordpress bench compare fuzz fuzz-smoke lint docs deny ci
+.PHONY: help prepare demo test pure wordpress wordpress-or-skip bench compare fuzz fuzz-smoke lint docs deny ci
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -33,6 +33,11 @@ pure: ## Only the decisions, in seconds: the inner loop
 wordpress: prepare ## A real WordPress behind the edge (installs Debian packages, as root)
 	fixtures/wordpress/wordpress.py install
 	$(CARGO) test --locked -p edge-bin --test wordpress -- --ignored --nocapture
+
+# In CI, where the packages are neither there nor to be installed, that is said at the end and fails nothing.
+wordpress-or-skip:
+	@if [ "$$(id -u)" = 0 ] || fixtures/wordpress/wordpress.py install 2>/dev/null; then $(MAKE) --no-print-directory wordpress; \
+	else echo "the tests against a real WordPress: its Debian packages are missing, and only root installs them" | tee -a "$${EDGE_SKIPPED:-/dev/null}"; fi
 
 bench: ## How long the decisions take, and what they allocate
 	$(CARGO) bench --locked $(PURE)
