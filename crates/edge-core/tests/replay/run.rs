@@ -78,9 +78,11 @@ impl Run<'_> {
                 }
             }
         }
+        let mut left = sent.len();
         for step in sent {
             let number = step.number;
-            if let Err(error) = soon(self.finish(step)).await {
+            left -= 1;
+            if let Err(error) = soon(self.finish(step, left)).await {
                 self.failures.push(format!("step {}: {error}", number + 1));
                 return None;
             }
@@ -120,8 +122,8 @@ impl Run<'_> {
         (counters.requests.load(Ordering::Relaxed), counters.origin_requests.load(Ordering::Relaxed))
     }
 
-    /// Lets the origin answer, reads the response and compares.
-    async fn finish(&mut self, sent: Sent<'_>) -> Result<(), String> {
+    /// Lets the origin answer, reads the response and compares; so many others are `left` to be finished.
+    async fn finish(&mut self, sent: Sent<'_>, left: usize) -> Result<(), String> {
         let Sent { number, step, world, manner, mut reply, asked } = sent;
         let mut seen_asked = Vec::new();
         self.edge.hand.set(world.now);
@@ -131,8 +133,10 @@ impl Run<'_> {
         let reply = loop {
             tokio::select! {
                 reply = &mut reply => break reply.map_err(|error| error.to_string())??,
-                // Whoever waited for another's answer, in vain.
-                Some(asked) = self.origin.asked.recv() => seen_asked.push(self.answer(step, &world, asked)?),
+                // Whoever waited for another's answer, in vain; a second request may be that of somebody left.
+                Some(asked) = self.origin.asked.recv(), if seen_asked.is_empty() || left == 0 => {
+                    seen_asked.push(self.answer(step, &world, asked)?);
+                }
             }
         };
         let mut step = step.clone();
@@ -143,8 +147,18 @@ impl Run<'_> {
         }
         let closed = reply.connection.is_none();
         self.idle.extend(reply.connection.map(|connection| (manner, connection)));
-        let body = self.decoded(&reply.headers, reply.body)?;
-        let (status, headers) = (reply.status, reply.headers);
+        let (status, mut headers) = (reply.status, reply.headers);
+        let length = reply.body.len();
+        let body = match self.decoded(&headers, &reply.body)? {
+            Some(text) => {
+                // What was compressed here is measured here: the length is framing, and nobody else knows it.
+                if headers.get("content-length").is_some_and(|value| *value == length.to_string()) {
+                    headers.remove("content-length");
+                }
+                text
+            }
+            None => reply.body,
+        };
         let seen = Seen { status, headers, body, asked: seen_asked, closed, inside: None };
         let line = step.request.trim_start().lines().next().unwrap_or_default();
         let line: String = line.chars().take(60).collect();
@@ -178,20 +192,20 @@ impl Run<'_> {
         Ok(seen)
     }
 
-    /// Undoes the edge's compression; what the origin sent so is left alone.
-    fn decoded(&self, headers: &HeaderMap, body: Vec<u8>) -> Result<Vec<u8>, String> {
-        let coding = headers.get("content-encoding").and_then(|coding| coding.to_str().ok());
-        if body.is_empty() || self.bodies.contains(&body) {
-            return Ok(body);
+    /// Undoes the edge's compression; `None` where there is none, as where the origin sent just this.
+    fn decoded(&self, headers: &HeaderMap, body: &[u8]) -> Result<Option<Vec<u8>>, String> {
+        if body.is_empty() || self.bodies.contains(body) {
+            return Ok(None);
         }
+        let coding = headers.get("content-encoding").and_then(|coding| coding.to_str().ok());
         let mut text = Vec::new();
         let read = match coding {
-            Some("gzip") => flate2::read::GzDecoder::new(body.as_slice()).read_to_end(&mut text),
-            Some("br") => brotli::Decompressor::new(body.as_slice(), 4_096).read_to_end(&mut text),
-            _ => return Ok(body),
+            Some("gzip") => flate2::read::GzDecoder::new(body).read_to_end(&mut text),
+            Some("br") => brotli::Decompressor::new(body, 4_096).read_to_end(&mut text),
+            _ => return Ok(None),
         };
         read.map_err(|error| format!("the body is not {coding:?}: {error}"))?;
-        Ok(text)
+        Ok(Some(text))
     }
 }
 
