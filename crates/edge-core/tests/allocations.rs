@@ -4,6 +4,7 @@ use std::alloc::System;
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
+#[allow(dead_code, reason = "the bench and the test use a part each")]
 #[path = "../benches/support/mod.rs"]
 mod support;
 

@@ -1,5 +1,7 @@
 //! A WordPress site behind its edge, and viewers whose pages the cache holds: what the decision's bench and the test of
 //! its allocations have in common.
+
+#![allow(clippy::panic, clippy::expect_used, reason = "a bench that cannot start says so")]
 #![expect(clippy::expect_used, reason = "the documents are part of the repository")]
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -22,9 +24,9 @@ const PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Appl
                      Version/18.0 Mobile/15E148 Safari/604.1";
 
 /// A viewer's request, and what the cache holds for it.
-pub struct Hit {
+pub(crate) struct Hit {
     /// What is special about it.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     rules: Arc<Rules>,
     request: Request,
     id: HeaderValue,
@@ -33,7 +35,7 @@ pub struct Hit {
 }
 
 /// The viewers.
-pub fn hits() -> [Hit; 3] {
+pub(crate) fn hits() -> [Hit; 3] {
     let distribution = distribution::load(SITE).expect("the fixture loads").distribution;
     let place = Place::new(1, None);
     let rules = Arc::new(Rules { distribution, guard: Guard::On, place, devices: Memo::new(1024) });
@@ -66,13 +68,13 @@ impl Hit {
     }
 
     /// The request, to be decided on.
-    pub fn request(&self) -> Request {
+    pub(crate) fn request(&self) -> Request {
         self.request.clone()
     }
 
     /// From the request to the key.
     #[inline(never)] // a profiler finds it
-    pub fn look_up(&self, request: Request) -> edge_core::exchange::LookUp {
+    pub(crate) fn look_up(&self, request: Request) -> edge_core::exchange::LookUp {
         let Step::LookUp(look_up) = begin(&self.rules, request, self.id.clone(), self.now) else {
             panic!("a GET is looked up")
         };
@@ -81,13 +83,13 @@ impl Hit {
 
     /// From the object to the answer.
     #[inline(never)] // a profiler finds it
-    pub fn answer(&self, look_up: edge_core::exchange::LookUp) -> Answer {
+    pub(crate) fn answer(&self, look_up: edge_core::exchange::LookUp) -> Answer {
         let Step::Answer(answer) = look_up.found(Some(&self.stored), self.now) else { panic!("it is fresh") };
         answer
     }
 
     /// The key alone.
-    pub fn key(&self) -> Key {
+    pub(crate) fn key(&self) -> Key {
         self.look_up(self.request()).key().clone()
     }
 }

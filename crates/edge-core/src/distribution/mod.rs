@@ -9,25 +9,25 @@
 pub mod alias;
 pub mod check;
 pub mod document;
-pub mod glob;
 pub mod path_pattern;
 pub mod policy;
 pub mod problem;
 mod response_headers;
+pub mod rule;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
+pub use crate::header::glob::Glob;
+pub use crate::header::names::{Name, Names};
 pub use alias::{Alias, HostMatch};
 pub use document::{Document, Loaded, load, load_value};
-pub use glob::Glob;
 pub use path_pattern::PathPattern;
 pub use problem::{Problem, Problems, Severity};
 pub use response_headers::{Cors, OriginHeader, ResponseHeadersPolicy, SetHeader};
-
-use crate::function::rule::Rule;
+pub use rule::Rule;
 
 /// A distribution, ready to decide with.
 #[derive(Debug, Clone)]
@@ -300,55 +300,6 @@ pub enum HeaderForwarding {
         /// Added.
         plus: Vec<HeaderName>,
     },
-}
-
-/// A selection of cookies or query string parameters by name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Names {
-    /// No one.
-    None,
-    /// Every one.
-    All,
-    /// The listed ones.
-    Only(Vec<Name>),
-    /// Every one but the listed.
-    AllExcept(Vec<Name>),
-}
-
-impl Names {
-    /// Whether the parameter or cookie called `name` is selected. Names are case-sensitive (§4.2, §4.3).
-    pub fn select(&self, name: &[u8]) -> bool {
-        match self {
-            Self::None => false,
-            Self::All => true,
-            Self::Only(list) => list.iter().any(|entry| entry.matches(name)),
-            Self::AllExcept(list) => !list.iter().any(|entry| entry.matches(name)),
-        }
-    }
-
-    /// Whether nothing can be selected.
-    pub fn is_none(&self) -> bool {
-        matches!(self, Self::None)
-    }
-}
-
-/// One entry of a list of names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Name {
-    /// Exactly this.
-    Literal(String),
-    /// `*` and `?` are wildcards: cookies only (§4.3, confidence "observed").
-    Pattern(Glob),
-}
-
-impl Name {
-    /// Whether the entry names `name`.
-    pub fn matches(&self, name: &[u8]) -> bool {
-        match self {
-            Self::Literal(text) => text.as_bytes() == name,
-            Self::Pattern(glob) => glob.matches(name),
-        }
-    }
 }
 
 /// A custom error response (§10.1).

@@ -18,8 +18,8 @@ use std::fmt;
 use http::header::{COOKIE, HeaderMap};
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method};
-use serde::{Deserialize, Serialize};
 
+use crate::distribution::rule::{DeviceClasses, NameOrPrefix, Rule};
 use crate::header::{cookie, hop, query};
 use crate::viewer::Request;
 use crate::viewer::device::{Class, Device};
@@ -28,84 +28,6 @@ use crate::viewer::device::{Class, Device};
 pub const DEVICE_HEADER: HeaderName = HeaderName::from_static("x-viewer-device");
 /// The header that makes a session's key unlike any other.
 pub const SESSION_HEADER: HeaderName = HeaderName::from_static("x-viewer-session");
-
-/// The rule, as the bundle carries it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields, default)]
-pub struct Rule {
-    /// Query arguments that change no page: names, or prefixes with a final `*`.
-    pub drop_query: Vec<NameOrPrefix>,
-    /// Exceptions from `drop_query`.
-    pub keep_query: Vec<NameOrPrefix>,
-    /// Sort the arguments that stay, so that their order splits no copy.
-    pub sort_query: bool,
-    /// Cookies that mark a session: names, or prefixes with a final `*`. Where neither these nor the next two are
-    /// given nobody is examined: cookies and headers are left alone.
-    pub session_cookies: Vec<NameOrPrefix>,
-    /// Query arguments whose answer is for one viewer alone, cookie or not: previews, "add to cart".
-    pub session_query: Vec<NameOrPrefix>,
-    /// What stays of an anonymous viewer's headers, beside what HTTP itself needs. Absent: all of them.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub shared_headers: Option<Vec<String>>,
-    /// Which device classes have copies of their own.
-    pub device: DeviceClasses,
-}
-
-/// How many copies of a page the device class makes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum DeviceClasses {
-    /// One for all.
-    #[default]
-    None,
-    /// Mobile (with tablets) and desktop.
-    Two,
-    /// Mobile, tablet, desktop.
-    Three,
-    /// Mobile, tablet, desktop, tv.
-    Four,
-}
-
-/// `name`, or `prefix*`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "String", into = "String")]
-pub enum NameOrPrefix {
-    /// Exactly this.
-    Name(String),
-    /// Whatever begins so.
-    Prefix(String),
-}
-
-impl From<String> for NameOrPrefix {
-    fn from(text: String) -> Self {
-        match text.strip_suffix('*') {
-            Some(prefix) => Self::Prefix(prefix.to_owned()),
-            None => Self::Name(text),
-        }
-    }
-}
-
-impl From<NameOrPrefix> for String {
-    fn from(name: NameOrPrefix) -> Self {
-        match name {
-            NameOrPrefix::Name(name) => name,
-            NameOrPrefix::Prefix(prefix) => prefix + "*",
-        }
-    }
-}
-
-impl NameOrPrefix {
-    /// Whether it names `name`: byte by byte, case and encoding as sent (§4.2, §4.3).
-    pub fn matches(&self, name: &[u8]) -> bool {
-        match self {
-            // Most names differ from most entries in the first byte: no call is made for them.
-            Self::Name(text) => text.as_bytes().first() == name.first() && text.as_bytes() == name,
-            Self::Prefix(prefix) => {
-                (prefix.is_empty() || prefix.as_bytes().first() == name.first())
-                    && name.starts_with(prefix.as_bytes())
-            }
-        }
-    }
-}
 
 /// What the rule did, for the trace.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use http::HeaderMap;
 use http::header::COOKIE;
 
-use crate::distribution::Names;
+use crate::header::names::Names;
 
 /// The `Cookie` fields of a request as one, joined with `; ` (threats.md M8); `None` if there is none.
 pub fn joined(headers: &HeaderMap) -> Option<Cow<'_, [u8]>> {
@@ -141,7 +141,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::distribution::Name;
+    use crate::header::names::Name;
 
     fn list(names: &[&str]) -> Vec<Name> {
         names.iter().map(|name| Name::Literal((*name).to_owned())).collect()

@@ -8,7 +8,9 @@ pub mod conditional;
 pub mod cookie;
 pub mod date;
 pub mod encoding;
+pub mod glob;
 pub mod hop;
+pub mod names;
 pub mod query;
 
 use std::time::SystemTime;

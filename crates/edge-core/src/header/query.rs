@@ -2,7 +2,7 @@
 //!
 //! It refuses to know what a parameter means; signed URLs take theirs out before this is asked.
 
-use crate::distribution::Names;
+use crate::header::names::Names;
 
 /// One `name=value`, or a bare `name`, as sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +51,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::distribution::Name;
+    use crate::header::names::Name;
 
     fn list(names: &[&str]) -> Vec<Name> {
         names.iter().map(|name| Name::Literal((*name).to_owned())).collect()

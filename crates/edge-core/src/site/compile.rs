@@ -21,8 +21,8 @@ use serde_json::{Map, Value, json};
 
 use super::preset::{AssetQuery, Cache};
 use super::{Policy, SiteOrigin};
+use crate::distribution::rule::{DeviceClasses, Rule};
 use crate::distribution::{OriginProtocol, ViewerProtocolPolicy};
-use crate::function::rule::{DeviceClasses, Rule};
 
 /// What a site policy compiles to.
 #[derive(Debug, Clone, PartialEq)]

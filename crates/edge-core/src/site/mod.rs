@@ -22,8 +22,8 @@ pub use compile::{Bundle, compile};
 pub use preset::{Cache, Preset};
 pub use problem::{Problem, Problems};
 
+use crate::distribution::rule::{DeviceClasses, NameOrPrefix};
 use crate::distribution::{OriginProtocol, PathPattern, ViewerProtocolPolicy};
-use crate::function::rule::{DeviceClasses, NameOrPrefix};
 
 /// A site policy, checked and complete: what the preset decides is filled in.
 #[derive(Debug, Clone)]

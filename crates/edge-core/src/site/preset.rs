@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::distribution::PathPattern;
-use crate::function::rule::DeviceClasses;
+use crate::distribution::rule::DeviceClasses;
 
 /// How a behavior caches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -233,7 +233,7 @@ const PLAIN: Preset = Preset {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::function::rule::NameOrPrefix;
+    use crate::distribution::rule::NameOrPrefix;
 
     #[test]
     fn rows_are_well_formed() {

@@ -10,8 +10,8 @@ use super::preset::{Cache, Preset};
 use super::problem::{Fault, Problems};
 use super::reader::{Found, Reader, Section};
 use super::{NAMELESS_ORIGIN, Policy, Server, SiteOrigin, duration, value};
+use crate::distribution::rule::{DeviceClasses, NameOrPrefix};
 use crate::distribution::{OriginProtocol, PathPattern, ViewerProtocolPolicy};
-use crate::function::rule::{DeviceClasses, NameOrPrefix};
 
 /// All that may be written.
 const SECTIONS: &[Section] = &[

@@ -9,7 +9,7 @@ use super::preset::{PRESETS, Preset};
 use super::problem::Fault;
 use crate::distribution::PathPattern;
 use crate::distribution::path_pattern::PatternError;
-use crate::function::rule::NameOrPrefix;
+use crate::distribution::rule::NameOrPrefix;
 
 pub(super) fn preset(name: &str) -> Result<&'static Preset, Fault> {
     choice(name, PRESETS.iter().map(|preset| (preset.name, preset)))

@@ -21,7 +21,9 @@ use edge_core::viewer::{Request, Scheme, Stream};
 use http::{HeaderMap, HeaderValue, Version};
 
 use super::compile;
-use super::format::{self, Case, Difference, Inside, Message, Mode, START, Seen, SeenAsked, Step, World, check};
+use super::format::{
+    self, Case, Difference, Inside, Message, Mode, START, Seen, SeenAsked, Step, World, check,
+};
 
 const PEER: &str = "192.0.2.2:40000";
 

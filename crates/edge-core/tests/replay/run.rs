@@ -181,12 +181,14 @@ impl Run<'_> {
             }
             (None, Some(Failure::Closed)) => Reply::Close(Vec::new()),
             (None, Some(Failure::Invalid)) => Reply::Close(b"220 mail.example.com ready\r\n\r\n".to_vec()),
-            (None, Some(Failure::HeadTooLarge)) => {
-                Reply::Close(format!("HTTP/1.1 200 OK\r\nX-Large: {}\r\n\r\n", "x".repeat(40_000)).into_bytes())
-            }
+            (None, Some(Failure::HeadTooLarge)) => Reply::Close(
+                format!("HTTP/1.1 200 OK\r\nX-Large: {}\r\n\r\n", "x".repeat(40_000)).into_bytes(),
+            ),
             (None, Some(_)) => Reply::Silence,
             // Nobody was to ask: it is seen, and it does not hang.
-            (None, None) => Reply::Close(b"HTTP/1.1 500 Not To Be Asked\r\nContent-Length: 0\r\n\r\n".to_vec()),
+            (None, None) => {
+                Reply::Close(b"HTTP/1.1 500 Not To Be Asked\r\nContent-Length: 0\r\n\r\n".to_vec())
+            }
         };
         _ = reply.send(answer);
         Ok(seen)

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::function::rule::Rule;
+use crate::distribution::Rule;
 
 use super::super::check::{self, quotas};
 use super::super::problem::codes::INVALID_ARGUMENT;
