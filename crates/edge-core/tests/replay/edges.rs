@@ -89,7 +89,8 @@ fn origins(
     servers: HashMap<String, Vec<Server>>,
 ) -> Origins {
     let extra_roots = vec![authority.clone()];
-    let config = OriginsConfig { servers, hosts, extra_roots, health_check: None, ..OriginsConfig::default() };
+    let config =
+        OriginsConfig { servers, hosts, extra_roots, health_check: None, ..OriginsConfig::default() };
     Origins::new(config).unwrap()
 }
 
@@ -119,7 +120,12 @@ pub(crate) struct Edge {
 }
 
 impl Edge {
-    pub(crate) fn start(shared: &Shared, mut distribution: Distribution, mode: Mode, origin: &Origin) -> Self {
+    pub(crate) fn start(
+        shared: &Shared,
+        mut distribution: Distribution,
+        mode: Mode,
+        origin: &Origin,
+    ) -> Self {
         let mut servers = HashMap::new();
         for known in &mut distribution.origins {
             // The simulator's origin is asked once.
@@ -132,7 +138,8 @@ impl Edge {
                 // Its ports cannot be chosen.
                 OriginKind::S3 => {
                     let (host, port) = (LOOPBACK.to_string(), origin.https_port);
-                    let server = Server { scheme: Scheme::Https, host, port, verification: Verification::Strict };
+                    let server =
+                        Server { scheme: Scheme::Https, host, port, verification: Verification::Strict };
                     servers.insert(known.domain_name.to_ascii_lowercase(), vec![server]);
                 }
             }
