@@ -69,7 +69,12 @@ fn the_data_path_does_what_the_simulator_does() {
             all.push(Replayed::new(name, case));
         }
     }
-    println!("{} cases replayed; {pending} are pending, {refused} do not load", all.len());
+    let runs = all.iter().flat_map(|one| [one.steps(Mode::Exact), one.steps(Mode::Guard)]);
+    let (times, steps) = runs.filter(|steps| *steps > 0).fold((0, 0), |(n, sum), steps| (n + 1, sum + steps));
+    println!(
+        "{} cases replayed, {times} times, {steps} steps; {pending} are pending, {refused} do not load",
+        all.len()
+    );
     let inside: usize = all.iter().flat_map(|one| &one.case.steps).map(run::inside).sum();
     println!("{inside} expectations were skipped that no wire can show");
     let mut failures = replay_in_both_modes(all);
@@ -118,6 +123,12 @@ impl Replayed {
         let text = compile::document(&case).unwrap_or_else(|error| panic!("{name}: {error}"));
         let loaded = document::load(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
         Self { name, case, distribution: loaded.distribution }
+    }
+
+    /// How many steps it has in this mode.
+    fn steps(&self, mode: Mode) -> usize {
+        let steps = self.case.steps.iter().filter(|step| step.mode.include(mode)).count();
+        if self.case.mode.include(mode) { steps } else { 0 }
     }
 }
 

@@ -27,7 +27,11 @@ pub(crate) fn differences(simulated: &Seen, seen: &Seen) -> Vec<Difference> {
     };
     same("status", simulated.status.to_string(), seen.status.to_string());
     same("connection closed", simulated.closed.to_string(), seen.closed.to_string());
-    same("body", text(&simulated.body), text(&seen.body));
+    let (expected, got) = (text(&simulated.body), text(&seen.body));
+    let unlike = expected.lines().zip(got.lines()).find(|(expected, got)| expected != got);
+    let (expected_line, got_line) = unlike.unwrap_or_default();
+    same("body, first line unlike", format!("{expected_line:?}"), format!("{got_line:?}"));
+    same("length of the body", expected.len().to_string(), got.len().to_string());
     let length = |headers: &HeaderMap| headers.get(CONTENT_LENGTH).map(|value| format!("{value:?}"));
     if let (Some(expected), Some(got)) = (length(&simulated.headers), length(&seen.headers)) {
         same("content-length", expected, got);
