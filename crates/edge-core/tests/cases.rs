@@ -137,7 +137,9 @@ fn failures(case: &Case) -> Vec<String> {
         .into_iter()
         .filter(|(mode, _)| case.mode.include(*mode))
         .flat_map(|(mode, word)| {
-            simulate::run(case, mode).into_iter().map(move |failure| format!("[{word}] {failure}"))
+            simulate::run(case, mode, &mut |_, _| {})
+                .into_iter()
+                .map(move |failure| format!("[{word}] {failure}"))
         })
         .collect()
 }

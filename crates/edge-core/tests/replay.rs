@@ -1,10 +1,11 @@
 //! Every case file under `fixtures/cases`, replayed over loopback through the real data path, so that it and the
-//! simulator (`cases.rs`) cannot drift apart: the same steps, the same comparison, other eyes.
+//! simulator (`cases.rs`) cannot drift apart: the same steps and the same comparison with what the case expects. What
+//! the case does not mention is compared with the simulator: every header and body, on both sides of the edge.
 //!
 //! What a wire cannot show (`ttl`, `not_stored`, `guard`, `stored`, `key`, `behavior`, `visitor`) is not looked at.
 //! All failures of all files are collected before anything is said.
 #![cfg(feature = "proxy")]
-#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests are tests")]
 
 #[path = "cases/compile.rs"]
 mod compile;
@@ -13,12 +14,16 @@ mod edges;
 #[path = "cases/files.rs"]
 mod files;
 #[path = "cases/format.rs"]
-#[expect(dead_code, reason = "some of it is for the simulator alone")]
+#[expect(dead_code, reason = "some of it is about the files alone")]
 mod format;
 #[path = "replay/origin.rs"]
 mod origin;
 #[path = "replay/run.rs"]
 mod run;
+#[path = "replay/same.rs"]
+mod same;
+#[path = "cases/simulate.rs"]
+mod simulate;
 #[path = "replay/viewer.rs"]
 mod viewer;
 #[path = "replay/wire.rs"]
@@ -61,28 +66,18 @@ fn the_data_path_does_what_the_simulator_does() {
         } else if case.refused.is_some() {
             refused += 1;
         } else {
-            let text = compile::document(&case).unwrap_or_else(|error| panic!("{name}: {error}"));
-            let loaded = document::load(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
-            all.push(Replayed { name, case, distribution: loaded.distribution });
+            all.push(Replayed::new(name, case));
         }
     }
-    let names: BTreeSet<&str> = all.iter().flat_map(|one| run::origin_names(&one.distribution)).collect();
-    let shared = Shared::new(&names.into_iter().collect::<Vec<_>>());
-    let (all, shared) = (Arc::new(all), Arc::new(shared));
-    // A runtime of one thread each: the two share nothing but what may be shared.
-    let threads = [Mode::Exact, Mode::Guard].map(|mode| {
-        let (all, shared) = (Arc::clone(&all), Arc::clone(&shared));
-        std::thread::spawn(move || replay(&all, &shared, mode))
-    });
-    let mut failures = Failures::new();
-    for thread in threads {
-        for (name, mut found) in thread.join().unwrap() {
-            failures.entry(name).or_default().append(&mut found);
-        }
-    }
+    let runs = all.iter().flat_map(|one| [one.steps(Mode::Exact), one.steps(Mode::Guard)]);
+    let (times, steps) = runs.filter(|steps| *steps > 0).fold((0, 0), |(n, sum), steps| (n + 1, sum + steps));
+    println!(
+        "{} cases replayed, {times} times, {steps} steps; {pending} are pending, {refused} do not load",
+        all.len()
+    );
     let inside: usize = all.iter().flat_map(|one| &one.case.steps).map(run::inside).sum();
-    println!("{} cases replayed; {pending} are pending, {refused} do not load", all.len());
     println!("{inside} expectations were skipped that no wire can show");
+    let mut failures = replay_in_both_modes(all);
     let mut report = String::new();
     for (name, reason) in DIFFERENT {
         println!("different: {name}: {reason}");
@@ -97,6 +92,62 @@ fn the_data_path_does_what_the_simulator_does() {
         }
     }
     assert!(report.is_empty(), "{} cases differ on the wire\n{report}", failures.len());
+}
+
+/// What the wire shows is looked at: where every expectation is wrong, each is found so.
+#[test]
+fn every_expectation_can_fail() {
+    let case = format::read(include_str!("cases/all_wrong.toml")).unwrap();
+    let all = vec![Replayed::new("all wrong".to_owned(), case)];
+    let failures: Vec<String> = replay_in_both_modes(all).into_values().flatten().collect();
+    for what in [
+        "the origin's request line",
+        "the origin's scheme",
+        "the origin's Host",
+        "the origin's Via",
+        "requests to the origin",
+        "status",
+        "X-Cache",
+        "body",
+        "the viewer's Server",
+        "the viewer's Date",
+        "connection closed",
+    ] {
+        let said = failures.iter().any(|failure| failure.contains(&format!("): {what}: expected")));
+        assert!(said, "nothing was said about {what}: {failures:#?}");
+    }
+}
+
+impl Replayed {
+    fn new(name: String, case: Case) -> Self {
+        let text = compile::document(&case).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let loaded = document::load(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        Self { name, case, distribution: loaded.distribution }
+    }
+
+    /// How many steps it has in this mode.
+    fn steps(&self, mode: Mode) -> usize {
+        let steps = self.case.steps.iter().filter(|step| step.mode.include(mode)).count();
+        if self.case.mode.include(mode) { steps } else { 0 }
+    }
+}
+
+fn replay_in_both_modes(all: Vec<Replayed>) -> Failures {
+    let names: BTreeSet<&str> = all.iter().flat_map(|one| run::origin_names(&one.distribution)).collect();
+    let shared = Arc::new(Shared::new(&names.into_iter().collect::<Vec<_>>()));
+    let all = Arc::new(all);
+    // A runtime of one thread each.
+    let threads = [Mode::Exact, Mode::Guard].map(|mode| {
+        let (all, shared) = (Arc::clone(&all), Arc::clone(&shared));
+        std::thread::spawn(move || replay(&all, &shared, mode))
+    });
+    let mut failures = Failures::new();
+    for thread in threads {
+        for (name, mut found) in thread.join().unwrap() {
+            failures.entry(name).or_default().append(&mut found);
+        }
+    }
+    failures
 }
 
 /// Every case of a mode, some at a time; only those that failed are told.

@@ -27,14 +27,14 @@ use super::format::{
 
 const PEER: &str = "192.0.2.2:40000";
 
-/// What a case did not fulfil; empty is passed.
-pub(crate) fn run(case: &Case, mode: Mode) -> Vec<String> {
+/// What a case did not fulfil; empty is passed. `watch` is told what was seen of each step, by its number from 0.
+pub(crate) fn run(case: &Case, mode: Mode, watch: &mut dyn FnMut(usize, Seen)) -> Vec<String> {
     let text = match compile::document(case) {
         Ok(text) => text,
         Err(error) => return vec![error],
     };
     match (document::load(&text), &case.refused) {
-        (Ok(loaded), None) => Simulator::new(loaded.distribution, mode).run(case),
+        (Ok(loaded), None) => Simulator::new(loaded.distribution, mode, watch).run(case),
         (Ok(_), Some(code)) => vec![format!("the document loads; expected {code}")],
         (Err(problems), None) => vec![format!("the document does not load: {problems}")],
         (Err(problems), Some(code)) if problems.errors().any(|problem| problem.code == code) => Vec::new(),
@@ -47,8 +47,9 @@ struct Object {
     body: Vec<u8>,
 }
 
-struct Simulator {
+struct Simulator<'w> {
     mode: Mode,
+    watch: &'w mut dyn FnMut(usize, Seen),
     rules: Arc<Rules>,
     store: HashMap<Key, Object>,
     requests: u64,
@@ -63,14 +64,18 @@ struct Pending<'a> {
     key: Option<Vec<String>>,
 }
 
-impl Simulator {
-    fn new(distribution: distribution::Distribution, mode: Mode) -> Self {
+impl<'w> Simulator<'w> {
+    fn new(
+        distribution: distribution::Distribution,
+        mode: Mode,
+        watch: &'w mut dyn FnMut(usize, Seen),
+    ) -> Self {
         let guard = match mode {
             Mode::Exact => Guard::Off,
             Mode::Guard => Guard::On,
         };
         let rules = Rules { distribution, guard, place: Place::new(7, None), devices: Memo::new(16) };
-        Self { mode, rules: Arc::new(rules), store: HashMap::new(), requests: 0 }
+        Self { mode, watch, rules: Arc::new(rules), store: HashMap::new(), requests: 0 }
     }
 
     fn run(mut self, case: &Case) -> Vec<String> {
@@ -128,7 +133,14 @@ impl Simulator {
         }
     }
 
-    fn report(&self, step: &Step, number: usize, world: &World, mut seen: Seen, failures: &mut Vec<String>) {
+    fn report(
+        &mut self,
+        step: &Step,
+        number: usize,
+        world: &World,
+        mut seen: Seen,
+        failures: &mut Vec<String>,
+    ) {
         if step.request.trim_start().starts_with("HEAD ")
             && seen.inside.as_ref().is_some_and(|inside| inside.own_page)
         {
@@ -142,6 +154,7 @@ impl Simulator {
                 .iter()
                 .map(|difference| format!("step {} at {} s ({line}): {difference}", number + 1, step.at)),
         );
+        (self.watch)(number, seen);
     }
 
     fn begin(&mut self, step: &Step, world: &World) -> Result<Begun, String> {

@@ -3,7 +3,7 @@
 //! The runtime has one thread, so "has arrived" and "has set out for the origin" can be told apart without waiting:
 //! what an edge does at once for a request is done once everybody has had a turn.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,6 +17,8 @@ use tokio::task::{JoinHandle, yield_now};
 use super::edges::{Edge, Shared};
 use super::format::{Case, Failure, Mode, START, Seen, SeenAsked, Step, World, check};
 use super::origin::{self, Asked, Origin, Reply};
+use super::same;
+use super::simulate;
 use super::viewer::{self, Connection, Manner, Version};
 
 /// Nothing takes this long unless it never comes.
@@ -34,6 +36,8 @@ pub(crate) struct Run<'a> {
     /// Every body the origin sent: these come without a coding of the edge's.
     bodies: HashSet<Vec<u8>>,
     failures: Vec<String>,
+    /// What the simulator saw of each step.
+    simulated: HashMap<usize, Seen>,
 }
 
 /// A step on its way.
@@ -50,8 +54,12 @@ struct Sent<'a> {
 pub(crate) async fn run(shared: &Shared, distribution: Distribution, case: &Case, mode: Mode) -> Vec<String> {
     let origin = Origin::start(&shared.origin_tls).await;
     let edge = Edge::start(shared, distribution, mode, &origin);
-    let (idle, bodies, failures) = (Vec::new(), HashSet::new(), Vec::new());
-    let mut run = Run { shared, mode, edge, origin, idle, bodies, failures };
+    let (idle, bodies) = (Vec::new(), HashSet::new());
+    let mut simulated = HashMap::new();
+    // Whether the simulator fulfils the case is not the question here.
+    _ = simulate::run(case, mode, &mut |number, seen| _ = simulated.insert(number, seen));
+    let failures = Vec::new();
+    let mut run = Run { shared, mode, edge, origin, idle, bodies, failures, simulated };
     let mut steps = case.steps.iter().enumerate().filter(|(_, step)| step.mode.include(mode)).peekable();
     while let Some(first) = steps.next() {
         let mut together = vec![first];
@@ -59,8 +67,11 @@ pub(crate) async fn run(shared: &Shared, distribution: Distribution, case: &Case
             together.push(next);
         }
         if run.exchange(&together).await.is_none() {
-            break;
+            return run.failures;
         }
+    }
+    for number in run.simulated.keys() {
+        run.failures.push(format!("step {}: nothing was seen on the wire", number + 1));
     }
     run.failures
 }
@@ -162,7 +173,14 @@ impl Run<'_> {
         let seen = Seen { status, headers, body, asked: seen_asked, closed, inside: None };
         let line = step.request.trim_start().lines().next().unwrap_or_default();
         let line: String = line.chars().take(60).collect();
-        for difference in check(&step, self.mode, &world, &seen) {
+        let mut differences = check(&step, self.mode, &world, &seen);
+        if let Some(mut simulated) = self.simulated.remove(&number) {
+            if manner.version != Version::Http11 {
+                simulated.closed = closed; // HTTP/1.0 always closes, HTTP/2 never does
+            }
+            differences.extend(same::differences(&simulated, &seen));
+        }
+        for difference in differences {
             self.failures.push(format!("step {} at {} s ({line}): {difference}", number + 1, step.at));
         }
         Ok(())

@@ -1,0 +1,82 @@
+//! What the simulator saw of a step, and what was seen on the wire: everything that both can show is the same.
+
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, HeaderName};
+
+use super::format::{Difference, Seen};
+
+/// The id of a request is new each time; what is made of it is told by it.
+const ID: &str = "x-amz-cf-id";
+
+/// It has the port of the connection.
+const ADDRESS: &str = "cloudfront-viewer-address";
+
+/// What frames a message; only the wire has all of it.
+const FRAMING: [&str; 3] = ["connection", "content-length", "transfer-encoding"];
+
+/// The simulator's viewer, where the wire's has the loopback address.
+const PEER: (&str, &str) = ("192.0.2.2", "127.0.0.1");
+
+/// Everything in which the two differ; `simulated` is what is expected.
+pub(crate) fn differences(simulated: &Seen, seen: &Seen) -> Vec<Difference> {
+    let mut found = Vec::new();
+    let mut same = |what: &str, expected: String, got: String| {
+        if expected != got {
+            found.push(Difference { what: format!("unlike the simulator: {what}"), expected, got });
+        }
+    };
+    same("status", simulated.status.to_string(), seen.status.to_string());
+    same("connection closed", simulated.closed.to_string(), seen.closed.to_string());
+    let (expected, got) = (text(&simulated.body), text(&seen.body));
+    let unlike = expected.lines().zip(got.lines()).find(|(expected, got)| expected != got);
+    let (expected_line, got_line) = unlike.unwrap_or_default();
+    same("body, first line unlike", format!("{expected_line:?}"), format!("{got_line:?}"));
+    same("length of the body", expected.len().to_string(), got.len().to_string());
+    let length = |headers: &HeaderMap| headers.get(CONTENT_LENGTH).map(|value| format!("{value:?}"));
+    if let (Some(expected), Some(got)) = (length(&simulated.headers), length(&seen.headers)) {
+        same("content-length", expected, got);
+    }
+    for (name, expected, got) in headers(&simulated.headers, &seen.headers) {
+        same(name.as_str(), expected, got);
+    }
+    // One that nobody was there to see has no line.
+    for (expected, got) in simulated.asked.iter().zip(&seen.asked).filter(|(_, got)| !got.line.is_empty()) {
+        same("the origin's request line", expected.line.clone(), got.line.clone());
+        same("the origin's scheme", expected.scheme.to_owned(), got.scheme.to_owned());
+        for (name, expected, got) in headers(&expected.headers, &got.headers) {
+            same(&format!("the origin's {name}"), expected, got);
+        }
+    }
+    found
+}
+
+/// A body without the id of the request, which pages of the edge's own tell.
+fn text(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let lines = text.split_inclusive('\n');
+    lines.map(|line| if line.starts_with("Request ID: ") { "Request ID: …\n" } else { line }).collect()
+}
+
+/// Every header of either side, its values on both.
+fn headers<'a>(
+    simulated: &'a HeaderMap,
+    seen: &'a HeaderMap,
+) -> impl Iterator<Item = (&'a HeaderName, String, String)> {
+    let more = seen.keys().filter(|name| !simulated.contains_key(*name));
+    let names = simulated.keys().chain(more).filter(|name| !FRAMING.contains(&name.as_str()));
+    names.map(|name| (name, values(simulated, name), values(seen, name)))
+}
+
+fn values(headers: &HeaderMap, name: &HeaderName) -> String {
+    let id = headers.get(ID);
+    let lines = headers.get_all(name).iter().map(|value| {
+        if Some(value) == id {
+            "the id of the request".to_owned()
+        } else if name == ADDRESS {
+            "address and port".to_owned()
+        } else {
+            String::from_utf8_lossy(value.as_bytes()).replace(PEER.0, PEER.1)
+        }
+    });
+    format!("{:?}", lines.collect::<Vec<_>>())
+}
