@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use edge_core::cache::Key;
 use edge_core::cache::key::Kind;
+use edge_core::cache::storing::Guard;
 use edge_core::distribution::{Distribution, Glob, KeySettings, Name, Names, load};
 use edge_core::header::encoding::AcceptEncoding;
 use edge_core::header::{cookie, query};
@@ -63,7 +64,14 @@ fn accepted(admitted: &Admitted, settings: &KeySettings) -> AcceptEncoding {
 
 fn key(admitted: &Admitted, settings: &KeySettings) -> Key {
     let path = admitted.request().target.path();
-    Key::of(&DISTRIBUTION, settings, admitted, path, accepted(admitted, settings), Device::UNKNOWN)
+    Key::of(
+        (&DISTRIBUTION, Guard::On),
+        settings,
+        admitted,
+        path,
+        accepted(admitted, settings),
+        Device::UNKNOWN,
+    )
 }
 
 /// What is in the key, as a value that compares.
