@@ -1,5 +1,7 @@
 //! The program as its users meet it: what it prints, what it answers to signals, how it fails.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "the helpers of tests are tests")]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
