@@ -33,6 +33,7 @@ use crate::configuration::ConfigArgs;
 /// The file of --origin-says is a response as HTTP/1.1 writes it: status line, headers, blank line, body.
 #[derive(clap::Args, Debug)]
 #[command(verbatim_doc_comment)]
+#[expect(rustdoc::bare_urls, reason = "it is the text of --help")]
 pub(crate) struct Explain {
     #[command(flatten)]
     config: ConfigArgs,
