@@ -235,6 +235,9 @@ fn the_admin_listener_stays_on_loopback() {
 
 #[test]
 fn the_demos_five_lines_show_what_they_say() {
+    if Command::new("curl").arg("--version").output().is_err() {
+        return println!("skipped: the demo's lines are for curl, and there is none here");
+    }
     let directory = Directory::new("demo");
     let mut command = edge();
     command
