@@ -435,8 +435,7 @@ impl Ask {
         self.sharing
     }
 
-    /// Another request's fill brought this object: collapsed waiters are Hits (§7.11). `None`: it cannot be shared
-    /// with this request, which asks for itself.
+    /// Another request's fill brought this object: collapsed waiters are Hits (§7.11).
     pub fn joined(self, stored: &Arc<Stored>, now: SystemTime) -> Answer {
         self.passage.serve(stored, XCache::Hit, None, now)
     }

@@ -55,7 +55,8 @@ pub trait Service: Clone + Send + Sync + 'static {
         peer: &Peer,
     ) -> impl Future<Output = http::Response<Self::Body>> + Send;
 
-    /// Says no to what is too large or cannot be read in one way. The connection is closed after the answer.
+    /// Says no to what is too large or cannot be read in one way. On HTTP/1.1 the connection is closed after
+    /// the answer, on HTTP/2 the stream.
     fn refuse(&self, refusal: Refusal, peer: &Peer) -> http::Response<Self::Body>;
 }
 
