@@ -4,6 +4,7 @@
 
 pub mod freshness;
 pub mod key;
+pub mod parts;
 pub mod reuse;
 pub mod storing;
 
