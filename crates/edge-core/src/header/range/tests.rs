@@ -1,3 +1,5 @@
+//! Ranges as they are written, rightly and wrongly, and the properties of what is made of them.
+
 use http::HeaderName;
 use proptest::prelude::*;
 
