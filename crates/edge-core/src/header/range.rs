@@ -55,7 +55,7 @@ pub fn select(request: &HeaderMap, length: u64) -> Selected {
     let spans: Vec<Span> = ranges.iter().filter_map(|range| range.within(length)).collect();
     if spans.is_empty() {
         // RFC 9110 §14.1.2: any suffix but 0 can be satisfied, even of nothing; only 200 can say so.
-        let of_nothing = length == 0 && ranges.iter().any(|range| matches!(range, Wanted::Suffix(1..)));
+        let of_nothing = ranges.iter().any(|range| matches!(range, Wanted::Suffix(1..)));
         return if of_nothing { Selected::Whole } else { Selected::Unsatisfiable };
     }
     // §7.12: several ranges have to be valid without exception. Those that touch do not overlap.
