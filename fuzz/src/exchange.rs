@@ -4,6 +4,7 @@
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
+use edge_core::cache::Epoch;
 use edge_core::cache::storing::Guard;
 use edge_core::distribution::load;
 use edge_core::exchange::{Ending, Outcome, Rules, Step, Storing, begin};
@@ -45,7 +46,7 @@ fn run(rules: &Arc<Rules>, viewer: &str, origin: &str) -> Option<()> {
     };
     let (status, headers) = answer(origin)?;
     let ask = match begin(rules, request()?, id.clone(), now) {
-        Step::LookUp(look_up) => match look_up.found(None, now) {
+        Step::LookUp(look_up) => match look_up.found(None, Epoch::default(), now) {
             Step::Ask(ask) => ask,
             other => panic!("nothing is held, so the origin is asked: {other:?}"),
         },
@@ -67,7 +68,7 @@ fn run(rules: &Arc<Rules>, viewer: &str, origin: &str) -> Option<()> {
             let Step::LookUp(again) = begin(rules, request()?, HeaderValue::from_static("id"), moment) else {
                 panic!("the time changes no look-up");
             };
-            _ = again.found(Some(&stored), moment);
+            _ = again.found(Some(&stored), Epoch::default(), moment);
         }
     }
     Some(())

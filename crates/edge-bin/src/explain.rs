@@ -9,9 +9,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use edge_core::cache::Stored;
 use edge_core::cache::key::Kind;
 use edge_core::cache::storing::Guard;
+use edge_core::cache::{Epoch, Stored};
 use edge_core::exchange::{self, Answer, Ask, Ending, LookUp, Outcome, Rules, Step, Storing, Trace};
 use edge_core::proxy::clock::Clock;
 use edge_core::response::Place;
@@ -164,7 +164,7 @@ impl Story {
             Step::LookUp(look_up) => {
                 self.entered(rules, look_up.trace());
                 self.key(&look_up);
-                match look_up.found(held, now) {
+                match look_up.found(held, Epoch::default(), now) {
                     Step::Answer(answer) => return self.answer(rules, answer),
                     Step::Ask(ask) => ask,
                     Step::LookUp(_) => return None,

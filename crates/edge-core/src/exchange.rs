@@ -29,7 +29,7 @@ use crate::cache::freshness::Lifetime;
 use crate::cache::reuse::{self, Revalidation, Verdict};
 pub use crate::cache::storing::Ending;
 use crate::cache::storing::{Guard, Unkeyed, Withheld};
-use crate::cache::{Key, Stored};
+use crate::cache::{Epoch, Key, Stored};
 use crate::distribution::{Behavior, Distribution, OptionsCaching, Target};
 use crate::function::rule::{Applied, SESSION_HEADER, Visitor};
 use crate::header::conditional::{self, Precondition};
@@ -155,6 +155,7 @@ pub struct Ask {
     passage: Passage,
     key: Option<Key>,
     held: Option<Arc<Stored>>,
+    since: Epoch,
     call: Call,
     unkeyed: Unkeyed,
     sharing: Sharing,
@@ -267,7 +268,7 @@ pub fn begin(rules: &Arc<Rules>, request: Request, id: HeaderValue, now: SystemT
     };
     let passage = Passage { rules: Arc::clone(rules), admitted, id, root, accept, device, trace };
     if !is_looked_up(passage.behavior(), passage.request()) {
-        return Step::Ask(Ask::new(passage, None, None, None));
+        return Step::Ask(Ask::new(passage, None, (None, Epoch::default()), None));
     }
     let key = Key::of(
         (&rules.distribution, rules.guard),
@@ -316,8 +317,9 @@ impl LookUp {
         &self.passage.trace
     }
 
-    /// The store holds this, or nothing.
-    pub fn found(mut self, held: Option<&Arc<Stored>>, now: SystemTime) -> Step {
+    /// The store holds this, or nothing. `since` is the place in the sequence of invalidations, taken before the store
+    /// was asked.
+    pub fn found(mut self, held: Option<&Arc<Stored>>, since: Epoch, now: SystemTime) -> Step {
         let revalidation = if self.passage.may_share() { Revalidation::Allowed } else { Revalidation::Off };
         let verdict = reuse::judge(held.map(|stored| &**stored), revalidation, now);
         match (held, verdict) {
@@ -334,7 +336,7 @@ impl LookUp {
                     _ => None,
                 };
                 self.passage.trace.found = Some(verdict);
-                Step::Ask(Ask::new(self.passage, Some(self.key), held.cloned(), conditions))
+                Step::Ask(Ask::new(self.passage, Some(self.key), (held.cloned(), since), conditions))
             }
         }
     }
@@ -380,7 +382,7 @@ impl Ask {
     fn new(
         passage: Passage,
         key: Option<Key>,
-        held: Option<Arc<Stored>>,
+        (held, since): (Option<Arc<Stored>>, Epoch),
         conditions: Option<conditional::Validators>,
     ) -> Self {
         let behavior = passage.behavior();
@@ -407,7 +409,7 @@ impl Ask {
         } else {
             Sharing::Alone
         };
-        Self { passage, key, held, call, unkeyed, sharing }
+        Self { passage, key, held, since, call, unkeyed, sharing }
     }
 
     /// What to send, and where.
@@ -428,6 +430,11 @@ impl Ask {
     /// The key, where the answer may be kept.
     pub fn key(&self) -> Option<&Key> {
         self.key.as_ref()
+    }
+
+    /// The place in the sequence of invalidations: what this brings is covered by those that come later.
+    pub fn since(&self) -> Epoch {
+        self.since
     }
 
     /// Whether to join others who ask for the same, or be joined.

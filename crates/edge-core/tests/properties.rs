@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use edge_core::cache::storing::Guard;
-use edge_core::cache::{Key, Stored};
+use edge_core::cache::{Epoch, Key, Stored};
 use edge_core::distribution::{
     self, Distribution, ForwardSettings, HeaderDefaults, HeaderForwarding, KeySettings, Name, Names, Ttl,
     document,
@@ -211,7 +211,7 @@ fn key(rules: &Arc<Rules>, viewer: &Viewer, id: &'static str) -> Key {
 /// Begins, finds `held`, and stops where the origin is asked.
 fn ask(rules: &Arc<Rules>, request: Request, held: Option<&Arc<Stored>>) -> Result<Ask, Answer> {
     let step = match begin(rules, request, "id==") {
-        Step::LookUp(look_up) => look_up.found(held, now()),
+        Step::LookUp(look_up) => look_up.found(held, Epoch::default(), now()),
         step => step,
     };
     match step {
@@ -339,7 +339,7 @@ proptest! {
         }
         let at = |seconds: Duration| {
             let Step::LookUp(look_up) = begin(&rules, request(), "id==") else { panic!() };
-            matches!(look_up.found(Some(stored), now() + seconds), Step::Answer(_))
+            matches!(look_up.found(Some(stored), Epoch::default(), now() + seconds), Step::Answer(_))
         };
         prop_assert!(!at(stored.ttl));
         prop_assert!(stored.ttl.is_zero() || at(stored.ttl - Duration::from_secs(1)));
@@ -447,7 +447,7 @@ proptest! {
         if his.key() != her_key {
             return Ok(());
         }
-        if let Step::Answer(_) = his.found(Some(stored), now()) {
+        if let Step::Answer(_) = his.found(Some(stored), Epoch::default(), now()) {
             let his_credentials = credentials(&ask(&rules, bob.request(), None).unwrap());
             let [her_cookies, her_authorization] = her_credentials;
             let [his_cookies, his_authorization] = his_credentials;

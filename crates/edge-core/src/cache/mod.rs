@@ -3,15 +3,17 @@
 //! Everything here is a function of values; the bytes of bodies and the map from key to object are the proxy's.
 
 pub mod freshness;
+pub mod invalidation;
 pub mod key;
 pub mod reuse;
 pub mod storing;
 
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 
 pub use freshness::{Reuse, Stale};
+pub use invalidation::Epoch;
 pub use key::Key;
 
 /// The head of a stored object: what the decisions read of it. The body is the store's.
@@ -34,6 +36,11 @@ pub struct Stored {
     pub stale: Stale,
     /// The origin failed: until then the stale object answers without asking again (§7.4).
     pub held_over_until: Option<SystemTime>,
+    /// Where in the sequence of invalidations the request that brought it, or a 304 for it, went to the origin: those
+    /// that came later cover it.
+    pub since: Epoch,
+    /// The header whose lines name its tags, if tags were configured by then (§13.3).
+    pub tagged_by: Option<HeaderName>,
 }
 
 impl Stored {

@@ -247,7 +247,18 @@ impl Ask {
         headers.insert(AGE, HeaderValue::from_static("0"));
         headers.insert(REQUEST_ID, self.passage.id.clone());
         let initial_age = freshness::initial_age(arrived, now, now);
-        Stored { status, headers, stored_at: now, initial_age, ttl, reuse, stale, held_over_until: None }
+        Stored {
+            status,
+            headers,
+            stored_at: now,
+            initial_age,
+            ttl,
+            reuse,
+            stale,
+            held_over_until: None,
+            since: self.since,
+            tagged_by: self.passage.rules.distribution.cache_tag_header.clone(),
+        }
     }
 
     fn asks_s3(&self) -> bool {

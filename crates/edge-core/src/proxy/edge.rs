@@ -23,6 +23,7 @@ use super::fetch::Origins;
 use super::flights::{Boarding, Cargo, Flights};
 use super::ids::RequestIds;
 use super::store::{Object, Store};
+use crate::cache::Epoch;
 use crate::exchange::{self, Rules, Sharing, Step, Trace};
 use crate::response::Source;
 use crate::viewer::{self, Refusal, Scheme, Stream};
@@ -141,7 +142,7 @@ impl Edge {
         let (step, held) = match exchange::begin(&running.rules, request, id, now) {
             Step::LookUp(look_up) => {
                 let held = inner.store.get(look_up.key());
-                (look_up.found(held.as_deref().map(|object| &object.head), now), held)
+                (look_up.found(held.as_deref().map(|object| &object.head), Epoch::default(), now), held)
             }
             step => (step, None),
         };

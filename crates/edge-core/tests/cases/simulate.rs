@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use edge_core::cache::freshness::Lifetime;
 use edge_core::cache::key::Kind;
 use edge_core::cache::storing::Guard;
-use edge_core::cache::{Key, Stored};
+use edge_core::cache::{Epoch, Key, Stored};
 use edge_core::distribution::{self, document};
 use edge_core::exchange::{
     self, Answer, Ask, Ending, Outcome, Rules, Sharing, Step as Decision, Storing, Trace,
@@ -177,7 +177,7 @@ impl<'w> Simulator<'w> {
         if let Decision::LookUp(look_up) = decision {
             parts = Some(key_parts(look_up.key()));
             held = self.store.get(look_up.key());
-            decision = look_up.found(held.map(|object| &object.stored), world.now);
+            decision = look_up.found(held.map(|object| &object.stored), Epoch::default(), world.now);
         }
         match decision {
             Decision::Answer(answer) => {

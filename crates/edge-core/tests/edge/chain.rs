@@ -261,7 +261,9 @@ async fn keys() -> Vec<(edge_core::cache::Key, Arc<edge_core::cache::Stored>)> {
             let request = edge_core::viewer::Request::read(parts, scheme, stream, peer).unwrap();
             let id = http::HeaderValue::from_static("id");
             let Step::LookUp(look_up) = begin(&rules, request, id, now) else { unreachable!() };
-            let Step::Ask(ask) = look_up.found(None, now) else { unreachable!() };
+            let Step::Ask(ask) = look_up.found(None, edge_core::cache::Epoch::default(), now) else {
+                unreachable!()
+            };
             let ending = edge_core::exchange::Ending::Provable;
             let (status, headers) = (http::StatusCode::OK, http::HeaderMap::new());
             let answer =
