@@ -22,8 +22,8 @@ use super::clock::Clock;
 use super::fetch::Origins;
 use super::flights::{Boarding, Cargo, Flights};
 use super::ids::RequestIds;
+use super::invalidations::{Batch, Invalidations, NotInvalidated};
 use super::store::{Object, Store};
-use crate::cache::Epoch;
 use crate::exchange::{self, Rules, Sharing, Step, Trace};
 use crate::response::Source;
 use crate::viewer::{self, Refusal, Scheme, Stream};
@@ -37,6 +37,7 @@ struct Inner {
     running: ArcSwap<Running>,
     store: Store,
     flights: Arc<Flights>,
+    invalidations: Arc<Invalidations>,
     clock: Clock,
     ids: RequestIds,
     counters: Counters,
@@ -78,6 +79,7 @@ impl Edge {
             running: ArcSwap::from_pointee(running),
             store: Store::new(cache_bytes),
             flights: Arc::default(),
+            invalidations: Arc::default(),
             clock,
             ids: RequestIds::new(),
             counters: Counters::default(),
@@ -107,6 +109,22 @@ impl Edge {
     /// Bytes of bodies that are in memory because they are stored, are being stored, or are still read after that.
     pub fn held_bytes(&self) -> u64 {
         self.0.store.held_bytes()
+    }
+
+    /// Invalidates paths and tags (§13.1). When it returns it is in force, for every request from then on and for what is
+    /// being fetched at this moment; memory is freed in the background.
+    pub fn invalidate(
+        &self,
+        caller_reference: &str,
+        items: Vec<String>,
+    ) -> Result<Arc<Batch>, NotInvalidated> {
+        let Inner { invalidations, store, clock, .. } = &*self.0;
+        invalidations.add(store, caller_reference, items, clock.now())
+    }
+
+    /// The invalidations so far.
+    pub fn invalidations(&self) -> &Invalidations {
+        &self.0.invalidations
     }
 
     /// The whole service: what CloudFront would answer.
@@ -141,8 +159,10 @@ impl Edge {
         };
         let (step, held) = match exchange::begin(&running.rules, request, id, now) {
             Step::LookUp(look_up) => {
+                // Before the look: what comes in between covers what this request brings.
+                let since = inner.store.in_force().epoch();
                 let held = inner.store.get(look_up.key());
-                (look_up.found(held.as_deref().map(|object| &object.head), Epoch::default(), now), held)
+                (look_up.found(held.as_deref().map(|object| &object.head), since, now), held)
             }
             step => (step, None),
         };
@@ -176,7 +196,7 @@ impl Edge {
             Sharing::Alone => None,
         };
         let Some(key) = key else { return self.run(errand, body, None).await };
-        match self.0.flights.board(key) {
+        match self.0.flights.board(key, errand.ask.since(), self.0.store.in_force()) {
             Boarding::Leads(lead) => {
                 // Between our look-up and our boarding another flight may have landed.
                 let landed =

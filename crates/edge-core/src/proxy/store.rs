@@ -3,19 +3,33 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 
 use bytes::{Bytes, BytesMut};
+use moka::ops::compute::Op;
 use moka::sync::Cache;
 
-use crate::cache::{Key, Stored};
+use super::invalidations::InForce;
+use crate::cache::invalidation::Subject;
+use crate::cache::{Epoch, Key, Stored};
 
 /// A stored object: the head that decides, the bytes that travel.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Object {
     /// What the decisions read.
     pub head: Arc<Stored>,
     /// The body.
     pub content: Content,
+    /// No invalidation up to this place covers it: what was looked at is not looked at again.
+    checked: AtomicU64,
+}
+
+impl Object {
+    /// Nothing that came before its request covers it.
+    pub fn new(head: Arc<Stored>, content: Content) -> Self {
+        let checked = AtomicU64::new(head.since.0);
+        Self { head, content, checked }
+    }
 }
 
 /// A whole body. Small ones are one slice, so that a hit is one write.
@@ -58,6 +72,7 @@ pub struct Store {
     objects: Cache<Key, Arc<Object>>,
     bytes_max: u64,
     held: Arc<AtomicU64>,
+    in_force: Arc<InForce>,
 }
 
 /// What an entry costs beyond its bytes: the map's node, the policy's, the header map and its values.
@@ -77,16 +92,58 @@ impl Store {
             })
             .max_capacity((bytes_max / 1_024).max(1))
             .build();
-        Self { objects, bytes_max, held: Arc::default() }
+        Self { objects, bytes_max, held: Arc::default(), in_force: Arc::default() }
     }
 
-    /// What is held under the key.
+    /// The invalidations in force.
+    pub fn in_force(&self) -> &InForce {
+        &self.in_force
+    }
+
+    /// What is held under the key and may still be used.
     pub fn get(&self, key: &Key) -> Option<Arc<Object>> {
-        self.objects.get(key)
+        self.objects.get(key).filter(|object| !self.is_covered(key, object))
     }
 
-    /// Keeps an object, instead of what was there.
+    /// Two loads where nothing was invalidated since it was looked at last.
+    fn is_covered(&self, key: &Key, object: &Object) -> bool {
+        let checked = Epoch(object.checked.load(Ordering::Relaxed));
+        let newest = self.in_force.epoch();
+        if checked >= newest {
+            return false;
+        }
+        let covered = self.in_force.covers(checked, &Subject::of(key, &object.head));
+        if !covered {
+            object.checked.fetch_max(newest.0, Ordering::Relaxed);
+        }
+        covered
+    }
+
+    /// Removes what was invalidated: nobody gets it any more, and it takes room.
+    pub fn sweep(&self) {
+        for (number, (key, object)) in self.objects.iter().enumerate() {
+            if number % SLICE == SLICE - 1 {
+                thread::yield_now();
+            }
+            if self.is_covered(&key, &object) {
+                // What came under the same key in the meantime stays.
+                let entry = self.objects.entry_by_ref(&*key);
+                entry.and_compute_with(|entry| match entry {
+                    Some(entry) if Arc::ptr_eq(entry.value(), &object) => Op::Remove,
+                    _ => Op::Nop,
+                });
+            }
+        }
+        // moka frees when it has leisure; who invalidates everything wants the memory.
+        self.objects.run_pending_tasks();
+    }
+
+    /// Keeps an object, instead of what was there; not if it was invalidated on its way: what was fetched since then is
+    /// not to be replaced by it.
     pub fn put(&self, key: Key, object: Arc<Object>) {
+        if self.is_covered(&key, &object) {
+            return;
+        }
         let large = object.content.len() > LARGE_BYTES;
         self.objects.insert(key, object);
         if large {
@@ -155,6 +212,8 @@ impl Store {
     }
 }
 
+/// Objects a sweep looks at before it lets others have the processor.
+const SLICE: usize = 1_024;
 /// Bodies that are not stored, or not any more, take this part of the cache's size beyond it; what would need more
 /// streams through.
 const BEYOND_SHARE: u64 = 4;

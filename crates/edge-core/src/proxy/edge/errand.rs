@@ -139,14 +139,14 @@ impl Edge {
             }
             Some(Storing::Head { key, stored }) => {
                 let content = held.as_ref().map(|object| object.content.clone())?;
-                (key, Object { head: stored, content })
+                (key, Object::new(stored, content))
             }
             Some(Storing::Whole { key, stored }) => {
                 let content = match &response.body {
                     Source::Text(text) => store.text(text),
                     _ => store.text(&Bytes::new()),
                 };
-                (key, Object { head: stored, content })
+                (key, Object::new(stored, content))
             }
         };
         let object = Arc::new(object);
@@ -178,7 +178,7 @@ impl Edge {
         _ = tell.send(form.with_body(response, Body::following(reader, length)));
         let Some(pieces) = pump(arrival, writer, store, lead.as_ref()).await else { return };
         if let Some((key, head)) = keep {
-            store.put(key, Arc::new(Object { head, content: store.content(pieces) }));
+            store.put(key, Arc::new(Object::new(head, store.content(pieces))));
         }
         // Only now is the flight over: whoever comes in between finds the one or the other.
         drop(lead);
