@@ -4,6 +4,7 @@
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
+use edge_core::cache::{Epoch, Held};
 use edge_core::cache::storing::Guard;
 use edge_core::distribution::load;
 use edge_core::exchange::{Ending, Outcome, Rules, Step, Storing, begin};
@@ -45,17 +46,18 @@ fn run(rules: &Arc<Rules>, viewer: &str, origin: &str) -> Option<()> {
     };
     let (status, headers) = answer(origin)?;
     let ask = match begin(rules, request()?, id.clone(), now) {
-        Step::LookUp(look_up) => match look_up.found(None, now) {
+        Step::LookUp(look_up) => match look_up.found(None, Epoch::default(), now) {
             Step::Ask(ask) => ask,
             other => panic!("nothing is held, so the origin is asked: {other:?}"),
         },
         Step::Ask(ask) => ask,
         Step::Answer(_) => return None,
+        Step::Keep { .. } => panic!("nothing is kept before anybody was asked"),
     };
     let bans = headers.get_all(CACHE_CONTROL).iter().any(|line| line == "private" || line == "no-store");
     let sets_cookie = headers.contains_key(SET_COOKIE);
     let answer = ask.answered(Outcome::Response { status, headers, ending: Ending::Provable }, now);
-    let Some(Storing::Whole { key, stored }) = answer.storing else { return None };
+    let Storing::Whole { key, stored } = answer.into_answer()?.storing? else { return None };
     assert!(!sets_cookie && !bans, "stored for all: {:?}", stored.headers);
     // What was just stored answers the same request, or is asked about; it is never lost.
     let Step::LookUp(look_up) = begin(rules, request()?, id, now) else {
@@ -67,7 +69,7 @@ fn run(rules: &Arc<Rules>, viewer: &str, origin: &str) -> Option<()> {
             let Step::LookUp(again) = begin(rules, request()?, HeaderValue::from_static("id"), moment) else {
                 panic!("the time changes no look-up");
             };
-            _ = again.found(Some(&stored), moment);
+            _ = again.found(Some(Held { head: &stored, length: Some(100) }), Epoch::default(), moment);
         }
     }
     Some(())

@@ -9,6 +9,7 @@ pub mod document;
 pub mod exchange;
 pub mod key;
 pub mod path_pattern;
+pub mod range;
 pub mod viewer_head;
 
 /// A fuzz target.
@@ -23,13 +24,14 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     Target { name: "cache_control", check: cache_control::check, seeds: cache_control::SEEDS },
     Target { name: "cookie", check: cookie::check, seeds: cookie::SEEDS },
     Target { name: "document", check: document::check, seeds: document::SEEDS },
     Target { name: "exchange", check: exchange::check, seeds: exchange::SEEDS },
     Target { name: "key", check: key::check, seeds: key::SEEDS },
     Target { name: "path_pattern", check: path_pattern::check, seeds: path_pattern::SEEDS },
+    Target { name: "range", check: range::check, seeds: range::SEEDS },
     Target { name: "viewer_head", check: viewer_head::check, seeds: viewer_head::SEEDS },
 ];
 

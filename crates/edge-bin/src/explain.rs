@@ -9,9 +9,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use edge_core::cache::Stored;
 use edge_core::cache::key::Kind;
 use edge_core::cache::storing::Guard;
+use edge_core::cache::{Epoch, Held, Stored};
 use edge_core::exchange::{self, Answer, Ask, Ending, LookUp, Outcome, Rules, Step, Storing, Trace};
 use edge_core::proxy::clock::Clock;
 use edge_core::response::Place;
@@ -154,36 +154,53 @@ impl Story {
     ) -> Option<Arc<Stored>> {
         self.say("request", format!("{} {} for {}", request.method, request.target, request.host_name()));
         let id = HeaderValue::from_static("EXPLAINED-REQUEST-ID-0000000000000000000000000000000000==");
-        let ask = match exchange::begin(rules, request, id, now) {
-            Step::Answer(answer) => return self.answer(rules, answer),
-            Step::Ask(ask) => {
+        let mut step = exchange::begin(rules, request, id, now);
+        let mut stored = None;
+        // A second look-up or question is about the custom error page, or the group's second origin: nothing is held of
+        // the one, and the other says the same.
+        let mut held = held.map(|head| Held { head, length: None });
+        loop {
+            step = match step {
+                Step::Answer(answer) => return self.answer(rules, answer).or(stored),
+                Step::LookUp(look_up) => {
+                    self.entered(rules, look_up.trace());
+                    self.key(&look_up);
+                    look_up.found(held.take(), Epoch::default(), now)
+                }
+                Step::Keep { storing, next } => {
+                    stored = head_of(Some(storing));
+                    self.say(
+                        "storing",
+                        "the error, for its own lifetime; the viewer gets a page of its own (§10.1)",
+                    );
+                    *next
+                }
+                Step::Ask(ask) => {
+                    self.asked(rules, &ask);
+                    let Some((status, headers)) = said else {
+                        self.say("origin", "not asked (give its answer with --origin-says FILE)");
+                        return stored;
+                    };
+                    self.say("origin", format!("answers {status}"));
+                    let (status, headers) = (*status, headers.clone());
+                    ask.answered(Outcome::Response { status, headers, ending: Ending::Provable }, now)
+                }
+            };
+        }
+    }
+
+    fn asked(&mut self, rules: &Rules, ask: &Ask) {
+        match (ask.key(), &ask.trace().found) {
+            (Some(_), Some(found)) => self.say("look-up", found.to_string()),
+            _ => {
                 self.entered(rules, ask.trace());
                 self.say("key", "none: nothing is looked up for this behavior or method");
-                ask
             }
-            Step::LookUp(look_up) => {
-                self.entered(rules, look_up.trace());
-                self.key(&look_up);
-                match look_up.found(held, now) {
-                    Step::Answer(answer) => return self.answer(rules, answer),
-                    Step::Ask(ask) => ask,
-                    Step::LookUp(_) => return None,
-                }
-            }
-        };
-        if let Some(found) = &ask.trace().found {
-            self.say("look-up", found.to_string());
         }
-        self.call(rules, &ask);
-        let Some((status, headers)) = said else {
-            self.say("origin", "not asked (give its answer with --origin-says FILE)");
-            return None;
-        };
-        self.say("origin", format!("answers {status}"));
-        let outcome =
-            Outcome::Response { status: *status, headers: headers.clone(), ending: Ending::Provable };
-        let answer = ask.answered(outcome, now);
-        self.answer(rules, answer)
+        if let Some(because) = &ask.trace().failed_over {
+            self.say("failover", because.to_string());
+        }
+        self.call(rules, ask);
     }
 
     fn entered(&mut self, rules: &Rules, trace: &Trace) {
@@ -231,7 +248,7 @@ impl Story {
     }
 
     fn answer(&mut self, rules: &Rules, answer: Answer) -> Option<Arc<Stored>> {
-        let Answer { response, storing, compress, trace } = answer;
+        let Answer { response, storing, compress, refresh, trace } = answer;
         if let Some(refused) = trace.refused {
             self.say("gate", refused.to_string());
         }
@@ -254,14 +271,18 @@ impl Story {
         if let Some(coding) = compress {
             self.say("compress", format!("{coding:?}"));
         }
+        if let Some(status) = trace.page_for {
+            self.say("error page", format!("instead of {} (§10.1)", status.as_str()));
+        }
+        if let Some(refresh) = refresh {
+            self.say("refresh", "in the background, for everybody (§7.5)");
+            self.call(rules, &refresh);
+        }
         self.say("viewer gets", response.status.to_string());
         for (name, value) in &response.headers {
             self.say("viewer gets", format!("  {name}: {}", String::from_utf8_lossy(value.as_bytes())));
         }
-        match storing? {
-            Storing::Whole { stored, .. } | Storing::Head { stored, .. } => Some(stored),
-            Storing::Forget { .. } => None,
-        }
+        head_of(storing)
     }
 
     fn text(&self) -> String {
@@ -279,6 +300,13 @@ impl Story {
         let lines: Vec<Value> =
             self.0.iter().map(|(subject, line)| json!({ "subject": subject, "text": line })).collect();
         Ok(serde_json::to_string_pretty(&json!({ "decisions": lines }))? + "\n")
+    }
+}
+
+fn head_of(storing: Option<Storing>) -> Option<Arc<Stored>> {
+    match storing? {
+        Storing::Whole { stored, .. } | Storing::Head { stored, .. } => Some(stored),
+        Storing::Forget { .. } => None,
     }
 }
 

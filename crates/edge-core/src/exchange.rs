@@ -6,36 +6,42 @@
 //! connects, waits, or reads a clock.
 //!
 //! ```text
-//! begin ─→ LookUp ─ found ─→ Answer (fresh)
+//! begin ─→ LookUp ─ found ─→ Answer (fresh; or stale, and an Ask that refreshes it in the background)
 //!   │         └────────────→ Ask ─ answered ─→ Answer (and what to store)
-//!   │                          └─ joined ───→ Answer (another's fill has it)
+//!   │                         │        ├─────→ Ask (the other origin of the group)
+//!   │                         │        └─────→ Keep, then LookUp (the custom error page)
+//!   │                         └─ joined ────→ Answer (another's fill has it)
 //!   ├─→ Ask (nothing to look up)
 //!   └─→ Answer (CloudFront answers by itself)
 //! ```
 
 mod answered;
+mod error_page;
+mod failover;
 mod refuse;
+mod serve;
 
+pub use failover::Because as FailedOver;
 pub use refuse::refuse_unread;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use http::header::{AGE, AUTHORIZATION, COOKIE};
+use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use crate::cache::freshness::Lifetime;
 use crate::cache::reuse::{self, Revalidation, Verdict};
 pub use crate::cache::storing::Ending;
 use crate::cache::storing::{Guard, Unkeyed, Withheld};
-use crate::cache::{Key, Stored};
-use crate::distribution::{Behavior, Distribution, OptionsCaching, Target};
+use crate::cache::{Epoch, Held, Holds, Key, Stored};
+use crate::distribution::{Behavior, Distribution, OptionsCaching};
 use crate::function::rule::{Applied, SESSION_HEADER, Visitor};
-use crate::header::conditional::{self, Precondition};
+use crate::header::conditional::Validators;
 use crate::header::encoding::{AcceptEncoding, Coding};
-use crate::origin::{self, Call, Failure, REQUEST_ID};
-use crate::response::{self, Connection, Place, Response, Source, X_CACHE, XCache};
+use crate::origin::{self, Call, Failure, Ranges};
+use crate::response::{self, Place, Response, XCache};
 use crate::viewer::Request;
 use crate::viewer::device::{Device, Memo};
 use crate::viewer::gate::{self, Admitted, BehaviorId, Refused};
@@ -55,13 +61,31 @@ pub struct Rules {
 
 /// What the conductor asks for, or its answer.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "every hit is a LookUp: a box would cost it an allocation")]
 pub enum Step {
     /// What do you hold under this key?
     LookUp(LookUp),
     /// Send this to that origin.
-    Ask(Ask),
+    Ask(Box<Ask>),
+    /// Do this to the store, then go on: the viewer gets something else.
+    Keep {
+        /// It has no body that matters: whoever waits for it may have it now.
+        storing: Storing,
+        /// A look-up, or another origin to ask.
+        next: Box<Step>,
+    },
     /// Done.
     Answer(Answer),
+}
+
+impl Step {
+    /// The answer, if this is the end.
+    pub fn into_answer(self) -> Option<Answer> {
+        match self {
+            Self::Answer(answer) => Some(answer),
+            Self::LookUp(_) | Self::Ask(_) | Self::Keep { .. } => None,
+        }
+    }
 }
 
 /// The end of an exchange.
@@ -73,8 +97,17 @@ pub struct Answer {
     pub storing: Option<Storing>,
     /// How the body is to be compressed on its way, for the viewer and the cache alike.
     pub compress: Option<Coding>,
+    /// To be asked behind the viewer's back, by one for all (§7.5): its answer is for the cache.
+    pub refresh: Option<Box<Ask>>,
     /// Why.
     pub trace: Trace,
+}
+
+impl Answer {
+    /// An answer that stores nothing.
+    pub fn new(response: Response, trace: Trace) -> Self {
+        Self { response, storing: None, compress: None, refresh: None, trace }
+    }
 }
 
 /// What to do with the store.
@@ -122,6 +155,10 @@ pub struct Trace {
     pub withheld: Option<Withheld>,
     /// A stale object stood in for the origin's error.
     pub stood_in: Option<StoodIn>,
+    /// The group's first origin failed, and the second was asked (§5.9).
+    pub failed_over: Option<FailedOver>,
+    /// The viewer gets a custom error page instead of this status (§10.1).
+    pub page_for: Option<StatusCode>,
 }
 
 /// Why a stale object was served.
@@ -154,10 +191,19 @@ pub struct LookUp {
 pub struct Ask {
     passage: Passage,
     key: Option<Key>,
-    held: Option<Arc<Stored>>,
+    held: Option<Had>,
+    conditions: Option<Validators>,
+    turn: failover::Turn,
     call: Call,
     unkeyed: Unkeyed,
     sharing: Sharing,
+}
+
+/// What was held when the origin was asked.
+#[derive(Debug, Clone)]
+struct Had {
+    head: Arc<Stored>,
+    length: Option<u64>,
 }
 
 /// Whether others who want the same may wait for this answer (§7.11).
@@ -204,10 +250,30 @@ struct Passage {
     root: Option<String>,
     accept: AcceptEncoding,
     device: Device,
+    /// The status a custom error page is sent with, where this fetches one (§10.1).
+    page_status: Option<StatusCode>,
+    /// Where in the sequence of invalidations the look-up was.
+    since: Epoch,
     trace: Trace,
 }
 
 impl Passage {
+    /// Looks for what may be held, or asks at once.
+    fn enter(self) -> Step {
+        if !is_looked_up(self.behavior(), self.request()) {
+            return Step::Ask(Box::new(Ask::new(self, None, None, None)));
+        }
+        let key = Key::of(
+            (&self.rules.distribution, self.rules.guard),
+            &self.behavior().key,
+            &self.admitted,
+            self.path(),
+            self.accept,
+            self.device,
+        );
+        Step::LookUp(LookUp { passage: self, key })
+    }
+
     fn behavior(&self) -> &Behavior {
         self.rules.distribution.behavior(self.admitted.behavior)
     }
@@ -243,15 +309,9 @@ pub fn begin(rules: &Arc<Rules>, request: Request, id: HeaderValue, now: SystemT
         Err((refused, request)) => return Step::Answer(refuse::refuse(rules, refused, &request, &id, now)),
     };
     let behavior = rules.distribution.behavior(admitted.behavior);
-    let mut trace = Trace { behavior: Some(admitted.behavior), ..Trace::default() };
-    let device = if needs_device(behavior) {
-        let agent = admitted.request.headers.get(http::header::USER_AGENT);
-        let device = rules.devices.device(agent.map_or(b"", HeaderValue::as_bytes));
-        trace.device = Some(device);
-        device
-    } else {
-        Device::UNKNOWN
-    };
+    let seen = device(rules, behavior, &admitted.request);
+    let mut trace = Trace { behavior: Some(admitted.behavior), device: seen, ..Trace::default() };
+    let device = seen.unwrap_or(Device::UNKNOWN);
     if let Some(rule) = &behavior.viewer_request {
         trace.applied = Some(rule.apply(&mut admitted.request, device, &id));
     }
@@ -259,25 +319,28 @@ pub fn begin(rules: &Arc<Rules>, request: Request, id: HeaderValue, now: SystemT
         Some(object) if admitted.request.target.path() == "/" => Some(format!("/{object}")),
         _ => None,
     };
-    let accept = if behavior.key.gzip || behavior.key.brotli {
-        let Request { headers, version, .. } = &admitted.request;
-        AcceptEncoding::normalise(headers, *version, behavior.key.gzip, behavior.key.brotli)
+    let accept = accepted(behavior, &admitted.request);
+    let rules = Arc::clone(rules);
+    let since = Epoch::default();
+    Passage { rules, admitted, id, root, accept, device, page_status: None, since, trace }.enter()
+}
+
+/// Accept-Encoding as the behavior's key has it (§4.4).
+fn accepted(behavior: &Behavior, request: &Request) -> AcceptEncoding {
+    let (gzip, brotli) = (behavior.key.gzip, behavior.key.brotli);
+    if gzip || brotli {
+        AcceptEncoding::normalise(&request.headers, request.version, gzip, brotli)
     } else {
         AcceptEncoding::Absent
-    };
-    let passage = Passage { rules: Arc::clone(rules), admitted, id, root, accept, device, trace };
-    if !is_looked_up(passage.behavior(), passage.request()) {
-        return Step::Ask(Ask::new(passage, None, None, None));
     }
-    let key = Key::of(
-        (&rules.distribution, rules.guard),
-        &passage.behavior().key,
-        &passage.admitted,
-        passage.path(),
-        accept,
-        device,
-    );
-    Step::LookUp(LookUp { passage, key })
+}
+
+/// What the viewer's device is taken for. A User-Agent is parsed only where something depends on it.
+fn device(rules: &Rules, behavior: &Behavior, request: &Request) -> Option<Device> {
+    needs_device(behavior).then(|| {
+        let agent = request.headers.get(http::header::USER_AGENT);
+        rules.devices.device(agent.map_or(b"", HeaderValue::as_bytes))
+    })
 }
 
 /// Which requests are ever answered from the cache (§3, §7.1).
@@ -293,7 +356,6 @@ fn is_looked_up(behavior: &Behavior, request: &Request) -> bool {
         }
 }
 
-/// A User-Agent is parsed only where something depends on it.
 fn needs_device(behavior: &Behavior) -> bool {
     use crate::distribution::HeaderForwarding::{AllExcept, AllViewer, Defaults, Only};
     let asks = |name: &http::HeaderName| name.as_str().starts_with("cloudfront-is-");
@@ -316,63 +378,68 @@ impl LookUp {
         &self.passage.trace
     }
 
-    /// The store holds this, or nothing.
-    pub fn found(mut self, held: Option<&Arc<Stored>>, now: SystemTime) -> Step {
+    /// The store holds this, or nothing. `since` is the place in the sequence of invalidations, taken before the store
+    /// was asked.
+    pub fn found(mut self, held: Option<Held<'_>>, since: Epoch, now: SystemTime) -> Step {
+        self.passage.since = since;
+        let Some(held) = held else { return self.ask(Verdict::Absent, None) };
+        if !self.passage.is_content_with(held) {
+            return self.ask(Verdict::Lacking, None);
+        }
         let revalidation = if self.passage.may_share() { Revalidation::Allowed } else { Revalidation::Off };
-        let verdict = reuse::judge(held.map(|stored| &**stored), revalidation, now);
-        match (held, verdict) {
-            (Some(stored), verdict @ (Verdict::Fresh { .. } | Verdict::HeldOver { .. })) => {
-                if matches!(verdict, Verdict::HeldOver { .. }) {
-                    self.passage.trace.stood_in = Some(StoodIn::WithoutAsking);
-                }
+        let verdict = reuse::judge(Some(held.head), revalidation, now);
+        match &verdict {
+            Verdict::Fresh { .. } => {}
+            Verdict::HeldOver { .. } => self.passage.trace.stood_in = Some(StoodIn::WithoutAsking),
+            Verdict::Refreshing { conditions, .. } => {
+                let refresh = self.passage.refresh(self.key, held, conditions.clone());
                 self.passage.trace.found = Some(verdict);
-                Step::Answer(self.passage.serve(stored, XCache::Hit, None, now))
-            }
-            (held, verdict) => {
-                let conditions = match &verdict {
-                    Verdict::Stale { conditions, .. } => conditions.clone(),
-                    _ => None,
+                return match self.passage.serve(held, XCache::Hit, None, now) {
+                    Step::Answer(answer) => {
+                        Step::Answer(Answer { refresh: Some(Box::new(refresh)), ..answer })
+                    }
+                    step => step,
                 };
-                self.passage.trace.found = Some(verdict);
-                Step::Ask(Ask::new(self.passage, Some(self.key), held.cloned(), conditions))
+            }
+            Verdict::Absent | Verdict::Lacking | Verdict::Stale { .. } => {
+                return self.ask(verdict, Some(held));
             }
         }
+        self.passage.trace.found = Some(verdict);
+        self.passage.serve(held, XCache::Hit, None, now)
+    }
+
+    fn ask(mut self, verdict: Verdict, held: Option<Held<'_>>) -> Step {
+        let conditions = match &verdict {
+            Verdict::Stale { conditions, .. } => conditions.clone(),
+            _ => None,
+        };
+        self.passage.trace.found = Some(verdict);
+        Step::Ask(Box::new(Ask::new(self.passage, Some(self.key), held, conditions)))
     }
 }
 
 impl Passage {
-    /// Answers from a stored object: conditional requests are evaluated here (§7.8).
-    fn serve(self, stored: &Stored, x_cache: XCache, storing: Option<Storing>, now: SystemTime) -> Answer {
-        let mut headers = stored.headers.clone();
-        headers.insert(REQUEST_ID, self.id.clone());
-        if x_cache == XCache::Hit {
-            headers.insert(AGE, HeaderValue::from(stored.age(now).as_secs()));
-        } else {
-            headers.remove(AGE);
-            headers.insert(X_CACHE, x_cache.of(stored.status).value());
+    /// Whether as much is held as this request wants.
+    fn is_content_with(&self, held: Held<'_>) -> bool {
+        match &held.head.holds {
+            Holds::Whole => true,
+            // A page of its own replaces the error.
+            Holds::Head => self.request().method == Method::HEAD || self.page_for(held.head.status).is_some(),
+            Holds::Parts(parts) => match self.cut(held, &held.head.headers) {
+                serve::Cut::Spans { spans, .. } => spans.iter().all(|span| parts.holds(*span)),
+                serve::Cut::Uncut | serve::Cut::Nowhere { .. } => false,
+            },
         }
-        let precondition = if stored.status.is_success() {
-            conditional::evaluate(&self.request().headers, &headers)
-        } else {
-            Precondition::Proceed
-        };
-        if let Some(policy) = &self.behavior().response_headers {
-            response::apply_policy(&mut headers, policy, now);
-        }
-        let (status, body) = match precondition {
-            Precondition::Proceed if self.request().method == Method::HEAD => (stored.status, Source::Empty),
-            Precondition::Proceed => (stored.status, Source::Stored),
-            Precondition::NotModified => {
-                response::not_modified(&mut headers);
-                (StatusCode::NOT_MODIFIED, Source::Empty)
-            }
-            Precondition::Failed => {
-                let response = refuse::precondition_failed(&self.rules.place, &self.id, now);
-                return Answer { response, storing, compress: None, trace: self.trace };
-            }
-        };
-        let response = Response { status, headers, body, connection: Connection::Kept };
-        Answer { response, storing, compress: None, trace: self.trace }
+    }
+
+    /// The request that brings a stale object up to date for everybody: this viewer's conditions are not in it.
+    fn refresh(&self, key: Key, held: Held<'_>, conditions: Option<Validators>) -> Ask {
+        let mut passage = self.clone();
+        passage.admitted.request.ask_for_all();
+        passage.trace.found =
+            Some(Verdict::Stale { expired_for: std::time::Duration::ZERO, conditions: conditions.clone() });
+        Ask::new(passage, Some(key), Some(held), conditions)
     }
 }
 
@@ -380,18 +447,27 @@ impl Ask {
     fn new(
         passage: Passage,
         key: Option<Key>,
-        held: Option<Arc<Stored>>,
-        conditions: Option<conditional::Validators>,
+        held: Option<Held<'_>>,
+        conditions: Option<Validators>,
     ) -> Self {
-        let behavior = passage.behavior();
+        let turn = failover::Turn::first(passage.behavior().target);
+        let held = held.map(|held| Had { head: Arc::clone(held.head), length: held.length });
+        Self::to(turn, passage, key, held, conditions)
+    }
+
+    /// Writes the request to the origin whose turn it is.
+    fn to(
+        turn: failover::Turn,
+        passage: Passage,
+        key: Option<Key>,
+        held: Option<Had>,
+        conditions: Option<Validators>,
+    ) -> Self {
         let distribution = &passage.rules.distribution;
-        let index = match behavior.target {
-            Target::Origin(index) => index,
-            Target::Group(group) => distribution.origin_groups.get(group).map_or(0, |group| group.primary),
-        };
+        let index = turn.origin(distribution);
         let (call, unkeyed) = origin::write(&origin::Sources {
             admitted: &passage.admitted,
-            behavior,
+            behavior: passage.behavior(),
             origin: (index, &distribution.origins[index]),
             path: passage.path(),
             accept: passage.accept,
@@ -399,15 +475,22 @@ impl Ask {
             request_id: &passage.id,
             via_pseudonym: &passage.rules.place.via_pseudonym,
             conditions: conditions.as_ref(),
+            ranges: match &held {
+                Some(held) if held.head.holds == Holds::Whole => Ranges::Whole,
+                _ if key.is_none() => Ranges::AsAsked,
+                _ => Ranges::Storable,
+            },
         });
-        let whole = passage.request().method == Method::GET && !passage.request().is_conditional();
+        let whole = passage.request().method == Method::GET
+            && !passage.request().is_conditional()
+            && !call.headers.contains_key(http::header::RANGE);
         let guarded = passage.rules.guard == Guard::On && (unkeyed.cookie || unkeyed.authorization);
         let sharing = if key.is_some() && whole && passage.may_share() && !guarded {
             Sharing::Collapsed
         } else {
             Sharing::Alone
         };
-        Self { passage, key, held, call, unkeyed, sharing }
+        Self { passage, key, held, conditions, turn, call, unkeyed, sharing }
     }
 
     /// What to send, and where.
@@ -430,13 +513,23 @@ impl Ask {
         self.key.as_ref()
     }
 
+    /// The place in the sequence of invalidations: what this brings is covered by those that come later.
+    pub fn since(&self) -> Epoch {
+        self.passage.since
+    }
+
     /// Whether to join others who ask for the same, or be joined.
     pub fn sharing(&self) -> Sharing {
         self.sharing
     }
 
+    /// Whether what another request's fill brought is for this one too.
+    pub fn may_join(&self, held: Held<'_>) -> bool {
+        held.head.serves_waiters() && self.passage.is_content_with(held)
+    }
+
     /// Another request's fill brought this object: collapsed waiters are Hits (§7.11).
-    pub fn joined(self, stored: &Arc<Stored>, now: SystemTime) -> Answer {
-        self.passage.serve(stored, XCache::Hit, None, now)
+    pub fn joined(self, held: Held<'_>, now: SystemTime) -> Step {
+        self.passage.serve(held, XCache::Hit, None, now)
     }
 }

@@ -19,7 +19,7 @@ use crate::distribution::{
 };
 use crate::header::conditional::Validators;
 use crate::header::encoding::AcceptEncoding;
-use crate::header::{cookie, hop, query};
+use crate::header::{cookie, hop, query, range};
 use crate::viewer::device::Device;
 use crate::viewer::gate::Admitted;
 use crate::viewer::{Body, Request, Scheme, facts};
@@ -111,6 +111,18 @@ pub(crate) struct Sources<'a> {
     pub(crate) request_id: &'a HeaderValue,
     pub(crate) via_pseudonym: &'a str,
     pub(crate) conditions: Option<&'a Validators>,
+    pub(crate) ranges: Ranges,
+}
+
+/// What becomes of the viewer's `Range` (§7.12).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ranges {
+    /// It goes out as it is: nothing is kept.
+    AsAsked,
+    /// It goes out if what it brings can be told from what was asked for; otherwise the whole is.
+    Storable,
+    /// It stays behind: the whole is held, and is to be brought up to date.
+    Whole,
 }
 
 /// Writes the origin request, and says which credentials it carries outside the key.
@@ -288,7 +300,7 @@ fn keyed_and_listed(out: &mut HeaderMap, sources: &Sources<'_>) {
     };
     for name in sources.behavior.key.headers.iter().chain(listed) {
         if facts::is_reserved(name) {
-            if let Some(value) = facts::value(name, request, sources.device) {
+            if let Some(value) = facts::value(name, sources.admitted, sources.device) {
                 out.insert(name, value);
             }
         } else if may_pass(name)
@@ -380,8 +392,7 @@ fn forward_cookies(out: &mut HeaderMap, request: &Request, behavior: &Behavior) 
     pairs.iter().all(|pair| key.select(pair.name))
 }
 
-/// The edge's own validators when it revalidates, else the viewer's (§5.2, §7.8). `Range` goes out only where
-/// nothing is stored: a stored part must never stand in for the whole (threats S2).
+/// The edge's own validators when it revalidates, else the viewer's (§5.2, §7.8).
 fn conditional_headers(out: &mut HeaderMap, sources: &Sources<'_>) {
     use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE};
     let request = sources.admitted.request();
@@ -394,11 +405,14 @@ fn conditional_headers(out: &mut HeaderMap, sources: &Sources<'_>) {
         }
         return;
     }
-    let stores =
-        !sources.behavior.ttl.caching_disabled() && matches!(request.method, Method::GET | Method::HEAD);
+    let ranges_pass = match sources.ranges {
+        Ranges::AsAsked => true,
+        Ranges::Storable => request.method == Method::GET && range::is_forwardable(&request.headers),
+        Ranges::Whole => false,
+    };
     for (name, value) in &request.headers {
         let ranged = *name == RANGE || *name == IF_RANGE;
-        if is_conditional(name.as_str()) && !(ranged && stores) {
+        if is_conditional(name.as_str()) && (!ranged || ranges_pass) {
             out.append(name, value.clone());
         }
     }

@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::cache::storing::vary_names;
 use crate::distribution::{Behavior, HeaderForwarding, OriginHeader, ResponseHeadersPolicy};
+use crate::header::range::Slice;
 use crate::header::{date, hop};
 use crate::origin::REQUEST_ID;
 use crate::viewer::{Request, without_port};
@@ -143,6 +144,8 @@ pub enum Source {
     Text(Bytes),
     /// The stored object that was found.
     Stored,
+    /// Parts of it (§7.12), with what stands between them.
+    Slices(Vec<Slice>),
     /// The origin's response, as it arrives.
     Origin,
 }
@@ -224,7 +227,8 @@ fn vary_is_shown(name: &str, behavior: &Behavior) -> bool {
     };
     match name {
         "accept-encoding" | "cookie" => true,
-        "*" => false,
+        // With MinTTL 0 it has its meaning (nothing is served without the origin), and says so to the next cache.
+        "*" => behavior.ttl.min.is_zero(),
         "user-agent" if listed(&|header| header.as_str().starts_with("cloudfront-is-")) => true,
         _ => {
             listed(&|header| header.as_str() == name)

@@ -224,6 +224,17 @@ fn the_least_there_can_be() {
 }
 
 #[test]
+fn the_header_that_names_tags() {
+    let text = fs::read_to_string(folder().join("minimal.json")).unwrap();
+    let mut document: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(load(&text).unwrap().distribution.cache_tag_header, None);
+    document["CacheTagConfig"] = serde_json::json!({ "HeaderName": "Edge-Cache-Tag" });
+    let loaded = load(&document.to_string()).unwrap();
+    assert_eq!(loaded.distribution.cache_tag_header.unwrap(), "edge-cache-tag");
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+}
+
+#[test]
 fn what_stands_around_the_config() {
     let printed = distribution("get-distribution.json");
     assert_eq!(

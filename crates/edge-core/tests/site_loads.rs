@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use edge_core::cache::Epoch;
 use edge_core::cache::key::Key;
 use edge_core::cache::storing::Guard;
 use edge_core::distribution::document;
@@ -108,7 +109,7 @@ fn request(method: Method, host: &str, target: &str, headers: &[(String, String)
 fn journey(rules: &Arc<Rules>, id: &'static str, request: Request) -> (Option<Key>, Call) {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
     let (key, step) = match begin(rules, request, HeaderValue::from_static(id), now) {
-        Step::LookUp(look_up) => (Some(look_up.key().clone()), look_up.found(None, now)),
+        Step::LookUp(look_up) => (Some(look_up.key().clone()), look_up.found(None, Epoch::default(), now)),
         step => (None, step),
     };
     let Step::Ask(ask) = step else { panic!("the origin is asked") };

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use edge_core::cache::storing::Guard;
-use edge_core::cache::{Key, Stored};
+use edge_core::cache::{Epoch, Held, Key, Stored};
 use edge_core::distribution;
 use edge_core::exchange::{Answer, Ending, Outcome, Rules, Step, Storing, begin};
 use edge_core::response::Place;
@@ -59,9 +59,11 @@ impl Hit {
         let Step::LookUp(look_up) = begin(rules, request.clone(), id.clone(), now) else {
             panic!("a GET is looked up")
         };
-        let Step::Ask(ask) = look_up.found(None, now) else { panic!("nothing is held") };
+        let Step::Ask(ask) = look_up.found(None, Epoch::default(), now) else { panic!("nothing is held") };
         let outcome = Outcome::Response { status: StatusCode::OK, headers: page(), ending: Ending::Provable };
-        let Some(Storing::Whole { stored, .. }) = ask.answered(outcome, now).storing else {
+        let Some(Storing::Whole { stored, .. }) =
+            ask.answered(outcome, now).into_answer().and_then(|answer| answer.storing)
+        else {
             panic!("it is stored")
         };
         Self { name, rules: Arc::clone(rules), request, id, stored, now: now + Duration::from_secs(5) }
@@ -84,7 +86,10 @@ impl Hit {
     /// From the object to the answer.
     #[inline(never)] // a profiler finds it
     pub(crate) fn answer(&self, look_up: edge_core::exchange::LookUp) -> Answer {
-        let Step::Answer(answer) = look_up.found(Some(&self.stored), self.now) else { panic!("it is fresh") };
+        let held = Held { head: &self.stored, length: Some(10_240) };
+        let Step::Answer(answer) = look_up.found(Some(held), Epoch::default(), self.now) else {
+            panic!("it is fresh")
+        };
         answer
     }
 

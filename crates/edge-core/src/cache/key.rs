@@ -14,8 +14,8 @@ use crate::distribution::{Distribution, KeySettings};
 use crate::header::encoding::AcceptEncoding;
 use crate::header::{cookie, query};
 use crate::viewer::device::Device;
+use crate::viewer::facts;
 use crate::viewer::gate::Admitted;
-use crate::viewer::{Request, facts};
 
 /// A cache key: compared whole, printed by [`Key::parts`].
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -90,7 +90,7 @@ impl Key {
             key.push(Kind::AcceptEncoding, accept.key_part());
         }
         for name in &settings.headers {
-            key.push_header(name, request, device);
+            key.push_header(name, admitted, device);
         }
         if !settings.cookies.is_none()
             && let Some(cookies) = request.headers.get(http::header::COOKIE)
@@ -127,12 +127,13 @@ impl Key {
         self.0[start + 1..from].copy_from_slice(&length);
     }
 
-    fn push_header(&mut self, name: &HeaderName, request: &Request, device: Device) {
+    fn push_header(&mut self, name: &HeaderName, admitted: &Admitted, device: Device) {
+        let request = admitted.request();
         self.push(Kind::HeaderName, name.as_str().as_bytes());
         if name == http::header::HOST {
             self.push(Kind::HeaderValue, request.host.as_bytes());
         } else if facts::is_reserved(name) {
-            if let Some(value) = facts::value(name, request, device) {
+            if let Some(value) = facts::value(name, admitted, device) {
                 self.push(Kind::HeaderValue, value.as_bytes());
             }
         } else {

@@ -3,16 +3,21 @@
 //! Everything here is a function of values; the bytes of bodies and the map from key to object are the proxy's.
 
 pub mod freshness;
+pub mod invalidation;
 pub mod key;
+pub mod parts;
 pub mod reuse;
 pub mod storing;
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 
 pub use freshness::{Reuse, Stale};
+pub use invalidation::Epoch;
 pub use key::Key;
+pub use parts::Parts;
 
 /// The head of a stored object: what the decisions read of it. The body is the store's.
 #[derive(Debug, Clone)]
@@ -34,6 +39,34 @@ pub struct Stored {
     pub stale: Stale,
     /// The origin failed: until then the stale object answers without asking again (§7.4).
     pub held_over_until: Option<SystemTime>,
+    /// How much of the body is there.
+    pub holds: Holds,
+    /// Where in the sequence of invalidations the request that brought it, or a 304 for it, went to the origin: those
+    /// that came later cover it.
+    pub since: Epoch,
+    /// The header whose lines name its tags, if tags were configured by then (§13.3).
+    pub tagged_by: Option<HeaderName>,
+}
+
+/// How much of a response is held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holds {
+    /// All of it.
+    Whole,
+    /// Its head alone: it answers HEAD (§3), or stands for an error that has a page of its own (§10.1). Never a GET
+    /// that wants the body (threats S2).
+    Head,
+    /// Parts of its body, as ranges brought them (§7.12).
+    Parts(Parts),
+}
+
+/// What a store has under a key: the head, and how many bytes the body has.
+#[derive(Debug, Clone, Copy)]
+pub struct Held<'a> {
+    /// The head.
+    pub head: &'a Arc<Stored>,
+    /// Of the whole body, in bytes; `None` while it is still arriving without a length.
+    pub length: Option<u64>,
 }
 
 impl Stored {

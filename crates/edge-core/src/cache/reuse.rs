@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use super::{Reuse, Stored};
+use super::{Holds, Reuse, Stored};
 use crate::header::conditional::Validators;
 
 /// The verdict on a look-up, with its reason; `explain` prints it.
@@ -23,6 +23,15 @@ pub enum Verdict {
         /// When it is asked again.
         until: SystemTime,
     },
+    /// Stale, but served at once while it is asked for again behind the viewer's back (§7.5).
+    Refreshing {
+        /// How long ago it expired.
+        expired_for: Duration,
+        /// What the origin is asked to compare.
+        conditions: Option<Validators>,
+    },
+    /// What is held under the key is not what this request wants: a head for a body, other parts of it.
+    Lacking,
     /// Asked again, with its validators if it has any and they may be used.
     Stale {
         /// How long ago it expired; zero for an object that is confirmed each time.
@@ -41,6 +50,14 @@ impl fmt::Display for Verdict {
             }
             Self::HeldOver { .. } => {
                 f.write_str("stale, but the origin failed a moment ago and is left alone (§7.4)")
+            }
+            Self::Refreshing { expired_for, .. } => write!(
+                f,
+                "stale for {} s: served at once, and refreshed in the background (stale-while-revalidate, §7.5)",
+                expired_for.as_secs()
+            ),
+            Self::Lacking => {
+                f.write_str("what is stored under the key is a head alone, or other parts (§3, §7.12)")
             }
             Self::Stale { expired_for, conditions } => {
                 let how = if conditions.is_some() {
@@ -79,12 +96,19 @@ pub fn judge(held: Option<&Stored>, revalidation: Revalidation, now: SystemTime)
     {
         return Verdict::HeldOver { until };
     }
+    let in_parts = matches!(stored.holds, Holds::Parts(_));
     let validators = Validators::of(&stored.headers);
     // A stored error is asked for anew: a 304 to it would make an error last.
     let usable = revalidation == Revalidation::Allowed
         && stored.status.as_u16() < 400
+        && !in_parts // a 304 would speak of the whole
         && (validators.etag.is_some() || validators.last_modified.is_some());
-    Verdict::Stale { expired_for, conditions: usable.then_some(validators) }
+    let conditions = usable.then_some(validators);
+    // What is held in parts is not fetched whole behind a viewer's back.
+    if stored.reuse == Reuse::WhileFresh && !in_parts && expired_for < stored.stale.while_revalidate {
+        return Verdict::Refreshing { expired_for, conditions };
+    }
+    Verdict::Stale { expired_for, conditions }
 }
 
 /// Whether a stale object may answer in place of a failing origin (§7.4).

@@ -52,6 +52,8 @@ pub struct Distribution {
     pub behaviors: Vec<Behavior>,
     /// Matches what nothing before it matched.
     pub default_behavior: Behavior,
+    /// The header of origin responses that names their cache tags (§13.3).
+    pub cache_tag_header: Option<HeaderName>,
     /// At most one per error code (§10.1).
     pub error_responses: Vec<ErrorResponse>,
 }

@@ -6,20 +6,23 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::header::AGE;
+use http::header::{AGE, CONTENT_LENGTH, RANGE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::refuse::page;
-use super::{Answer, Ask, Outcome, Passage, StoodIn, Storing};
+use super::serve::keep_then;
+use super::{Answer, Ask, Had, Outcome, Passage, Step, StoodIn, Storing};
 use crate::cache::freshness::{self, Lifetime};
+use crate::cache::parts::Parts;
 use crate::cache::reuse::{self, Verdict};
 use crate::cache::storing::{self, Ending, Guard, Withheld};
-use crate::cache::{Key, Reuse, Stored};
+use crate::cache::{Held, Holds, Key, Reuse, Stored};
 use crate::distribution::{Distribution, OriginKind};
 use crate::header::cache_control::{CacheControl, NoCache};
 use crate::header::encoding;
+use crate::header::range::{self, ContentRange};
 use crate::origin::{Failure, REQUEST_ID};
-use crate::response::{self, Connection, Response, Source, X_CACHE, XCache};
+use crate::response::{self, Response, Source, X_CACHE, XCache};
 
 /// `ErrorCachingMinTTL` where no custom error response says otherwise (§7.3).
 const ERROR_CACHING_MIN_DEFAULT: Duration = Duration::from_secs(10);
@@ -36,8 +39,8 @@ impl Ask {
     /// How long the viewer waits while something stale is at hand that may answer instead; `None`: as long as it
     /// takes. CloudFront waits until the attempt has failed (§7.5), which may take minutes.
     pub fn patience(&self, now: SystemTime) -> Option<Duration> {
-        let held = self.held_for_errors(now).filter(|held| held.reuse == Reuse::WhileFresh)?;
-        match (self.passage.rules.guard, held.held_over_until) {
+        let held = self.held_for_errors(now).filter(|held| held.head.reuse == Reuse::WhileFresh)?;
+        match (self.passage.rules.guard, held.head.held_over_until) {
             (Guard::Off, _) => None,
             (Guard::On, None) => Some(PATIENCE),
             (Guard::On, Some(_)) => Some(PATIENCE_AFTER_FAILURE),
@@ -48,11 +51,18 @@ impl Ask {
     /// brings is for [`Ask::answered`].
     pub fn unanswered(&self, now: SystemTime) -> Option<Answer> {
         let held = self.held_for_errors(now)?;
-        Some(stand_in(self.passage.clone(), self.key.clone(), &held, StatusCode::GATEWAY_TIMEOUT, now))
+        let step = stand_in(self.passage.clone(), self.key.clone(), held, StatusCode::GATEWAY_TIMEOUT, now);
+        match step {
+            Step::Answer(answer) => Some(answer),
+            _ => None,
+        }
     }
 
     /// The origin answered, or did not.
-    pub fn answered(self, outcome: Outcome, now: SystemTime) -> Answer {
+    pub fn answered(mut self, outcome: Outcome, now: SystemTime) -> Step {
+        if let Some(because) = self.fails_over(&outcome) {
+            return Step::Ask(Box::new(self.of_the_second(because)));
+        }
         match outcome {
             Outcome::Failed(failure) => self.failed(failure, now),
             Outcome::Response { status: StatusCode::NOT_MODIFIED, headers, .. }
@@ -60,38 +70,61 @@ impl Ask {
             {
                 self.confirmed(headers, now)
             }
-            Outcome::Response { status, headers, ending } => match self.held_for_errors(now) {
-                Some(held) if status.is_server_error() => {
-                    stand_in(self.passage, self.key, &held, status, now)
+            Outcome::Response { status, headers, ending } => {
+                if status.is_server_error()
+                    && let Some(held) = self.held_for_errors(now)
+                {
+                    return stand_in(self.passage, self.key.take(), held, status, now);
                 }
-                _ => self.deliver(status, headers, ending, now),
-            },
+                match self.passage.fetch_page(status) {
+                    Some(page) => keep_then(self.stored_error(status, headers, ending, now), page),
+                    None => self.deliver(status, headers, ending, now),
+                }
+            }
         }
     }
 
     /// The stale object, if it may stand in for an origin that fails (§7.4).
-    fn held_for_errors(&self, now: SystemTime) -> Option<Arc<Stored>> {
-        self.held.clone().filter(|held| reuse::stands_in(held, now))
+    fn held_for_errors(&self, now: SystemTime) -> Option<Had> {
+        self.held.clone().filter(|held| reuse::stands_in(&held.head, now))
     }
 
-    fn failed(mut self, failure: Failure, now: SystemTime) -> Answer {
+    fn failed(mut self, failure: Failure, now: SystemTime) -> Step {
         self.passage.trace.failure = Some(failure);
         let (status, reason) = failure.answer();
         if let Some(held) = self.held_for_errors(now) {
-            return stand_in(self.passage, self.key, &held, status, now);
+            return stand_in(self.passage, self.key, held, status, now);
         }
+        let page_instead = self.passage.fetch_page(status);
         let mut response = page(&self.passage.rules.place, status, reason, &self.passage.id, now);
         // An error CloudFront makes of an origin's failure is stored like the origin's own (§7.2).
         let storing = self.storing(status, &HeaderMap::new(), &response.headers, Ending::Provable, now);
+        if let Some(page) = page_instead {
+            return keep_then(storing.map(head_alone), page);
+        }
         if let Some(policy) = &self.passage.behavior().response_headers {
             response::apply_policy(&mut response.headers, policy, now); // §0.12, as on its copy
         }
-        Answer { response, storing, compress: None, trace: self.passage.trace }
+        Step::Answer(Answer { storing, ..Answer::new(response, self.passage.trace) })
+    }
+
+    /// The error whose page the viewer gets: what is kept of it is that it happened (§10.1).
+    fn stored_error(
+        mut self,
+        status: StatusCode,
+        origin: HeaderMap,
+        ending: Ending,
+        now: SystemTime,
+    ) -> Option<Storing> {
+        let (behavior, method) = (self.passage.behavior(), &self.passage.request().method);
+        let place = &self.passage.rules.place;
+        let ready = response::for_viewers(origin.clone(), status, method, behavior, place, now);
+        self.storing(status, &origin, &ready, ending, now).map(head_alone)
     }
 
     /// A 304 to the edge's own validators: the stored object lives on with the new headers (RFC 9111 §4.3.4).
-    fn confirmed(mut self, fresh: HeaderMap, now: SystemTime) -> Answer {
-        let (Some(held), behavior) = (self.held.take(), self.passage.behavior()) else {
+    fn confirmed(mut self, fresh: HeaderMap, now: SystemTime) -> Step {
+        let (Some(Had { head: held, length }), behavior) = (self.held.take(), self.passage.behavior()) else {
             return self.deliver(StatusCode::NOT_MODIFIED, fresh, Ending::Provable, now);
         };
         let place = &self.passage.rules.place;
@@ -109,6 +142,7 @@ impl Ask {
         let storing = match (&lifetime, self.key.take()) {
             (Lifetime::Store { ttl, reuse, .. }, Some(key)) if withheld.is_none() => {
                 let stored = self.stored(held.status, headers, &fresh, (*ttl, *reuse), now);
+                let stored = Stored { holds: held.holds.clone(), ..stored };
                 Some(Storing::Head { key, stored: Arc::new(stored) })
             }
             // What it confirms may not be kept any more, not even to stand in for a failing origin.
@@ -120,7 +154,7 @@ impl Ask {
             Some(Storing::Head { stored, .. }) => Arc::clone(stored),
             _ => held,
         };
-        self.passage.serve(&served, XCache::RefreshHit, storing, now)
+        self.passage.serve(Held { head: &served, length }, XCache::RefreshHit, storing, now)
     }
 
     /// The guard's verdict on what a 304 confirms. A cookie it sets is this viewer's and never enters the copy; what
@@ -145,7 +179,7 @@ impl Ask {
     }
 
     /// A full response of the origin goes to the viewer, and into the cache if it may.
-    fn deliver(mut self, status: StatusCode, origin: HeaderMap, ending: Ending, now: SystemTime) -> Answer {
+    fn deliver(mut self, status: StatusCode, origin: HeaderMap, ending: Ending, now: SystemTime) -> Step {
         let behavior = self.passage.behavior();
         let method = self.passage.request().method.clone();
         let place = &self.passage.rules.place;
@@ -163,12 +197,17 @@ impl Ask {
         }
         let storing = self.storing(status, &origin, &headers, ending, now);
         headers.insert(REQUEST_ID, self.passage.id.clone());
-        if let Some(policy) = &self.passage.behavior().response_headers {
+        let passage = self.passage;
+        if passage.page_status.is_some() {
+            headers.insert(X_CACHE, XCache::Error.value()); // §10.1, whatever status the page is sent with
+        }
+        if let Some(policy) = &passage.behavior().response_headers {
             response::apply_policy(&mut headers, policy, now);
         }
         let body = if has_body { Source::Origin } else { Source::Empty };
-        let response = Response { status, headers, body, connection: Connection::Kept };
-        Answer { response, storing, compress, trace: self.passage.trace }
+        let (status, connection) = (passage.shown(status), passage.connection());
+        let response = Response { status, headers, body, connection };
+        Step::Answer(Answer { storing, compress, ..Answer::new(response, passage.trace) })
     }
 
     /// CloudFront's verdict on storing, then the guard's. `origin` is what the origin sent, `ready` what viewers get.
@@ -181,11 +220,11 @@ impl Ask {
         now: SystemTime,
     ) -> Option<Storing> {
         let key = self.key.take()?;
-        if self.passage.request().method == Method::HEAD {
-            return None; // an answer to HEAD never stands in for the whole (threats S2)
-        }
+        let holds = self.holds(status, origin)?;
         let cache_control = CacheControl::of(origin);
-        let lifetime = self.lifetime(status, origin, origin, now);
+        // A part lives as long as the whole would (RFC 9111 §3.3).
+        let whole_status = if matches!(holds, Holds::Parts(_)) { StatusCode::OK } else { status };
+        let lifetime = self.lifetime(whole_status, origin, origin, now);
         let keep = match &lifetime {
             Lifetime::Store { ttl, reuse, .. } => Some((*ttl, *reuse)),
             Lifetime::DoNotStore { .. } => None,
@@ -212,8 +251,29 @@ impl Ask {
                 headers.remove(field); // `no-cache="Set-Cookie"` (§7.1)
             }
         }
-        let stored = self.stored(status, headers, origin, (ttl, reuse), now);
+        if let Holds::Parts(_) = &holds {
+            headers.remove(CONTENT_LENGTH); // of the part; each answer says its own
+        }
+        let stored = Stored { holds, ..self.stored(whole_status, headers, origin, (ttl, reuse), now) };
         Some(Storing::Whole { key, stored: Arc::new(stored) })
+    }
+
+    /// How much of the response there is to keep; `None`: nothing that could stand for anything.
+    fn holds(&self, status: StatusCode, origin: &HeaderMap) -> Option<Holds> {
+        if self.passage.request().method == Method::HEAD {
+            // It never stands in for the whole (threats S2), so it takes no whole's place either.
+            let in_the_way = self.held.as_ref().is_some_and(|held| held.head.holds != Holds::Head);
+            return (!in_the_way).then_some(Holds::Head);
+        }
+        if status != StatusCode::PARTIAL_CONTENT || !self.call.headers.contains_key(RANGE) {
+            return Some(Holds::Whole); // a 206 nobody asked for is refused a lifetime
+        }
+        range::single(&self.call.headers)?;
+        let ContentRange { span, total } = range::content_range(origin)?;
+        let said =
+            origin.get(CONTENT_LENGTH).is_none_or(|length| *length == HeaderValue::from(span.length()));
+        let total = total.filter(|_| said); // §7.10: which of the two is wrong nobody knows
+        Some(Holds::Parts(Parts::one(span, total?)))
     }
 
     /// `arrived` is what came just now, so a 304's own `Date` and `Age` count, not those of what it confirms.
@@ -247,7 +307,19 @@ impl Ask {
         headers.insert(AGE, HeaderValue::from_static("0"));
         headers.insert(REQUEST_ID, self.passage.id.clone());
         let initial_age = freshness::initial_age(arrived, now, now);
-        Stored { status, headers, stored_at: now, initial_age, ttl, reuse, stale, held_over_until: None }
+        Stored {
+            status,
+            headers,
+            stored_at: now,
+            initial_age,
+            ttl,
+            reuse,
+            stale,
+            held_over_until: None,
+            holds: Holds::Whole,
+            since: self.passage.since,
+            tagged_by: self.passage.rules.distribution.cache_tag_header.clone(),
+        }
     }
 
     fn asks_s3(&self) -> bool {
@@ -279,18 +351,23 @@ fn is_about_the_body(name: &http::HeaderName) -> bool {
 
 /// A 5xx, a failure or silence while something stale is held: the stale object answers, and for a while the origin is
 /// not asked again (§7.4).
-fn stand_in(
-    mut passage: Passage,
-    key: Option<Key>,
-    held: &Arc<Stored>,
-    status: StatusCode,
-    now: SystemTime,
-) -> Answer {
+fn stand_in(mut passage: Passage, key: Option<Key>, held: Had, status: StatusCode, now: SystemTime) -> Step {
     let pause = error_caching_min(&passage.rules.distribution, status);
-    let stored = Arc::new(Stored { held_over_until: Some(now + pause), ..Stored::clone(held) });
+    let stored = Arc::new(Stored { held_over_until: Some(now + pause), ..Stored::clone(&held.head) });
     passage.trace.stood_in = Some(StoodIn::ForFailure);
     let storing = key.map(|key| Storing::Head { key, stored: Arc::clone(&stored) });
-    passage.serve(&stored, XCache::Hit, storing, now)
+    passage.serve(Held { head: &stored, length: held.length }, XCache::Hit, storing, now)
+}
+
+/// Of an error that has a page of its own nobody ever sees the body.
+fn head_alone(storing: Storing) -> Storing {
+    match storing {
+        Storing::Whole { key, stored } => {
+            let stored = Stored { holds: Holds::Head, ..Stored::clone(&stored) };
+            Storing::Whole { key, stored: Arc::new(stored) }
+        }
+        storing => storing,
+    }
 }
 
 /// How long an error is kept at least (§7.3).

@@ -33,7 +33,7 @@ pub(super) fn refuse(
         response.connection = Connection::Closed; // its body is not wanted (threats M5, M9)
     }
     let trace = Trace { refused: Some(refused), ..Trace::default() };
-    Answer { response, storing: None, compress: None, trace }
+    Answer::new(response, trace)
 }
 
 fn redirect(
@@ -62,6 +62,11 @@ pub fn refuse_unread(place: &Place, refusal: Refusal, id: &HeaderValue, now: Sys
 /// 412 from the cache (§7.8).
 pub(super) fn precondition_failed(place: &Place, id: &HeaderValue, now: SystemTime) -> Response {
     page(place, StatusCode::PRECONDITION_FAILED, BAD_REQUEST, id, now)
+}
+
+/// 416 from the cache (§7.12).
+pub(super) fn unsatisfiable(place: &Place, id: &HeaderValue, now: SystemTime) -> Response {
+    page(place, StatusCode::RANGE_NOT_SATISFIABLE, BAD_REQUEST, id, now)
 }
 
 /// One of CloudFront's own error pages.

@@ -36,7 +36,20 @@ pub fn parse(value: &[u8]) -> Option<SystemTime> {
     {
         zone.make_ascii_uppercase();
     }
-    httpdate::parse_http_date(std::str::from_utf8(text).ok()?).ok()
+    httpdate::parse_http_date(std::str::from_utf8(text).ok()?).ok().or_else(|| on_another_day(text))
+}
+
+/// The instant of a date whose weekday is a wrong one: the day of the month says which day it is.
+fn on_another_day(text: &mut [u8]) -> Option<SystemTime> {
+    const DAYS: [&[u8; 3]; 7] = [b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun"];
+    let said = text.first_chunk::<3>()?;
+    if !DAYS.contains(&said) {
+        return None;
+    }
+    DAYS.into_iter().find_map(|day| {
+        text.first_chunk_mut::<3>()?.copy_from_slice(day);
+        httpdate::parse_http_date(std::str::from_utf8(text).ok()?).ok()
+    })
 }
 
 /// `time` in the preferred form, to the second; what is outside 1970–9999 becomes the nearer end.
@@ -66,6 +79,9 @@ mod tests {
             "SUNDAY, 06-NOV-94 08:49:37 gmt",
             "sUN nOV  6 08:49:37 1994",
             " Sun, 06 Nov 1994 08:49:37 GMT\t",
+            // Another weekday than it was.
+            "Mon, 06 Nov 1994 08:49:37 GMT",
+            "Thu Nov  6 08:49:37 1994",
         ] {
             assert_eq!(seconds(date), Some(784_111_777), "{date}");
         }

@@ -12,6 +12,7 @@ pub mod glob;
 pub mod hop;
 pub mod names;
 pub mod query;
+pub mod range;
 
 use std::time::SystemTime;
 

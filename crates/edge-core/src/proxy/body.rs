@@ -8,7 +8,8 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 use super::fill::{Broken, Reader};
-use super::store::Content;
+use super::store::{Content, Piece};
+use crate::header::range::Slice;
 
 /// What hyper sends.
 #[derive(Debug, Default)]
@@ -20,8 +21,12 @@ enum Inner {
     Empty,
     One(Bytes),
     Many {
-        pieces: Arc<[Bytes]>,
+        pieces: Arc<[Piece]>,
         next: usize,
+        left: u64,
+    },
+    Slices {
+        pieces: std::vec::IntoIter<Bytes>,
         left: u64,
     },
     Following {
@@ -44,6 +49,17 @@ impl Body {
                 Self(Inner::Many { pieces: Arc::clone(pieces), next: 0, left: content.len() })
             }
         }
+    }
+
+    /// Parts of an object, with what stands between them.
+    pub fn slices(content: &Content, slices: Vec<Slice>) -> Self {
+        let cut = |slice| match slice {
+            Slice::Text(text) => vec![text],
+            Slice::Stored(span) => content.slice(span),
+        };
+        let pieces: Vec<Bytes> = slices.into_iter().flat_map(cut).filter(|piece| !piece.is_empty()).collect();
+        let left = pieces.iter().map(|piece| piece.len() as u64).sum();
+        Self(Inner::Slices { pieces: pieces.into_iter(), left })
     }
 
     /// A response that is still arriving, `length` bytes long if that is known.
@@ -74,8 +90,15 @@ impl http_body::Body for Body {
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
             Inner::Many { pieces, next, left } => {
-                let Some(piece) = pieces.get(*next).cloned() else { return Poll::Ready(None) };
+                let Some(Piece { bytes: piece, .. }) = pieces.get(*next).cloned() else {
+                    return Poll::Ready(None);
+                };
                 *next += 1;
+                *left = left.saturating_sub(piece.len() as u64);
+                Poll::Ready(Some(Ok(Frame::data(piece))))
+            }
+            Inner::Slices { pieces, left } => {
+                let Some(piece) = pieces.next() else { return Poll::Ready(None) };
                 *left = left.saturating_sub(piece.len() as u64);
                 Poll::Ready(Some(Ok(Frame::data(piece))))
             }
@@ -94,6 +117,7 @@ impl http_body::Body for Body {
             Inner::Empty => true,
             Inner::One(_) => false,
             Inner::Many { pieces, next, .. } => *next >= pieces.len(),
+            Inner::Slices { pieces, .. } => pieces.len() == 0,
             // Also with nothing left: the end must be read, it may be an error.
             Inner::Following { .. } => false,
         }
@@ -103,7 +127,7 @@ impl http_body::Body for Body {
         match &self.0 {
             Inner::Empty => SizeHint::with_exact(0),
             Inner::One(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Inner::Many { left, .. } => SizeHint::with_exact(*left),
+            Inner::Many { left, .. } | Inner::Slices { left, .. } => SizeHint::with_exact(*left),
             Inner::Following { left: Some(left), .. } => SizeHint::with_exact(*left),
             Inner::Following { left: None, .. } => SizeHint::default(),
         }

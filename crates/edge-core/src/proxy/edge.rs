@@ -22,7 +22,9 @@ use super::clock::Clock;
 use super::fetch::Origins;
 use super::flights::{Boarding, Cargo, Flights};
 use super::ids::RequestIds;
+use super::invalidations::{Batch, Invalidations, NotInvalidated};
 use super::store::{Object, Store};
+use crate::cache::Held;
 use crate::exchange::{self, Rules, Sharing, Step, Trace};
 use crate::response::Source;
 use crate::viewer::{self, Refusal, Scheme, Stream};
@@ -36,6 +38,7 @@ struct Inner {
     running: ArcSwap<Running>,
     store: Store,
     flights: Arc<Flights>,
+    invalidations: Arc<Invalidations>,
     clock: Clock,
     ids: RequestIds,
     counters: Counters,
@@ -77,6 +80,7 @@ impl Edge {
             running: ArcSwap::from_pointee(running),
             store: Store::new(cache_bytes),
             flights: Arc::default(),
+            invalidations: Arc::default(),
             clock,
             ids: RequestIds::new(),
             counters: Counters::default(),
@@ -106,6 +110,22 @@ impl Edge {
     /// Bytes of bodies that are in memory because they are stored, are being stored, or are still read after that.
     pub fn held_bytes(&self) -> u64 {
         self.0.store.held_bytes()
+    }
+
+    /// Invalidates paths and tags (§13.1). When it returns it is in force, for every request from then on and for what is
+    /// being fetched at this moment; memory is freed in the background.
+    pub fn invalidate(
+        &self,
+        caller_reference: &str,
+        items: Vec<String>,
+    ) -> Result<Arc<Batch>, NotInvalidated> {
+        let Inner { invalidations, store, clock, .. } = &*self.0;
+        invalidations.add(store, caller_reference, items, clock.now())
+    }
+
+    /// The invalidations so far.
+    pub fn invalidations(&self) -> &Invalidations {
+        &self.0.invalidations
     }
 
     /// The whole service: what CloudFront would answer.
@@ -138,21 +158,27 @@ impl Edge {
                 return Decided::Answered(form.plain(response));
             }
         };
-        let (step, held) = match exchange::begin(&running.rules, request, id, now) {
-            Step::LookUp(look_up) => {
-                let held = inner.store.get(look_up.key());
-                (look_up.found(held.as_deref().map(|object| &object.head), now), held)
-            }
-            step => (step, None),
-        };
+        let mut step = exchange::begin(&running.rules, request, id, now);
+        let mut held = None;
+        while let Step::LookUp(look_up) = step {
+            // Before the look: what comes in between covers what this request brings.
+            let since = inner.store.in_force().epoch();
+            held = inner.store.get(look_up.key());
+            step = look_up.found(held.as_deref().map(Object::held), since, now);
+        }
         match step {
-            Step::Answer(answer) => Decided::Answered(form.answer(answer.response, held.as_deref())),
+            Step::Answer(mut answer) => {
+                if answer.refresh.is_some() {
+                    self.refresh(answer.refresh.take(), held.as_ref(), &running.origins);
+                }
+                Decided::Answered(form.answer(answer.response, held.as_deref()))
+            }
             Step::Ask(ask) => {
                 let origins = Arc::clone(&running.origins);
                 Decided::Goes(Errand { ask, held, origins, form }, body)
             }
-            // A look-up leads to an answer or to an origin, never to a look-up.
-            Step::LookUp(_) => Decided::Answered(form.broken()),
+            // Only what an origin said is kept.
+            Step::LookUp(_) | Step::Keep { .. } => Decided::Answered(form.broken()),
         }
     }
 
@@ -175,39 +201,43 @@ impl Edge {
             Sharing::Alone => None,
         };
         let Some(key) = key else { return self.run(errand, body, None).await };
-        match self.0.flights.board(key) {
+        match self.0.flights.board(key, errand.ask.since(), self.0.store.in_force()) {
             Boarding::Leads(lead) => {
                 // Between our look-up and our boarding another flight may have landed.
-                let landed =
-                    self.0.store.get(key).filter(|object| !is_same(Some(object), errand.held.as_ref()));
+                let landed = self.0.store.get(key).filter(|object| {
+                    !is_same(Some(object), errand.held.as_ref()) && errand.ask.may_join(object.held())
+                });
                 match landed {
                     Some(object) => {
                         drop(lead);
-                        self.joined(errand, &Cargo::Whole(object))
+                        self.joined(errand, &Cargo::Whole(object)).await
                     }
                     None => self.run(errand, body, Some(lead)).await,
                 }
             }
             Boarding::Waits(waiter) => match waiter.wait().await {
-                Some(cargo) => self.joined(errand, &cargo),
+                Some(cargo) => self.joined(errand, &cargo).await,
                 None => self.run(errand, body, None).await,
             },
         }
     }
 
     /// Answers with what another's flight brought.
-    fn joined(&self, errand: Errand, cargo: &Cargo) -> http::Response<Body> {
-        let now = self.0.clock.now();
-        let Errand { ask, form, .. } = errand;
+    async fn joined(&self, errand: Errand, cargo: &Cargo) -> http::Response<Body> {
+        let Errand { ask, form, origins, .. } = errand;
+        let (held, object) = match cargo {
+            Cargo::Whole(object) => (object.held(), Some(object)),
+            Cargo::Arriving { head, length, .. } => (Held { head, length: *length }, None),
+        };
+        let response = match ask.joined(held, self.0.clock.now()) {
+            Step::Answer(answer) => answer.response,
+            step => return self.walk(step, object.cloned(), origins, form).await,
+        };
         match cargo {
-            Cargo::Whole(object) => form.answer(ask.joined(&object.head, now).response, Some(object)),
-            Cargo::Arriving { head, follower, length } => {
-                let response = ask.joined(head, now).response;
-                match response.body {
-                    Source::Stored => form.with_body(response, Body::following(follower.reader(), *length)),
-                    _ => form.answer(response, None),
-                }
+            Cargo::Arriving { follower, length, .. } if response.body == Source::Stored => {
+                form.with_body(response, Body::following(follower.reader(), *length))
             }
+            _ => form.answer(response, object.map(|object| &**object)),
         }
     }
 
@@ -221,7 +251,6 @@ impl Edge {
 }
 
 /// What became of a request before anything was waited for.
-#[expect(clippy::large_enum_variant, reason = "it is taken apart where it is made")]
 enum Decided<B> {
     /// It is answered.
     Answered(http::Response<Body>),

@@ -6,13 +6,16 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
 use super::fill::Follower;
+use super::invalidations::InForce;
 use super::store::Object;
-use crate::cache::{Key, Stored};
+use crate::cache::invalidation::Subject;
+use crate::cache::{Epoch, Key, Stored};
 
 /// What a flight brings to those who wait.
 #[derive(Debug, Clone)]
@@ -37,13 +40,23 @@ enum State {
     Released,
 }
 
-type Shard = Mutex<HashMap<Key, watch::Receiver<State>>>;
+/// A flight as others see it.
+#[derive(Debug)]
+struct Flight {
+    /// Tells it from another for the same key.
+    number: u64,
+    since: Epoch,
+    state: watch::Receiver<State>,
+}
+
+type Shard = HashMap<Key, Flight>;
 
 /// All flights of an edge.
 #[derive(Debug)]
 pub struct Flights {
-    shards: [Shard; SHARDS],
+    shards: [Mutex<Shard>; SHARDS],
     hasher: RandomState,
+    number: AtomicU64,
 }
 
 /// A lock each, so that misses for different keys seldom meet.
@@ -51,7 +64,11 @@ const SHARDS: usize = 16;
 
 impl Default for Flights {
     fn default() -> Self {
-        Self { shards: std::array::from_fn(|_| Shard::default()), hasher: RandomState::new() }
+        Self {
+            shards: std::array::from_fn(|_| Mutex::default()),
+            hasher: RandomState::new(),
+            number: AtomicU64::default(),
+        }
     }
 }
 
@@ -65,19 +82,35 @@ pub enum Boarding {
 }
 
 impl Flights {
-    /// Joins the flight for the key, or starts one.
-    pub fn board(self: &Arc<Self>, key: &Key) -> Boarding {
+    /// Joins the flight for the key, or starts one. `since` is the place in the sequence of invalidations of the one who
+    /// asks. Whoever comes after an invalidation does not join a flight that began before it, if it covers the key: a new
+    /// one begins, and the old one goes on for those who are on it.
+    pub fn board(self: &Arc<Self>, key: &Key, since: Epoch, in_force: &InForce) -> Boarding {
         match self.shard(key).entry(key.clone()) {
-            Entry::Occupied(flight) => Boarding::Waits(Waiter(flight.get().clone())),
+            Entry::Occupied(mut place) => {
+                if !in_force.covers(place.get().since, &Subject::awaited(key)) {
+                    return Boarding::Waits(Waiter(place.get().state.clone()));
+                }
+                let (lead, flight) = self.begin(key, since);
+                place.insert(flight);
+                Boarding::Leads(lead)
+            }
             Entry::Vacant(place) => {
-                let (state, receiver) = watch::channel(State::InTheAir);
-                place.insert(receiver);
-                Boarding::Leads(Lead { flights: Arc::clone(self), key: key.clone(), state })
+                let (lead, flight) = self.begin(key, since);
+                place.insert(flight);
+                Boarding::Leads(lead)
             }
         }
     }
 
-    fn shard(&self, key: &Key) -> MutexGuard<'_, HashMap<Key, watch::Receiver<State>>> {
+    fn begin(self: &Arc<Self>, key: &Key, since: Epoch) -> (Lead, Flight) {
+        let (sender, state) = watch::channel(State::InTheAir);
+        let number = self.number.fetch_add(1, Ordering::Relaxed);
+        let lead = Lead { flights: Arc::clone(self), key: key.clone(), number, state: sender };
+        (lead, Flight { number, since, state })
+    }
+
+    fn shard(&self, key: &Key) -> MutexGuard<'_, Shard> {
         let index = self.hasher.hash_one(key) as usize % SHARDS;
         // Nothing under this lock can panic half way through a change.
         self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
@@ -90,6 +123,7 @@ impl Flights {
 pub struct Lead {
     flights: Arc<Flights>,
     key: Key,
+    number: u64,
     state: watch::Sender<State>,
 }
 
@@ -107,7 +141,11 @@ impl Lead {
 
 impl Drop for Lead {
     fn drop(&mut self) {
-        self.flights.shard(&self.key).remove(&self.key);
+        let mut shard = self.flights.shard(&self.key);
+        if shard.get(&self.key).is_some_and(|flight| flight.number == self.number) {
+            shard.remove(&self.key);
+        }
+        drop(shard);
         self.state.send_if_modified(|state| {
             let waits = matches!(state, State::InTheAir);
             if waits {

@@ -11,6 +11,7 @@ pub mod fetch;
 pub mod fill;
 pub mod flights;
 mod ids;
+pub mod invalidations;
 pub mod listen;
 pub mod local_ca;
 pub mod pool;

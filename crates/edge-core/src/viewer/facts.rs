@@ -5,7 +5,8 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 
-use super::{Request, device::Device};
+use super::device::Device;
+use super::gate::Admitted;
 
 /// Whether CloudFront owns the name: a viewer's own value is dropped.
 pub fn is_reserved(name: &HeaderName) -> bool {
@@ -13,7 +14,8 @@ pub fn is_reserved(name: &HeaderName) -> bool {
 }
 
 /// The value of a `CloudFront-*` header for this request; `None` where it is unknown or not applicable.
-pub fn value(name: &HeaderName, request: &Request, device: Device) -> Option<HeaderValue> {
+pub fn value(name: &HeaderName, admitted: &Admitted, device: Device) -> Option<HeaderValue> {
+    let request = admitted.request();
     if let Some(flag) = device.header(name) {
         return Some(HeaderValue::from_static(flag));
     }
@@ -24,6 +26,9 @@ pub fn value(name: &HeaderName, request: &Request, device: Device) -> Option<Hea
             HeaderValue::from_str(&format!("{}:{}", request.peer.ip(), request.peer.port())).ok()
         }
         "cloudfront-viewer-header-count" => Some(HeaderValue::from(request.headers.len() + 1)),
+        // What failed, for the page that says so (§10.1).
+        "cloudfront-error-uri" => HeaderValue::from_str(admitted.failed()?.path()).ok(),
+        "cloudfront-error-args" => HeaderValue::from_str(admitted.failed()?.query()?).ok(),
         "cloudfront-viewer-header-order" => header_order(&request.headers),
         _ => None,
     }

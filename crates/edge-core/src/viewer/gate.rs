@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use http::uri::PathAndQuery;
 use http::{Method, Version};
 
 use super::{Body, Request, Scheme};
@@ -26,6 +27,8 @@ pub enum BehaviorId {
 pub struct Admitted {
     pub(crate) request: Request,
     pub(crate) behavior: BehaviorId,
+    /// What a viewer asked for that failed, where this asks for the page that says so (§10.1).
+    failed: Option<PathAndQuery>,
 }
 
 impl Admitted {
@@ -37,6 +40,11 @@ impl Admitted {
     /// The behavior it belongs to.
     pub fn behavior(&self) -> BehaviorId {
         self.behavior
+    }
+
+    /// The target that failed, where this asks for a custom error page.
+    pub fn failed(&self) -> Option<&PathAndQuery> {
+        self.failed.as_ref()
     }
 }
 
@@ -114,9 +122,20 @@ pub fn admit(distribution: &Distribution, request: Request) -> Result<Admitted, 
     }
     let behavior = distribution.behavior_for(request.target.path());
     match check(distribution.behavior(behavior), &request) {
-        Ok(()) => Ok(Admitted { request, behavior }),
+        Ok(()) => Ok(Admitted { request, behavior, failed: None }),
         Err(refused) => Err((refused, request)),
     }
+}
+
+/// A request that was let in asks for a custom error page instead: the page's path chooses the behavior, and no
+/// protocol, method or viewer is refused a page (§10.1).
+pub(crate) fn admit_error_page(
+    distribution: &Distribution,
+    page: Admitted,
+    failed: PathAndQuery,
+) -> Admitted {
+    let behavior = distribution.behavior_for(page.request.target.path());
+    Admitted { behavior, failed: Some(failed), ..page }
 }
 
 fn check(behavior: &Behavior, request: &Request) -> Result<(), Refused> {

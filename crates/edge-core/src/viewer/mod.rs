@@ -136,6 +136,17 @@ impl Request {
         without_port(self.host.to_str().unwrap_or_default())
     }
 
+    /// Makes it a plain GET of the whole: what this one viewer has or wants a part of is left out.
+    pub(crate) fn ask_for_all(&mut self) {
+        use http::header::{
+            IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE,
+        };
+        (self.method, self.body) = (Method::GET, Body::None);
+        for name in [IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE] {
+            self.headers.remove(name);
+        }
+    }
+
     /// Whether the request carries a validator of its own (RFC 9110 §13.1).
     pub fn is_conditional(&self) -> bool {
         use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};

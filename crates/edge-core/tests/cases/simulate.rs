@@ -8,12 +8,14 @@ use std::time::{Duration, SystemTime};
 
 use edge_core::cache::freshness::Lifetime;
 use edge_core::cache::key::Kind;
+use edge_core::cache::parts::{self, Placing};
 use edge_core::cache::storing::Guard;
-use edge_core::cache::{Key, Stored};
+use edge_core::cache::{Epoch, Held, Holds, Key, Stored};
 use edge_core::distribution::{self, document};
 use edge_core::exchange::{
     self, Answer, Ask, Ending, Outcome, Rules, Sharing, Step as Decision, Storing, Trace,
 };
+use edge_core::header::range::Slice;
 use edge_core::origin::Failure;
 use edge_core::response::{Connection, Place, Source};
 use edge_core::viewer::device::Memo;
@@ -42,9 +44,21 @@ pub(crate) fn run(case: &Case, mode: Mode, watch: &mut dyn FnMut(usize, Seen)) -
     }
 }
 
+#[derive(Clone)]
 struct Object {
     stored: Arc<Stored>,
+    /// Where parts are held, what is between them is zeros.
     body: Vec<u8>,
+}
+
+impl Object {
+    fn held(&self) -> Held<'_> {
+        let length = match &self.stored.holds {
+            Holds::Parts(parts) => parts.total(),
+            Holds::Whole | Holds::Head => self.body.len() as u64,
+        };
+        Held { head: &self.stored, length: Some(length) }
+    }
 }
 
 struct Simulator<'w> {
@@ -53,6 +67,18 @@ struct Simulator<'w> {
     rules: Arc<Rules>,
     store: HashMap<Key, Object>,
     requests: u64,
+}
+
+/// A request on its way to its answer.
+struct Walk<'a> {
+    step: &'a Step,
+    world: &'a World,
+    key: Option<Vec<String>>,
+    asked: Vec<SeenAsked>,
+    /// What was found by the last look-up.
+    held: Option<Object>,
+    /// What those who wait may have.
+    shared: Option<Object>,
 }
 
 /// A request that waits for its origin.
@@ -105,26 +131,28 @@ impl<'w> Simulator<'w> {
                 Err(error) => failures.push(format!("step {}: {error}", number + 1)),
             }
         }
-        let mut leader: Option<(Key, Option<Arc<Stored>>)> = None;
+        let mut leader: Option<(Key, Option<Object>)> = None;
         for Pending { step, number, world, ask, key } in pending {
             let shared = (ask.sharing() == Sharing::Collapsed).then(|| ask.key().cloned()).flatten();
             let joins = match (&leader, &shared) {
-                (Some((flight, Some(stored))), Some(key)) if flight == key => Some(Arc::clone(stored)),
+                (Some((flight, Some(object))), Some(key)) if flight == key => Some(object.clone()),
                 _ => None,
             };
+            let mut walk = Walk { step, world: &world, key, asked: Vec::new(), held: None, shared: None };
             let seen = match joins {
-                Some(stored) => {
-                    let body =
-                        shared.as_ref().and_then(|key| self.store.get(key)).map(|object| object.body.clone());
-                    let answer = ask.joined(&stored, world.now);
-                    Ok(self.seen(answer, body.as_deref(), Vec::new(), key))
+                Some(object) => {
+                    let decision = ask.joined(object.held(), world.now);
+                    walk.held = Some(object);
+                    self.walk(&mut walk, decision)
                 }
-                None => self.ask(step, &world, ask, key).map(|(seen, stored)| {
+                None => {
+                    walk.held = ask.key().and_then(|key| self.store.get(key)).cloned();
+                    let seen = self.walk(&mut walk, Decision::Ask(Box::new(ask)));
                     if let (None, Some(key)) = (&leader, shared) {
-                        leader = Some((key, stored));
+                        leader = Some((key, walk.shared));
                     }
                     seen
-                }),
+                }
             };
             match seen {
                 Ok(seen) => self.report(step, number, &world, seen, failures),
@@ -167,7 +195,7 @@ impl<'w> Simulator<'w> {
             Ok(request) => request,
             Err(refusal) => {
                 let response = exchange::refuse_unread(&self.rules.place, refusal, &id, world.now);
-                let answer = Answer { response, storing: None, compress: None, trace: Trace::default() };
+                let answer = Answer::new(response, Trace::default());
                 return Ok(Begun::Answered(Box::new(self.seen(answer, None, Vec::new(), None))));
             }
         };
@@ -176,69 +204,129 @@ impl<'w> Simulator<'w> {
         let mut parts = None;
         if let Decision::LookUp(look_up) = decision {
             parts = Some(key_parts(look_up.key()));
-            held = self.store.get(look_up.key());
-            decision = look_up.found(held.map(|object| &object.stored), world.now);
+            held = self.store.get(look_up.key()).cloned();
+            decision = look_up.found(held.as_ref().map(Object::held), Epoch::default(), world.now);
         }
         match decision {
-            Decision::Answer(answer) => {
-                let body = held.map(|object| object.body.clone());
-                Ok(Begun::Answered(Box::new(self.seen(answer, body.as_deref(), Vec::new(), parts))))
+            Decision::Ask(ask) => Ok(Begun::Asks(ask, parts)),
+            decision => {
+                let mut walk = Walk { step, world, key: parts, asked: Vec::new(), held, shared: None };
+                self.walk(&mut walk, decision).map(|seen| Begun::Answered(Box::new(seen)))
             }
-            Decision::Ask(ask) => Ok(Begun::Asks(Box::new(ask), parts)),
-            Decision::LookUp(_) => Err("a look-up led to a look-up".to_owned()),
         }
     }
 
-    /// Asks the case's origin, stores what is to be stored; also what may be shared with those who wait.
-    fn ask(
-        &mut self,
-        step: &Step,
-        world: &World,
-        ask: Ask,
-        key: Option<Vec<String>>,
-    ) -> Result<(Seen, Option<Arc<Stored>>), String> {
+    /// From a step to what the viewer sees.
+    fn walk(&mut self, walk: &mut Walk<'_>, mut decision: Decision) -> Result<Seen, String> {
+        let mut body = None;
+        loop {
+            decision = match decision {
+                Decision::Answer(mut answer) => {
+                    let refresh = answer.refresh.take();
+                    let body = body.or_else(|| walk.held.as_ref().map(|object| object.body.clone()));
+                    walk.shared = self.keep(walk, answer.storing.as_ref(), &answer.response.body, &body);
+                    if let Some(ask) = refresh {
+                        self.refresh(walk, *ask)?;
+                    }
+                    let (asked, key) = (std::mem::take(&mut walk.asked), walk.key.take());
+                    return Ok(self.seen(answer, body.as_deref(), asked, key));
+                }
+                Decision::LookUp(look_up) => {
+                    walk.held = self.store.get(look_up.key()).cloned();
+                    look_up.found(walk.held.as_ref().map(Object::held), Epoch::default(), walk.world.now)
+                }
+                Decision::Keep { storing, next } => {
+                    walk.shared = self.keep(walk, Some(&storing), &Source::Empty, &None);
+                    *next
+                }
+                Decision::Ask(ask) => {
+                    let (outcome, arrived) = self.ask_origin(walk, &ask)?;
+                    let decision = ask.answered(outcome, walk.world.now);
+                    if let Decision::Answer(answer) = &decision
+                        && !matches!(answer.response.body, Source::Stored | Source::Slices(_))
+                    {
+                        body = Some(arrived);
+                    }
+                    decision
+                }
+            };
+        }
+    }
+
+    /// What happens behind the viewer's back.
+    fn refresh(&mut self, walk: &mut Walk<'_>, ask: Ask) -> Result<(), String> {
+        let (outcome, arrived) = self.ask_origin(walk, &ask)?;
+        if let Decision::Answer(answer) = ask.answered(outcome, walk.world.now) {
+            self.keep(walk, answer.storing.as_ref(), &answer.response.body, &Some(arrived));
+        }
+        Ok(())
+    }
+
+    /// Asks the case's origin.
+    fn ask_origin(&self, walk: &mut Walk<'_>, ask: &Ask) -> Result<(Outcome, Vec<u8>), String> {
         let call = ask.call();
         let asked = SeenAsked {
             line: format!("{} {}", call.method, call.target),
             scheme: call.scheme.as_str(),
             headers: call.headers.clone(),
         };
-        let held = ask.key().and_then(|key| self.store.get(key)).map(|object| object.body.clone());
-        let (outcome, body) = match (step.origin_response(world), step.origin_fails) {
-            (Some(message), _) => response(message?)?,
-            (None, Some(failure)) => (Outcome::Failed(failure_of(failure)), Vec::new()),
-            (None, None) => {
-                return Err(format!("the origin was asked: {} {}", asked.line, facts(ask.trace())));
-            }
+        let answered = match (walk.step.origin_response(walk.world), walk.step.origin_fails) {
+            (Some(message), _) => response(message?),
+            (None, Some(failure)) => Ok((Outcome::Failed(failure_of(failure)), Vec::new())),
+            (None, None) => Err(format!("the origin was asked: {} {}", asked.line, facts(ask.trace()))),
         };
-        let answer = ask.answered(outcome, world.now);
-        let body = match &answer.response.body {
-            Source::Stored => held.clone().unwrap_or_default(),
-            _ => body,
-        };
-        let stored = match &answer.storing {
-            None => None,
-            Some(Storing::Whole { key, stored }) => {
-                let body = match &answer.response.body {
+        walk.asked.push(asked);
+        answered
+    }
+
+    /// Does what is to be done to the store; what those who wait may have.
+    fn keep(
+        &mut self,
+        walk: &Walk<'_>,
+        storing: Option<&Storing>,
+        source: &Source,
+        body: &Option<Vec<u8>>,
+    ) -> Option<Object> {
+        let (key, object) = match storing? {
+            Storing::Whole { key, stored } => {
+                let body = match source {
                     Source::Text(text) => text.to_vec(),
-                    Source::Origin => body.clone(),
-                    Source::Empty | Source::Stored => Vec::new(),
+                    Source::Origin => body.clone().unwrap_or_default(),
+                    Source::Empty | Source::Stored | Source::Slices(_) => Vec::new(),
                 };
-                self.store.insert(key.clone(), Object { stored: Arc::clone(stored), body });
-                Some(Arc::clone(stored))
+                (key, self.placed(key, stored, body)?)
             }
-            Some(Storing::Head { key, stored }) => {
-                let body = held.unwrap_or_default();
-                self.store.insert(key.clone(), Object { stored: Arc::clone(stored), body });
-                Some(Arc::clone(stored))
+            Storing::Head { key, stored } => {
+                let body = walk.held.as_ref().map(|object| object.body.clone()).unwrap_or_default();
+                (key, Object { stored: Arc::clone(stored), body })
             }
-            Some(Storing::Forget { key }) => {
+            Storing::Forget { key } => {
                 self.store.remove(key);
-                None
+                return None;
             }
         };
-        let shared = stored.filter(|stored| stored.serves_waiters());
-        Ok((self.seen(answer, Some(&body), vec![asked], key), shared))
+        self.store.insert(key.clone(), object.clone());
+        object.stored.serves_waiters().then_some(object)
+    }
+
+    /// What arrived, beside the parts that are held.
+    fn placed(&self, key: &Key, stored: &Arc<Stored>, arrived: Vec<u8>) -> Option<Object> {
+        let Holds::Parts(parts) = &stored.holds else {
+            return Some(Object { stored: Arc::clone(stored), body: arrived });
+        };
+        let [span] = parts.spans() else { return None };
+        if span.length() != arrived.len() as u64 {
+            return None;
+        }
+        let held = self.store.get(key);
+        let at = |place: u64| usize::try_from(place).unwrap();
+        let (stored, mut body) = match parts::place(stored, held.map(|object| &*object.stored)) {
+            Placing::Needless => return None,
+            Placing::Instead => (Arc::clone(stored), vec![0; at(parts.total())]),
+            Placing::Beside(head) => (Arc::new(*head), held?.body.clone()),
+        };
+        body[at(span.first)..=at(span.last)].copy_from_slice(&arrived);
+        Some(Object { stored, body })
     }
 
     /// What a runner sees of an answer; `body` is the origin's or the stored one.
@@ -254,6 +342,15 @@ impl<'w> Simulator<'w> {
             Source::Empty => Vec::new(),
             Source::Text(text) => text.to_vec(),
             Source::Stored | Source::Origin => body.unwrap_or_default().to_vec(),
+            Source::Slices(slices) => {
+                let body = body.unwrap_or_default();
+                let at = |place: u64| usize::try_from(place).unwrap();
+                let cut = |slice: &Slice| match slice {
+                    Slice::Text(text) => text.to_vec(),
+                    Slice::Stored(span) => body[at(span.first)..=at(span.last)].to_vec(),
+                };
+                slices.iter().flat_map(cut).collect()
+            }
         };
         let behavior = trace.behavior.map(|id| self.rules.distribution.behavior(id).path_pattern.to_string());
         let (ttl, not_stored) = match &trace.lifetime {

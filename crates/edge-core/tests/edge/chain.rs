@@ -4,8 +4,10 @@ use std::future::poll_fn;
 use std::pin::Pin;
 
 use bytes::Bytes;
+use edge_core::cache::Epoch;
 use edge_core::proxy::fill::{self, Broken, Keeping, Reader};
 use edge_core::proxy::flights::{Boarding, Cargo, Flights};
+use edge_core::proxy::invalidations::InForce;
 use proptest::prelude::*;
 
 use super::*;
@@ -197,7 +199,7 @@ async fn flights_leave_nobody_behind() {
             tokio::spawn(async move {
                 let mut dice = Dice(seed);
                 let which = dice.below(keys.len());
-                match flights.board(&keys[which].0) {
+                match flights.board(&keys[which].0, Epoch::default(), &InForce::default()) {
                     Boarding::Waits(waiter) => match waiter.wait().await {
                         Some(Cargo::Arriving { follower, .. }) => {
                             let result = read_all(follower.reader()).await;
@@ -238,7 +240,8 @@ async fn flights_leave_nobody_behind() {
         soon("a traveller", traveller).await.unwrap();
     }
     assert!(joined.load(Ordering::SeqCst) > 0);
-    let nobody = keys.iter().all(|(key, _)| matches!(flights.board(key), Boarding::Leads(_)));
+    let board = |key| flights.board(key, Epoch::default(), &InForce::default());
+    let nobody = keys.iter().all(|(key, _)| matches!(board(key), Boarding::Leads(_)));
     assert!(nobody, "no flight is left in the air");
 }
 
@@ -261,12 +264,15 @@ async fn keys() -> Vec<(edge_core::cache::Key, Arc<edge_core::cache::Stored>)> {
             let request = edge_core::viewer::Request::read(parts, scheme, stream, peer).unwrap();
             let id = http::HeaderValue::from_static("id");
             let Step::LookUp(look_up) = begin(&rules, request, id, now) else { unreachable!() };
-            let Step::Ask(ask) = look_up.found(None, now) else { unreachable!() };
+            let Step::Ask(ask) = look_up.found(None, Epoch::default(), now) else { unreachable!() };
             let ending = edge_core::exchange::Ending::Provable;
             let (status, headers) = (http::StatusCode::OK, http::HeaderMap::new());
             let answer =
                 ask.answered(edge_core::exchange::Outcome::Response { status, headers, ending }, now);
-            let Some(Storing::Whole { key, stored }) = answer.storing else { unreachable!() };
+            let Some(Storing::Whole { key, stored }) = answer.into_answer().and_then(|answer| answer.storing)
+            else {
+                unreachable!()
+            };
             (key, stored)
         })
         .collect()

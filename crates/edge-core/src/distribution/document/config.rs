@@ -3,12 +3,15 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use http::HeaderName;
+
 use super::super::check::{self, quotas};
 use super::super::problem::codes::INVALID_ARGUMENT;
 use super::super::{Alias, Distribution, ErrorPage, ErrorResponse, HttpVersion, PathPattern};
 use super::behavior::{self, Context};
 use super::force;
 use super::library::Library;
+use super::names;
 use super::node::Node;
 use super::origin::{self, Targets};
 
@@ -45,6 +48,7 @@ pub(super) fn distribution(config: &Node<'_>, identity: &Identity<'_>, library: 
         enabled: config.required_boolean("Enabled"),
         http_version,
         default_root_object: default_root_object(config),
+        cache_tag_header: cache_tag_header(config),
         error_responses: error_responses(config),
         origins,
         origin_groups,
@@ -75,6 +79,12 @@ fn default_root_object(config: &Node<'_>) -> Option<String> {
         field.error_with("InvalidDefaultRootObject", message, hint);
     }
     Some(name.to_owned())
+}
+
+/// Absent or null: objects are not tagged.
+fn cache_tag_header(config: &Node<'_>) -> Option<HeaderName> {
+    let tags = config.at("CacheTagConfig");
+    if tags.is_present() { names::header_name(&tags.required("HeaderName")) } else { None }
 }
 
 fn aliases(config: &Node<'_>) -> Vec<Alias> {

@@ -45,7 +45,6 @@ pub(super) fn distribution(config: &Node<'_>) {
             "ConnectionFunctionAssociation",
             "the connection function does not run: connections it would deny are NOT denied",
         ),
-        ("CacheTagConfig", "objects are not tagged"),
     ] {
         if config.at(key).is_present() {
             config.at(key).not_in_force(message);

@@ -3,11 +3,12 @@
 //! It runs in a task of its own, so a viewer who leaves does not end a fill that others read or the cache keeps; what
 //! nobody else wants ends with its viewer.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
+use http_body_util::Empty;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
@@ -16,17 +17,17 @@ use super::origin::{call, ending, to_core};
 use super::pump::{Arrival, pump};
 use super::{Edge, Origins};
 use crate::cache::{Key, Stored};
-use crate::exchange::{Answer, Ask, Outcome, Storing};
+use crate::exchange::{Answer, Ask, Outcome, Step, Storing};
 use crate::proxy::body::Body;
-use crate::proxy::fetch::{OriginFailure, OriginResponse};
+use crate::proxy::fetch::{OriginBody, OriginFailure, OriginResponse};
 use crate::proxy::fill::{self, Keeping};
-use crate::proxy::flights::{Cargo, Lead};
+use crate::proxy::flights::{Boarding, Cargo, Lead};
 use crate::proxy::store::Object;
 use crate::response::{Response, Source};
 
 /// A request on its way to an origin, with what its answer needs.
 pub(super) struct Errand {
-    pub(super) ask: Ask,
+    pub(super) ask: Box<Ask>,
     pub(super) held: Option<Arc<Object>>,
     pub(super) origins: Arc<Origins>,
     pub(super) form: Form,
@@ -49,31 +50,50 @@ impl Edge {
         told.await.unwrap_or_else(|_| form.broken())
     }
 
-    /// One exchange with an origin, to the last byte.
-    async fn fetch<B>(&self, errand: Errand, body: B, lead: Option<Lead>, mut tell: Teller)
+    /// One exchange with an origin, or with both of a group, to the last byte.
+    async fn fetch<B>(&self, mut errand: Errand, body: B, lead: Option<Lead>, mut tell: Teller)
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: std::fmt::Display,
     {
-        self.0.counters.origin_requests.fetch_add(1, Ordering::Relaxed);
-        let Some(fetched) = self.fetched(&errand, body, lead.as_ref(), &mut tell).await else { return };
-        let Errand { ask, held, form, .. } = errand;
-        let rules = Arc::clone(ask.rules());
-        let now = self.0.clock.now();
-        let (outcome, source) = match fetched {
-            Ok(response) => {
-                let ending = ending(&response.body);
-                let outcome =
-                    Outcome::Response { status: response.status, headers: response.headers, ending };
-                (outcome, Some(response.body))
+        let mut fetched = self.fetched(&errand, body, lead.as_ref(), &mut tell).await;
+        loop {
+            let Some(outcome) = fetched else { return };
+            let (outcome, source) = outcome_of(outcome);
+            let Errand { ask, held, origins, form } = errand;
+            let rules = Arc::clone(ask.rules());
+            match ask.answered(outcome, self.0.clock.now()) {
+                Step::Answer(answer) => {
+                    self.report(&answer.trace, &rules);
+                    return self.conclude(answer, source, held, lead, form, tell).await;
+                }
+                Step::Ask(ask) => {
+                    errand = Errand { ask, held, origins, form };
+                    fetched = self.fetched(&errand, Empty::new(), lead.as_ref(), &mut tell).await;
+                }
+                step => {
+                    let step = self.kept(step, held.as_ref(), lead.as_ref());
+                    drop(lead); // whoever waits has his answer, or asks for himself
+                    if !tell.is_closed() {
+                        _ = tell.send(self.walk(step, None, origins, form).await);
+                    }
+                    return;
+                }
             }
-            Err(failure) => {
-                tracing::warn!(target: "edge::origin", %failure, "the origin failed");
-                (Outcome::Failed(to_core(&failure)), None)
-            }
-        };
-        let Answer { response, storing, compress, trace } = ask.answered(outcome, now);
-        self.report(&trace, &rules);
+        }
+    }
+
+    /// The origin's answer goes to the viewer, into the store, to all who wait.
+    async fn conclude(
+        &self,
+        answer: Answer,
+        source: Option<OriginBody>,
+        held: Option<Arc<Object>>,
+        lead: Option<Lead>,
+        form: Form,
+        tell: Teller,
+    ) {
+        let Answer { response, storing, compress, .. } = answer;
         match (storing, source) {
             (Some(Storing::Whole { key, stored }), Some(source)) if response.body == Source::Origin => {
                 let arrival = Arrival::new(source, compress);
@@ -85,10 +105,63 @@ impl Edge {
                 self.fill(Arrival::new(source, compress), None, None, (response, form), tell).await;
             }
             (storing, _) => {
-                let object = self.keep(storing, &response, held, lead.as_ref());
+                let object = self.keep(storing, &response.body, held, lead.as_ref());
                 _ = tell.send(form.answer(response, object.as_deref()));
             }
         }
+    }
+
+    /// Does what is to be done to the store before the step that follows.
+    fn kept(&self, mut step: Step, held: Option<&Arc<Object>>, lead: Option<&Lead>) -> Step {
+        while let Step::Keep { storing, next } = step {
+            self.keep(Some(storing), &Source::Empty, held.cloned(), lead);
+            step = *next;
+        }
+        step
+    }
+
+    /// From a step that needs nobody's body to the response. Boxed: it may lead to an errand of its own.
+    pub(super) fn walk(
+        &self,
+        mut step: Step,
+        mut held: Option<Arc<Object>>,
+        origins: Arc<Origins>,
+        form: Form,
+    ) -> Pin<Box<dyn Future<Output = http::Response<Body>> + Send>> {
+        let edge = self.clone();
+        Box::pin(async move {
+            loop {
+                match step {
+                    Step::LookUp(look_up) => {
+                        let since = edge.0.store.in_force().epoch();
+                        held = edge.0.store.get(look_up.key());
+                        let now = edge.0.clock.now();
+                        step = look_up.found(held.as_deref().map(Object::held), since, now);
+                    }
+                    Step::Keep { .. } => step = edge.kept(step, held.as_ref(), None),
+                    Step::Ask(ask) => {
+                        return edge.ask(Errand { ask, held, origins, form }, Empty::new()).await;
+                    }
+                    Step::Answer(mut answer) => {
+                        edge.refresh(answer.refresh.take(), held.as_ref(), &origins);
+                        return form.answer(answer.response, held.as_deref());
+                    }
+                }
+            }
+        })
+    }
+
+    /// Brings what was served stale up to date, unless somebody is on the way already (§7.5).
+    pub(super) fn refresh(&self, ask: Option<Box<Ask>>, held: Option<&Arc<Object>>, origins: &Arc<Origins>) {
+        let Some(ask) = ask else { return };
+        let board = |key| self.0.flights.board(key, ask.since(), self.0.store.in_force());
+        let Some(Boarding::Leads(lead)) = ask.key().map(board) else { return };
+        let form = Form { version: http::Version::HTTP_11, head: false };
+        let errand = Errand { ask, held: held.cloned(), origins: Arc::clone(origins), form };
+        let edge = self.clone();
+        // Nobody waits for what it tells.
+        let (tell, _) = oneshot::channel();
+        tokio::spawn(async move { edge.fetch(errand, Empty::<Bytes>::new(), Some(lead), tell).await });
     }
 
     /// What the origin says; `None` once nobody wants to know. A viewer whose patience ends before gets the stale object
@@ -104,6 +177,7 @@ impl Edge {
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: std::fmt::Display,
     {
+        self.0.counters.origin_requests.fetch_add(1, Ordering::Relaxed);
         let Errand { ask, held, origins, form } = errand;
         let mut fetching = pin!(origins.fetch(call(ask.call(), &ask.rules().distribution), body));
         let patience = ask.patience(self.0.clock.now());
@@ -114,7 +188,7 @@ impl Edge {
             () = sleep(patience.unwrap_or_default()), if patience.is_some() => {}
         }
         if let Some(Answer { response, storing, .. }) = ask.unanswered(self.0.clock.now()) {
-            let object = self.keep(storing, &response, held.clone(), lead);
+            let object = self.keep(storing, &response.body, held.clone(), lead);
             let waiting = std::mem::replace(tell, oneshot::channel().0);
             _ = waiting.send(form.answer(response, object.as_deref()));
         }
@@ -126,7 +200,7 @@ impl Edge {
     fn keep(
         &self,
         storing: Option<Storing>,
-        response: &Response,
+        body: &Source,
         held: Option<Arc<Object>>,
         lead: Option<&Lead>,
     ) -> Option<Arc<Object>> {
@@ -139,14 +213,14 @@ impl Edge {
             }
             Some(Storing::Head { key, stored }) => {
                 let content = held.as_ref().map(|object| object.content.clone())?;
-                (key, Object { head: stored, content })
+                (key, Object::new(stored, content))
             }
             Some(Storing::Whole { key, stored }) => {
-                let content = match &response.body {
+                let content = match body {
                     Source::Text(text) => store.text(text),
                     _ => store.text(&Bytes::new()),
                 };
-                (key, Object { head: stored, content })
+                (key, Object::new(stored, content))
             }
         };
         let object = Arc::new(object);
@@ -178,9 +252,24 @@ impl Edge {
         _ = tell.send(form.with_body(response, Body::following(reader, length)));
         let Some(pieces) = pump(arrival, writer, store, lead.as_ref()).await else { return };
         if let Some((key, head)) = keep {
-            store.put(key, Arc::new(Object { head, content: store.content(pieces) }));
+            store.put_filled(key, head, pieces);
         }
         // Only now is the flight over: whoever comes in between finds the one or the other.
         drop(lead);
+    }
+}
+
+/// The origin side's words for the core, and the body that comes with them.
+fn outcome_of(fetched: Result<OriginResponse, OriginFailure>) -> (Outcome, Option<OriginBody>) {
+    match fetched {
+        Ok(response) => {
+            let ending = ending(&response.body);
+            let outcome = Outcome::Response { status: response.status, headers: response.headers, ending };
+            (outcome, Some(response.body))
+        }
+        Err(failure) => {
+            tracing::warn!(target: "edge::origin", %failure, "the origin failed");
+            (Outcome::Failed(to_core(&failure)), None)
+        }
     }
 }

@@ -16,9 +16,10 @@ pub(super) struct Form {
 
 impl Form {
     /// A response whose body, if any, is at hand.
-    pub(super) fn answer(self, response: Response, held: Option<&Object>) -> http::Response<Body> {
-        let body = match (&response.body, held) {
+    pub(super) fn answer(self, mut response: Response, held: Option<&Object>) -> http::Response<Body> {
+        let body = match (&mut response.body, held) {
             (Source::Stored, Some(object)) => Body::stored(&object.content),
+            (Source::Slices(slices), Some(object)) => Body::slices(&object.content, std::mem::take(slices)),
             (Source::Text(_), _) => return self.plain(response),
             _ => Body::empty(),
         };

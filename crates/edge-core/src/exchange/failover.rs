@@ -1,0 +1,98 @@
+//! Which origin of a group is asked, and when the second one is (§5.9).
+
+use std::fmt;
+
+use http::{Method, StatusCode};
+
+use super::{Ask, Outcome};
+use crate::distribution::{Distribution, OptionsCaching, OriginGroup, Target};
+use crate::origin::Failure;
+
+/// Whose turn it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// There is one origin. Index into [`Distribution::origins`].
+    Only(usize),
+    /// The first of a group. Index into [`Distribution::origin_groups`].
+    Primary(usize),
+    /// The second of a group; what it says is final.
+    Secondary(usize),
+}
+
+impl Turn {
+    /// Every request tries the primary first, even directly after a failover.
+    pub(super) fn first(target: Target) -> Self {
+        match target {
+            Target::Origin(index) => Self::Only(index),
+            Target::Group(index) => Self::Primary(index),
+        }
+    }
+
+    pub(super) fn origin(self, distribution: &Distribution) -> usize {
+        let member =
+            |group: usize, of: fn(&OriginGroup) -> usize| distribution.origin_groups.get(group).map_or(0, of);
+        match self {
+            Self::Only(index) => index,
+            Self::Primary(group) => member(group, |group| group.primary),
+            Self::Secondary(group) => member(group, |group| group.secondary),
+        }
+    }
+}
+
+/// Why the second origin was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Because {
+    /// The first one answered with a status of the criteria.
+    Status(StatusCode),
+    /// It did not answer, and the criteria name the status that stands for this.
+    Failed(Failure),
+}
+
+impl fmt::Display for Because {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "the first origin answered {}", status.as_str())?,
+            Self::Failed(failure) => write!(f, "the first origin did not answer ({failure})")?,
+        }
+        f.write_str(", which is among the group's failover criteria (§5.9)")
+    }
+}
+
+impl Ask {
+    /// Why the other origin of the group is to be asked, if it is.
+    pub(super) fn fails_over(&self, outcome: &Outcome) -> Option<Because> {
+        let Turn::Primary(group) = self.turn else { return None };
+        let criteria = &self.passage.rules.distribution.origin_groups.get(group)?.failover_statuses;
+        let repeatable = match self.passage.request().method {
+            Method::GET | Method::HEAD => true,
+            Method::OPTIONS => self.passage.behavior().options == OptionsCaching::On,
+            _ => false,
+        };
+        let because = match outcome {
+            Outcome::Response { status, .. } => (*status, Because::Status(*status)),
+            Outcome::Failed(failure) => (stands_for(*failure)?, Because::Failed(*failure)),
+        };
+        (repeatable && criteria.contains(&because.0)).then_some(because.1)
+    }
+
+    /// The same question for the other origin.
+    pub(super) fn of_the_second(self, because: Because) -> Self {
+        let turn = match self.turn {
+            Turn::Primary(group) | Turn::Secondary(group) => Turn::Secondary(group),
+            only @ Turn::Only(_) => only,
+        };
+        let mut passage = self.passage;
+        passage.trace.failed_over = Some(because);
+        Self::to(turn, passage, self.key, self.held, self.conditions)
+    }
+}
+
+/// Which listed status makes a failure count: 503 for a connection that did not come about, 504 for an answer that did
+/// not come in time. *(unsure)* whether the 502 CloudFront itself would answer counts; here it does not (§18, vector 37).
+fn stands_for(failure: Failure) -> Option<StatusCode> {
+    match failure {
+        Failure::Dns | Failure::Connect | Failure::ConnectTimeout => Some(StatusCode::SERVICE_UNAVAILABLE),
+        Failure::ReadTimeout | Failure::CompletionTimeout => Some(StatusCode::GATEWAY_TIMEOUT),
+        Failure::Closed | Failure::Invalid | Failure::HeadTooLarge => None,
+    }
+}

@@ -1,0 +1,175 @@
+//! Answering from a stored object: its conditions, its ranges, its age (§7.8, §7.9, §7.12).
+
+use std::time::SystemTime;
+
+use http::header::{AGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+
+use super::{Answer, Passage, Step, Storing, refuse};
+use crate::cache::{Held, Holds, Stored};
+use crate::header::conditional::{self, Precondition};
+use crate::header::range::{self, ContentRange, Selected, Slice, Span};
+use crate::origin::REQUEST_ID;
+use crate::response::{self, Connection, Response, Source, X_CACHE, XCache};
+
+/// How much of a stored object goes to the viewer.
+pub(super) enum Cut {
+    /// All, or as much as the method lets through.
+    Uncut,
+    /// These parts of it.
+    Spans {
+        /// Ascending.
+        spans: Vec<Span>,
+        /// Of the whole, in bytes.
+        length: u64,
+    },
+    /// It has no such bytes.
+    Nowhere {
+        /// How many it has.
+        length: u64,
+    },
+}
+
+impl Passage {
+    /// Answers from what is held. What is stored on the way is done even where an error page is the answer.
+    pub(super) fn serve(
+        self,
+        held: Held<'_>,
+        x_cache: XCache,
+        storing: Option<Storing>,
+        now: SystemTime,
+    ) -> Step {
+        let stored = held.head;
+        if let Some(page) = self.fetch_page(stored.status) {
+            return keep_then(storing, page);
+        }
+        let headers = self.headers_of(stored, x_cache, now);
+        let plain = self.page_status.is_none() && stored.status.is_success();
+        let precondition = if plain {
+            conditional::evaluate(&self.request().headers, &headers)
+        } else {
+            Precondition::Proceed
+        };
+        match precondition {
+            Precondition::Proceed => {}
+            Precondition::NotModified => return self.not_modified(headers, storing, now),
+            Precondition::Failed => {
+                let response = refuse::precondition_failed(&self.rules.place, &self.id, now);
+                return Step::Answer(Answer { storing, ..Answer::new(response, self.trace) });
+            }
+        }
+        let cut = match self.cut(held, &headers) {
+            Cut::Nowhere { length } => return self.unsatisfiable(length, storing, now),
+            cut => cut,
+        };
+        self.deliver_held(stored, headers, cut, storing, now)
+    }
+
+    fn headers_of(&self, stored: &Stored, x_cache: XCache, now: SystemTime) -> HeaderMap {
+        let mut headers = stored.headers.clone();
+        headers.insert(REQUEST_ID, self.id.clone());
+        if x_cache == XCache::Hit {
+            headers.insert(AGE, HeaderValue::from(stored.age(now).as_secs()));
+        } else {
+            headers.remove(AGE);
+            headers.insert(X_CACHE, x_cache.of(stored.status).value());
+        }
+        if self.page_status.is_some() {
+            headers.insert(X_CACHE, XCache::Error.value()); // §10.1, whatever status the page is sent with
+        }
+        headers
+    }
+
+    fn not_modified(self, mut headers: HeaderMap, storing: Option<Storing>, now: SystemTime) -> Step {
+        if let Some(policy) = &self.behavior().response_headers {
+            response::apply_policy(&mut headers, policy, now);
+        }
+        response::not_modified(&mut headers);
+        let response = Response {
+            status: StatusCode::NOT_MODIFIED,
+            headers,
+            body: Source::Empty,
+            connection: Connection::Kept,
+        };
+        Step::Answer(Answer { storing, ..Answer::new(response, self.trace) })
+    }
+
+    /// Which bytes the viewer wants of a body whose length is known (§7.12).
+    pub(super) fn cut(&self, held: Held<'_>, headers: &HeaderMap) -> Cut {
+        let request = self.request();
+        let ranged = request.method == Method::GET
+            && held.head.status == StatusCode::OK
+            && self.page_status.is_none()
+            && request.headers.contains_key(RANGE)
+            && conditional::if_range(&request.headers, headers);
+        let Some(length) = held.length.filter(|_| ranged) else { return Cut::Uncut };
+        match range::select(&request.headers, length) {
+            Selected::Whole => Cut::Uncut,
+            Selected::Spans(spans) => Cut::Spans { spans, length },
+            Selected::Unsatisfiable => Cut::Nowhere { length },
+        }
+    }
+
+    fn deliver_held(
+        self,
+        stored: &Stored,
+        mut headers: HeaderMap,
+        cut: Cut,
+        storing: Option<Storing>,
+        now: SystemTime,
+    ) -> Step {
+        let (status, body) = match cut {
+            Cut::Spans { spans, length } => {
+                (StatusCode::PARTIAL_CONTENT, self.slices(&mut headers, &spans, length))
+            }
+            _ if self.request().method == Method::HEAD || stored.holds == Holds::Head => {
+                (stored.status, Source::Empty)
+            }
+            _ => (stored.status, Source::Stored),
+        };
+        if let Some(policy) = &self.behavior().response_headers {
+            response::apply_policy(&mut headers, policy, now);
+        }
+        let response = Response { status: self.shown(status), headers, body, connection: self.connection() };
+        Step::Answer(Answer { storing, ..Answer::new(response, self.trace) })
+    }
+
+    /// One part as it is, several as `multipart/byteranges`.
+    fn slices(&self, headers: &mut HeaderMap, spans: &[Span], total: u64) -> Source {
+        if let [span] = spans {
+            headers.insert(CONTENT_RANGE, ContentRange { span: *span, total: Some(total) }.value());
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(span.length()));
+            return Source::Slices(vec![Slice::Stored(*span)]);
+        }
+        let boundary = self.boundary();
+        let (slices, length) = range::multipart(spans, total, headers.get(CONTENT_TYPE), &boundary);
+        headers.insert(CONTENT_TYPE, range::multipart_type(&boundary));
+        headers.remove(CONTENT_RANGE); // what parts are stored with
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        Source::Slices(slices)
+    }
+
+    /// Different for each exchange, as its id is: no body can have been written to contain it.
+    fn boundary(&self) -> String {
+        let id = self.id.as_bytes().iter().filter(|byte| byte.is_ascii_alphanumeric());
+        "CloudFront-".chars().chain(id.map(|&byte| char::from(byte))).collect()
+    }
+
+    /// 416 (§7.12); its page, if there is one.
+    fn unsatisfiable(self, length: u64, storing: Option<Storing>, now: SystemTime) -> Step {
+        if let Some(page) = self.fetch_page(StatusCode::RANGE_NOT_SATISFIABLE) {
+            return keep_then(storing, page);
+        }
+        let mut response = refuse::unsatisfiable(&self.rules.place, &self.id, now);
+        response.headers.insert(CONTENT_RANGE, range::unsatisfied(length));
+        Step::Answer(Answer { storing, ..Answer::new(response, self.trace) })
+    }
+}
+
+/// The store first, if there is anything to do for it, then the next step.
+pub(super) fn keep_then(storing: Option<Storing>, next: Step) -> Step {
+    match storing {
+        Some(storing) => Step::Keep { storing, next: Box::new(next) },
+        None => next,
+    }
+}
