@@ -323,7 +323,7 @@ mod tests {
         let (pool, now) = (Pool::new(servers(5)), Instant::now());
         pool.members()[0].failed(now);
         let (_busy, at) = (
-            pool.members()[1..].iter().map(|member| member.lease()).collect::<Vec<_>>(),
+            pool.members()[1..].iter().map(Member::lease).collect::<Vec<_>>(),
             now + EJECTION_MIN + 5 * SECOND,
         );
         about(&shares(&pool, 1_000, at), &[111, 222, 222, 222, 222]);

@@ -131,7 +131,7 @@ mod tests {
     async fn an_answer_is_not_believed_beyond_its_ttl() {
         let (resolver, asked) = dns(vec![[192, 0, 2, 1]], 1).await;
         resolver.addresses("alb.example.").await.unwrap();
-        let (began, once) = (std::time::Instant::now(), asked.load(Ordering::SeqCst));
+        let (began, once) = (tokio::time::Instant::now(), asked.load(Ordering::SeqCst));
         while asked.load(Ordering::SeqCst) == once {
             resolver.addresses("alb.example.").await.unwrap();
             assert!(began.elapsed() < Duration::from_secs(20), "never asked again");
