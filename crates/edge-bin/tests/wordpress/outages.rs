@@ -1,9 +1,12 @@
 //! WordPress in trouble, and crowds: what viewers notice of it.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio::time::{Instant, interval};
 
 use super::caching::expect;
 use super::client::{Answer, Ask, CUT, Viewer};
@@ -203,4 +206,131 @@ async fn without_wordpress_what_was_cached_is_served() {
         fresh.len(),
         expired.len()
     );
+}
+
+/// How long a database is away, as in a slow fail-over.
+const OUTAGE: Duration = Duration::from_secs(150);
+/// The site is itself again this soon after the database is, or after WordPress is if that takes longer.
+const RECOVERY: Duration = Duration::from_secs(1);
+
+/// Viewers who read the same pages again and again.
+#[derive(Default)]
+struct Readers {
+    answered: AtomicUsize,
+    failed: Mutex<Vec<String>>,
+    /// The rendering of each page that was seen last, and when it was seen first.
+    renderings: Mutex<HashMap<String, (String, Instant)>>,
+    over: AtomicBool,
+}
+
+impl Readers {
+    async fn read(&self, viewer: &Viewer, pages: &[String], first: usize) {
+        let mut beat = interval(Duration::from_millis(20));
+        for page in pages.iter().cycle().skip(first) {
+            beat.tick().await;
+            if self.over.load(Ordering::Relaxed) {
+                return;
+            }
+            let problem = match viewer.try_send(Ask::get(page)).await {
+                Ok(answer) if answer.status.as_u16() != 200 => Some(answer.status.to_string()),
+                Ok(answer) if !answer.text().contains("</html>") => Some("half a page".to_owned()),
+                Ok(answer) => {
+                    let mut renderings = self.renderings.lock().unwrap();
+                    let known = renderings.get(page).is_some_and(|(known, _)| *known == answer.rendering());
+                    if !known {
+                        renderings.insert(page.clone(), (answer.rendering(), Instant::now()));
+                    }
+                    None
+                }
+                Err(error) => Some(error),
+            };
+            self.failed.lock().unwrap().extend(problem.map(|problem| format!("{page}: {problem}")));
+            self.answered.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// When pages were seen in renderings that are newer, in order.
+    fn new_since(&self, instant: Instant) -> Vec<Instant> {
+        let renderings = self.renderings.lock().unwrap();
+        let mut new: Vec<_> = renderings.values().map(|(_, at)| *at).filter(|at| *at > instant).collect();
+        new.sort_unstable();
+        new
+    }
+}
+
+/// Searches for something new until that is answered: when it was.
+async fn searched(viewer: &Viewer, who: &str) -> Instant {
+    let mut turn = 0;
+    soon(&format!("a search answered by {who}"), async || {
+        turn += 1;
+        let answer = viewer.try_send(Ask::get(&format!("/?s={who}{turn}"))).await;
+        answer.is_ok_and(|answer| answer.status.as_u16() == 200)
+    })
+    .await;
+    Instant::now()
+}
+
+#[tokio::test]
+#[ignore = "starts a real WordPress: make wordpress"]
+async fn a_database_that_is_away_is_not_noticed_and_its_return_is() {
+    let site = Site::take();
+    let edge = Edge::start_with_policy(&site, "[origin]\n[ttl]\npages = \"2s\"\n").await;
+    let mut pages = vec!["/".to_owned(), "/about/".to_owned(), "/?s=heron".to_owned()];
+    pages.extend((0..7).map(|number| site.text(&format!("/posts/{number}/path"))));
+    for page in &pages {
+        expect(&edge.viewer(), page, "Miss").await;
+    }
+    let (readers, pages) = (Arc::<Readers>::default(), Arc::new(pages));
+    let mut tasks = JoinSet::new();
+    for number in 0..4 {
+        let (readers, pages, viewer) = (readers.clone(), pages.clone(), edge.viewer());
+        tasks.spawn(async move { readers.read(&viewer, &pages, number * 3).await });
+    }
+    soon("all pages read", async || readers.renderings.lock().unwrap().len() == pages.len()).await;
+
+    site.control(&["kill", "mariadb"]).await;
+    let (away, mark, answered_before) =
+        (Instant::now(), site.mark().await, readers.answered.load(Ordering::Relaxed));
+    let (mut beat, mut searches) = (interval(Duration::from_secs(1)), 0);
+    let searcher = edge.viewer();
+    while away.elapsed() < OUTAGE {
+        beat.tick().await;
+        searches += 1;
+        let answer = searcher.get(&format!("/?s=away{searches}")).await;
+        assert_eq!(answer.status.as_u16(), 500, "a search without a database");
+    }
+    let refreshes = site.since(mark).await.iter().filter(|line| !line.uri.contains("away")).count();
+    let read = readers.answered.load(Ordering::Relaxed) - answered_before;
+    assert!(readers.new_since(away).is_empty(), "new pages without a database");
+
+    let (before_return, outage) = (Instant::now(), away.elapsed());
+    site.control(&["start", "mariadb"]).await;
+    let back = Instant::now();
+    let instance = site.instance("a").await;
+    let (direct, search) = tokio::join!(searched(&instance, "wordpress"), searched(&searcher, "edge"));
+    soon("all pages new", async || readers.new_since(before_return).len() == pages.len()).await;
+    let new = readers.new_since(before_return);
+    readers.over.store(true, Ordering::Relaxed);
+    tasks.join_all().await;
+
+    let after = |instant: Instant| instant.saturating_duration_since(back);
+    println!(
+        "{:.0} s without a database: {read} page views, {} failed, {refreshes} refreshes refused by WordPress; after its \
+         return WordPress answered within {:.2} s, a search through the edge within {:.2} s; the first page was new \
+         within {:.2} s, the last of {} within {:.2} s",
+        outage.as_secs_f64(),
+        readers.failed.lock().unwrap().len(),
+        after(direct).as_secs_f64(),
+        after(search).as_secs_f64(),
+        after(new[0]).as_secs_f64(),
+        pages.len(),
+        after(new[pages.len() - 1]).as_secs_f64(),
+    );
+    let failed = readers.failed.lock().unwrap();
+    assert!(failed.is_empty(), "{failed:#?}");
+    assert!(read > 1_000 && refreshes > pages.len() * 10, "no load");
+    let bound = after(direct) + RECOVERY;
+    assert!(after(search) <= bound && after(new[0]) <= bound, "the site is slow to be itself again");
+    // Each page is asked for once a second, is rendered, and then read.
+    assert!(after(new[pages.len() - 1]) <= bound + 2 * RECOVERY, "some pages are slow to be new again");
 }

@@ -3,12 +3,14 @@
 //! It is told what to send and to which origin, finds a server, and hands back what came: a head and a body whose
 //! framing has been understood. It refuses to know about caches, behaviors and statuses; a failure is a value.
 
+mod addresses;
 mod body;
 mod connect;
 mod decode;
 mod exchange;
 mod failure;
 mod head;
+mod idle;
 mod probe;
 mod tries;
 mod upload;
@@ -34,6 +36,7 @@ pub use self::failure::OriginFailure;
 pub use self::probe::{HealthCheck, Probe};
 pub use super::pool::{Scheme, Server, Verification};
 
+use self::addresses::Addresses;
 use self::connect::Connector;
 use self::probe::Probes;
 use self::upload::Upload;
@@ -162,10 +165,19 @@ pub struct Origins {
     shared: Arc<Shared>,
     health_check: Option<HealthCheck>,
     probes: OnceLock<Probes>,
+    trust: Trust,
+}
+
+/// What connections were made with: those who follow with the same go on with them.
+#[derive(Clone, PartialEq)]
+struct Trust {
+    extra_roots: Vec<CertificateDer<'static>>,
+    idle_connections_max: usize,
 }
 
 struct Shared {
-    connector: Connector,
+    connector: Arc<Connector>,
+    addresses: Addresses,
     resolver: Resolver,
     pools: HashMap<String, Arc<Pool>>,
 }
@@ -179,17 +191,68 @@ impl fmt::Debug for Origins {
 impl Origins {
     /// Loads the system's certificate authorities and DNS configuration. Blocks while it reads them.
     pub fn new(config: OriginsConfig) -> Result<Self, OriginsError> {
+        Self::make(config, None)
+    }
+
+    /// As [`Origins::new`], for a configuration that takes this one's place: servers that are in both keep their idle
+    /// connections and what is known of them, new ones get their share by and by. Call [`Origins::retire`] once it has.
+    pub fn followed_by(&self, config: OriginsConfig) -> Result<Self, OriginsError> {
+        Self::make(config, Some(self))
+    }
+
+    fn make(config: OriginsConfig, before: Option<&Self>) -> Result<Self, OriginsError> {
+        let OriginsConfig { servers, hosts, extra_roots, idle_connections_max, health_check } = config;
+        let trust = Trust { extra_roots, idle_connections_max };
+        let before = before.filter(|before| before.trust == trust).map(|before| &before.shared);
+        let now = Instant::now();
         let mut pools = HashMap::new();
-        for (name, servers) in config.servers {
+        for (name, servers) in servers {
             if servers.is_empty() {
                 return Err(OriginsError::NoServer(name));
             }
-            pools.insert(name.to_ascii_lowercase(), Arc::new(Pool::new(servers)));
+            let name = name.to_ascii_lowercase();
+            let pool = match before.and_then(|before| before.pools.get(&name)) {
+                Some(before) => before.followed_by(servers, now),
+                None => Pool::new(servers),
+            };
+            pools.insert(name, Arc::new(pool));
         }
-        let connector = Connector::new(&config.extra_roots, config.idle_connections_max)?;
-        let resolver = Resolver::new(config.hosts).map_err(OriginsError::Dns)?;
-        let shared = Arc::new(Shared { connector, resolver, pools });
-        Ok(Self { shared, health_check: config.health_check, probes: OnceLock::new() })
+        let connector = match before {
+            Some(before) => Arc::clone(&before.connector),
+            None => Arc::new(Connector::new(&trust.extra_roots, idle_connections_max)?),
+        };
+        let resolver = Resolver::new(hosts).map_err(OriginsError::Dns)?;
+        let shared = Arc::new(Shared { connector, addresses: Addresses::default(), resolver, pools });
+        Ok(Self { shared, health_check, probes: OnceLock::new(), trust })
+    }
+
+    /// Others have taken this one's place. Requests under way finish here; no server that is not theirs is asked any
+    /// more if there is another, its idle connections are closed, and so are those in use when they fall idle.
+    pub fn retire(&self, next: &Self) {
+        if let Some(probes) = self.probes.get() {
+            probes.stop();
+        }
+        let (ours, theirs) = (&self.shared, &next.shared);
+        let shared = Arc::ptr_eq(&ours.connector, &theirs.connector);
+        let in_use = |server: &Server| {
+            let mut members = theirs.pools.values().flat_map(|pool| pool.members());
+            shared && members.any(|member| member.server == *server)
+        };
+        let mut gone = Vec::new();
+        for (name, pool) in &ours.pools {
+            pool.retire_for(theirs.pools.get(name).map(|pool| &**pool));
+            let servers = pool.members().iter().map(|member| &member.server);
+            gone.extend(servers.filter(|server| !in_use(server)).cloned());
+        }
+        let connector = Arc::clone(&ours.connector);
+        // Where there is no runtime any more there are no connections.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                for server in gone {
+                    connector.close_idle(&server).await;
+                }
+            });
+        }
     }
 
     /// Sends one request; the response head and a body to read, within the origin's timeouts.

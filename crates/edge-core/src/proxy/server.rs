@@ -154,7 +154,7 @@ impl Server {
             listeners.iter().map(|(addr, _)| *addr).collect::<Vec<_>>()
         };
         let (http_at, https_at) = (addresses(&http), addresses(&https));
-        let running = running(&settings, https_at.first().map(SocketAddr::port))?;
+        let running = running(&settings, https_at.first().map(SocketAddr::port), None)?;
         let edge = Edge::new(running, settings.cache_bytes, settings.clock.clone());
         let stop = Stop::new();
         let mut serving = JoinSet::new();
@@ -187,12 +187,15 @@ impl Server {
     /// Puts other settings in force: distribution, servers, certificates and guard. Listeners, the cache and requests
     /// under way are not touched. On an error everything stays as it was.
     pub fn reload(&self, settings: &Settings) -> Result<(), StartError> {
-        let running = running(settings, self.https.first().map(SocketAddr::port))?;
+        let before = self.edge.running();
+        let running = running(settings, self.https.first().map(SocketAddr::port), Some(&before.origins))?;
         if let Some(tls) = &self.tls {
             let (certificates, _) = certificates(settings)?;
             tls.replace(certificates).map_err(StartError::Tls)?;
         }
+        let now = Arc::clone(&running.origins);
         self.edge.replace(running);
+        before.origins.retire(&now);
         Ok(())
     }
 
@@ -203,7 +206,11 @@ impl Server {
     }
 }
 
-fn running(settings: &Settings, https_port: Option<u16>) -> Result<Running, StartError> {
+fn running(
+    settings: &Settings,
+    https_port: Option<u16>,
+    before: Option<&Arc<Origins>>,
+) -> Result<Running, StartError> {
     let mut servers = HashMap::new();
     for (name, urls) in &settings.servers {
         let mut parsed = urls
@@ -220,8 +227,12 @@ fn running(settings: &Settings, https_port: Option<u16>) -> Result<Running, Star
     for path in &settings.origin_roots {
         extra_roots.extend(read_roots(path).map_err(StartError::Origins)?);
     }
-    let origins = Origins::new(OriginsConfig { servers, extra_roots, ..OriginsConfig::default() })
-        .map_err(StartError::Origins)?;
+    let config = OriginsConfig { servers, extra_roots, ..OriginsConfig::default() };
+    let origins = match before {
+        Some(before) => before.followed_by(config),
+        None => Origins::new(config),
+    };
+    let origins = origins.map_err(StartError::Origins)?;
     let seed = settings.distribution.domain_name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });

@@ -52,7 +52,8 @@ pub struct Preset {
     pub ttl_pages: Duration,
     /// DefaultTTL of assets.
     pub ttl_assets: Duration,
-    /// `ErrorCachingMinTTL` of 5xx: how long an outage outlives itself on a page nobody has a copy of (§7.3).
+    /// `ErrorCachingMinTTL` of 5xx: how long an outage outlives itself, as an error on a page nobody has a copy of
+    /// (§7.3) and as a stale copy elsewhere (§7.4).
     pub ttl_errors: Duration,
     /// How often a connection is tried.
     pub connect_attempts: u8,
@@ -192,7 +193,8 @@ pub const PRESETS: &[Preset] = &[
         asset_query: AssetQuery::Only(&["v", "ver"]),
         ttl_pages: Duration::from_secs(DAY),
         ttl_assets: Duration::from_secs(30 * DAY),
-        ttl_errors: Duration::from_secs(5),
+        // A database that fails over comes back for all pages at once; until then one request a second and page asks.
+        ttl_errors: Duration::from_secs(1),
         // Six seconds until a stale copy is served for an origin that cannot be reached, not CloudFront's thirty.
         connect_attempts: 2,
         connect_timeout: Duration::from_secs(3),

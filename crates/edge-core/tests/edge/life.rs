@@ -44,6 +44,32 @@ async fn a_reload_under_load_drops_nothing() {
 }
 
 #[tokio::test]
+async fn a_reload_keeps_connections_to_the_servers_that_stay_and_closes_the_others() {
+    let mut origin = Origin::start().await;
+    let mut world = World::with(&origin, |settings| {
+        settings.distribution.origins[0].keepalive_timeout = 10 * LONG;
+    })
+    .await;
+    let (reply, mut asked) = tokio::join!(world.get("/1"), async {
+        let mut asked = origin.asked().await;
+        asked.send(ok("", "one")).await;
+        asked
+    });
+    assert_eq!(reply.is(), (200, "Miss", "one"));
+    world.server.reload(&world.settings).unwrap();
+    let (reply, ()) = tokio::join!(world.get("/2"), async {
+        let head = soon("a request on the same connection", asked.wire.head()).await.unwrap();
+        assert!(head.starts_with("GET /2 "));
+        asked.send(ok("", "two")).await;
+    });
+    assert_eq!(reply.is(), (200, "Miss", "two"));
+    let other = Origin::start().await;
+    world.settings.servers.insert(ORIGIN.to_owned(), vec![format!("http://{}", other.addr)]);
+    world.server.reload(&world.settings).unwrap();
+    asked.closed_by_edge().await;
+}
+
+#[tokio::test]
 async fn new_rules_are_in_force_for_the_next_request_and_bad_ones_never() {
     let origin = Origin::answering(|head, _| ok("", head.lines().next().unwrap())).await;
     let world = World::new(&origin).await;

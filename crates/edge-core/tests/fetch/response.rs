@@ -182,6 +182,21 @@ async fn completion_is_bounded_even_while_bytes_trickle() {
 }
 
 #[tokio::test]
+async fn completion_is_bounded_over_all_tries() {
+    let connections = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&connections);
+    let address = listen(move |_, mut origin| {
+        count.fetch_add(1, Ordering::SeqCst);
+        async move { origin.wait_closed().await }
+    });
+    let origins = origins([plain(address.await)]);
+    let completion_timeout = Some(SHORT * 3 / 2);
+    let origin = Origin { connection_attempts: 3, read_timeout: SHORT, completion_timeout, ..origin() };
+    assert_eq!(get(&origins, &origin).await.unwrap_err(), OriginFailure::CompletionTimeout);
+    assert_eq!(connections.load(Ordering::SeqCst), 2, "the third try would have come too late");
+}
+
+#[tokio::test]
 async fn large_bodies_arrive_whole() {
     let body: Vec<u8> = (0..8_000_000_u32).map(|n| (n % 251) as u8).collect();
     let mut chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();

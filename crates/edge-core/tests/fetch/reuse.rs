@@ -112,3 +112,27 @@ async fn a_kept_connection_that_died_is_replaced() {
     assert!(matches!(failure, OriginFailure::ClosedBeforeResponse | OriginFailure::Reset(_)), "{failure}");
     assert_eq!(requests.load(Ordering::SeqCst), 6);
 }
+
+#[tokio::test]
+async fn an_idle_connection_is_kept_for_the_keepalive_timeout_and_no_longer() {
+    // The origin's own limit counts where it is shorter, less a second.
+    for (keep_alive, ours) in [("", SHORT), ("Keep-Alive: timeout=2\r\n", LONG)] {
+        let (closed, mut closings) = tokio::sync::mpsc::unbounded_channel();
+        let address = listen(move |_, mut origin| {
+            let closed = closed.clone();
+            async move {
+                let wire = format!("HTTP/1.1 200 OK\r\n{keep_alive}Content-Length: 0\r\n\r\n");
+                origin.head().await;
+                origin.send(wire).await;
+                let idle_since = tokio::time::Instant::now();
+                origin.wait_closed().await;
+                closed.send(idle_since.elapsed()).unwrap();
+            }
+        });
+        let origins = origins([plain(address.await)]);
+        let origin = Origin { keepalive_timeout: ours, ..origin() };
+        read(&mut get(&origins, &origin).await.unwrap()).await.unwrap();
+        let kept = tokio::time::timeout(LONG / 2, closings.recv()).await.expect("kept for ever").unwrap();
+        assert!(kept >= SHORT / 2, "{keep_alive:?}: closed after {kept:?}");
+    }
+}

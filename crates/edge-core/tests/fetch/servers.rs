@@ -41,6 +41,54 @@ async fn every_address_of_a_name_is_tried() {
 }
 
 #[tokio::test]
+async fn every_address_of_a_name_has_its_turn() {
+    let wire = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+    let one = listen(move |_, mut origin| async move { origin.answer_all(wire).await }).await;
+    let other = TcpListener::bind((IpAddr::from([127, 0, 0, 2]), one.port())).await.unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = other.accept().await {
+            tokio::spawn(async move { Wire::new(stream).answer_all(wire).await });
+        }
+    });
+    let ips = vec![one.ip(), IpAddr::from([127, 0, 0, 2]), IpAddr::from([127, 0, 0, 3])];
+    let hosts = HashMap::from([(NAME.to_owned(), ips.clone())]);
+    let origins =
+        Origins::new(OriginsConfig { hosts, health_check: None, ..OriginsConfig::default() }).unwrap();
+    let kind =
+        OriginKind::Custom { http_port: one.port(), https_port: 443, protocol: OriginProtocol::HttpOnly };
+    let origin = Origin { kind, ..origin() };
+    let mut served = HashMap::new();
+    for _ in 0..60 {
+        *served.entry(get(&origins, &origin).await.unwrap().server.ip()).or_insert(0) += 1;
+    }
+    assert_eq!(served.values().sum::<i32>(), 60, "the third refuses, and costs nobody a request");
+    assert!(ips[..2].iter().all(|ip| served.get(ip).is_some_and(|count| *count > 10)), "{served:?}");
+}
+
+#[tokio::test]
+async fn connecting_is_attempted_as_often_as_the_origin_says_whatever_the_method() {
+    let connections = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&connections);
+    let address = listen(move |_, mut origin| {
+        count.fetch_add(1, Ordering::SeqCst);
+        async move { origin.wait_closed().await }
+    });
+    let mut server = plain(address.await);
+    server.scheme = Scheme::Https;
+    let origins = origins([server]);
+    for connection_attempts in 1..=3 {
+        let origin = Origin { connection_attempts, connection_timeout: SHORT, ..origin() };
+        let before = connections.load(Ordering::SeqCst);
+        assert_eq!(get(&origins, &origin).await.unwrap_err(), OriginFailure::ConnectTimeout);
+        let body = Full::new(Bytes::from_static(b"x"));
+        let posted = post(&origins, &origin, RequestBody::Length(1), body).await;
+        assert_eq!(posted.unwrap_err(), OriginFailure::ConnectTimeout);
+        let made = connections.load(Ordering::SeqCst) - before;
+        assert_eq!(made, 2 * usize::try_from(connection_attempts).unwrap(), "each in its own time");
+    }
+}
+
+#[tokio::test]
 async fn only_what_may_be_asked_twice_is() {
     // The first two connections die in `way`, the third answers.
     for (way, failure) in [
@@ -90,13 +138,22 @@ struct Mortal {
     address: SocketAddr,
     kill: tokio::sync::watch::Sender<bool>,
     requests: Arc<AtomicUsize>,
+    accepted: Arc<AtomicUsize>,
+    closed: Arc<AtomicUsize>,
+}
+
+impl Mortal {
+    fn open(&self) -> usize {
+        self.accepted.load(Ordering::SeqCst) - self.closed.load(Ordering::SeqCst)
+    }
 }
 
 async fn mortal() -> Mortal {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, requests) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
     let (kill, killed) = tokio::sync::watch::channel(false);
-    let count = Arc::clone(&requests);
+    let (accepted, closed) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+    let (count, came, went) = (Arc::clone(&requests), Arc::clone(&accepted), Arc::clone(&closed));
     tokio::spawn(async move {
         let mut dead = killed.clone();
         loop {
@@ -104,7 +161,8 @@ async fn mortal() -> Mortal {
                 accepted = listener.accept() => accepted.unwrap().0,
                 _ = dead.changed() => return,
             };
-            let (mut dead, count) = (killed.clone(), Arc::clone(&count));
+            came.fetch_add(1, Ordering::SeqCst);
+            let (mut dead, count, went) = (killed.clone(), Arc::clone(&count), Arc::clone(&went));
             tokio::spawn(async move {
                 let mut origin = Wire::new(stream);
                 tokio::select! {
@@ -118,10 +176,11 @@ async fn mortal() -> Mortal {
                     _ = dead.changed() => {}
                 }
                 reset(&origin.stream);
+                went.fetch_add(1, Ordering::SeqCst);
             });
         }
     });
-    Mortal { address, kill, requests }
+    Mortal { address, kill, requests, accepted, closed }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -197,6 +256,89 @@ async fn health_checks_find_out_before_viewers_do() {
     drop(origins);
     let further = checked.acquire_many(u32::try_from(checked.available_permits()).unwrap() + 3);
     assert!(tokio::time::timeout(SHORT, further).await.is_err(), "checked by nobody");
+}
+
+#[tokio::test]
+async fn a_server_that_takes_requests_and_says_nothing_is_left_alone() {
+    let hung = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&hung);
+    let silent = listen(move |_, mut origin| {
+        let count = Arc::clone(&count);
+        async move {
+            if !origin.head().await.is_empty() {
+                count.fetch_add(1, Ordering::SeqCst);
+                origin.wait_closed().await;
+            }
+        }
+    });
+    let (alive, _) = counted(&["HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"]).await;
+    let origins = origins([plain(silent.await), plain(alive)]);
+    let origin = Origin { connection_attempts: 3, read_timeout: SHORT, ..origin() };
+    let began = tokio::time::Instant::now();
+    let mut sent = 0;
+    while began.elapsed() < EJECTION_MIN / 2 || sent < 6 {
+        assert_eq!(get(&origins, &origin).await.unwrap().status, 200);
+        sent += 1;
+    }
+    assert_eq!(hung.load(Ordering::SeqCst), 2, "of {sent} requests");
+}
+
+/// A server that is left alone comes back after this at the earliest.
+const EJECTION_MIN: Duration = Duration::from_secs(1);
+
+#[tokio::test]
+async fn a_server_taken_out_gets_nothing_new_and_its_idle_connections_are_closed() {
+    let (one, two) = (mortal().await, mortal().await);
+    let origin = origin();
+    let before = origins([plain(one.address), plain(two.address)]);
+    // A connection to each falls idle; on a third one a request is under way.
+    for _ in 0..2 {
+        read(&mut get(&before, &origin).await.unwrap()).await.unwrap();
+    }
+    let mut under_way = Vec::new();
+    for _ in 0..2 {
+        under_way.push(get(&before, &origin).await.unwrap());
+    }
+    read(&mut get(&before, &origin).await.unwrap()).await.unwrap();
+    read(&mut get(&before, &origin).await.unwrap()).await.unwrap();
+    let connections = (one.open(), two.open());
+    assert_eq!(connections, (2, 2), "one idle, one in use");
+
+    let after = before.followed_by(config([plain(two.address)])).unwrap();
+    before.retire(&after);
+    until("idle connections closed", || one.open() == 1).await;
+    let seen = one.requests.load(Ordering::SeqCst);
+    for _ in 0..4 {
+        // Also what still comes by the old way.
+        read(&mut get(&before, &origin).await.unwrap()).await.unwrap();
+        read(&mut get(&after, &origin).await.unwrap()).await.unwrap();
+    }
+    assert_eq!(one.requests.load(Ordering::SeqCst), seen, "nothing new");
+    assert_eq!(two.accepted.load(Ordering::SeqCst), 2, "the other one's connections went on");
+    // What was under way finishes, and its connection is not kept.
+    for mut response in under_way {
+        assert_eq!(read(&mut response).await.unwrap(), b"ok");
+    }
+    until("the last connection closed", || one.open() == 0).await;
+    assert_eq!(two.open(), 2);
+
+    // Put back, it is a server like any other.
+    let again = after.followed_by(config([plain(one.address)])).unwrap();
+    after.retire(&again);
+    for _ in 0..3 {
+        read(&mut get(&again, &origin).await.unwrap()).await.unwrap();
+    }
+    assert_eq!((one.open(), one.requests.load(Ordering::SeqCst)), (1, seen + 3));
+}
+
+/// Lets everything else run until it is so.
+async fn until(what: &str, so: impl Fn() -> bool) {
+    let reached = async {
+        while !so() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LONG, reached).await.unwrap_or_else(|_| panic!("in vain: {what}"));
 }
 
 #[test]

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::connect::Home;
 use super::decode::{Decoder, Framing, Piece};
 use super::exchange::Exchange;
 use super::failure::OriginFailure;
+use super::idle::Home;
 use crate::proxy::pool::Lease;
 
 /// The body of a response. Dropping it before its end closes the connection.

@@ -21,7 +21,9 @@ use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::time::{Instant, timeout_at};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
+use super::addresses::Addresses;
 use super::failure::OriginFailure;
+use super::idle::{Home, Idle};
 use super::{OriginsError, Scheme};
 use crate::proxy::pool::{Server, Verification};
 
@@ -30,7 +32,7 @@ const SHARE_MIN: Duration = Duration::from_secs(1);
 
 /// Connects to servers and keeps idle connections.
 pub(crate) struct Connector {
-    transport: Arc<TransportConnector>,
+    idle: Arc<Idle>,
     /// The system's and the extra certificate authorities, where there are extra ones.
     roots: Option<Arc<CaType>>,
     /// Any authority: pingora wants one even where nothing is verified.
@@ -45,18 +47,6 @@ pub(crate) struct Destination<'a> {
     pub(crate) host: &'a str,
     /// The origin's own name: a certificate for it is good too.
     pub(crate) domain_name: &'a str,
-}
-
-/// Where a connection goes back to.
-pub(crate) struct Home {
-    transport: Arc<TransportConnector>,
-    key: u64,
-}
-
-impl Home {
-    pub(super) fn release(&self, stream: Stream, idle: Duration) {
-        self.transport.release_stream(stream, self.key, Some(idle));
-    }
 }
 
 /// A connection ready for a request.
@@ -77,7 +67,7 @@ impl Connector {
         let roots = if extra.is_empty() { None } else { Some(union(extra)?) };
         let transport = TransportConnector::new(Some(ConnectorOptions::new(idle_max)));
         Ok(Self {
-            transport: Arc::new(transport),
+            idle: Arc::new(Idle::new(transport, idle_max)),
             roots,
             placeholder: placeholder()?,
             seed: RandomState::new(),
@@ -88,8 +78,8 @@ impl Connector {
     pub(crate) async fn idle(&self, to: &Destination<'_>, addresses: &[SocketAddr]) -> Option<Connected> {
         for &address in addresses {
             let peer = self.peer(to, address);
-            if let Some(stream) = self.transport.reused_stream(&peer).await {
-                return Some(self.connected(stream, address, &peer));
+            if let Some(stream) = self.idle.take(&peer).await {
+                return Some(self.connected(stream, address, to, peer));
             }
         }
         None
@@ -100,6 +90,7 @@ impl Connector {
         &self,
         to: &Destination<'_>,
         addresses: &[SocketAddr],
+        known: &Addresses,
         deadline: Instant,
     ) -> Result<Connected, OriginFailure> {
         let mut last = OriginFailure::Dns("no address".to_owned());
@@ -110,22 +101,38 @@ impl Connector {
             if peer.tls() && ServerName::try_from(peer.sni()).is_err() {
                 return Err(OriginFailure::Tls(format!("{:?} cannot be a server's name", peer.sni())));
             }
-            let result = match timeout_at(deadline, self.transport.new_stream(&peer)).await {
+            let result = match timeout_at(deadline, self.idle.transport().new_stream(&peer)).await {
                 Err(_) => Err(OriginFailure::ConnectTimeout),
-                Ok(Ok(stream)) => check_name(&stream, to).map(|()| self.connected(stream, address, &peer)),
+                Ok(Ok(stream)) => check_name(&stream, to).map(|()| self.connected(stream, address, to, peer)),
                 Ok(Err(error)) => Err(failure(&error)),
             };
             match result {
-                Ok(connected) => return Ok(connected),
-                Err(failure) => last = failure,
+                Ok(connected) => {
+                    known.connected(address);
+                    return Ok(connected);
+                }
+                Err(failure) => {
+                    known.failed(address, Instant::now());
+                    last = failure;
+                }
             }
         }
         Err(last)
     }
 
-    fn connected(&self, stream: Stream, address: SocketAddr, peer: &HttpPeer) -> Connected {
-        let home = Home { transport: Arc::clone(&self.transport), key: peer.reuse_hash() };
-        Connected { stream, address, home }
+    fn connected(
+        &self,
+        stream: Stream,
+        address: SocketAddr,
+        to: &Destination<'_>,
+        peer: HttpPeer,
+    ) -> Connected {
+        Connected { stream, address, home: Idle::home(&self.idle, to.server, peer) }
+    }
+
+    /// Closes the idle connections to a server; those in use are closed when they are not any more.
+    pub(super) async fn close_idle(&self, server: &Server) {
+        self.idle.close(server).await;
     }
 
     fn peer(&self, to: &Destination<'_>, address: SocketAddr) -> HttpPeer {

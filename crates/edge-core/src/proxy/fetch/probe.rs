@@ -3,7 +3,6 @@
 //! A loop of our own: pingora-load-balancing checks fixed addresses (ours are names too), loads the system's
 //! certificate authorities once more for each check, takes 200 alone for health, and is stopped by its own server.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,9 +59,15 @@ impl Probes {
     }
 }
 
+impl Probes {
+    pub(super) fn stop(&self) {
+        self.0.iter().for_each(AbortHandle::abort);
+    }
+}
+
 impl Drop for Probes {
     fn drop(&mut self) {
-        self.0.iter().for_each(AbortHandle::abort);
+        self.stop();
     }
 }
 
@@ -76,7 +81,7 @@ async fn watch(shared: Arc<Shared>, name: String, member: Arc<Member>, check: He
         if let Err(failure) = &well {
             tracing::debug!(origin = name, server = ?member.server, %failure, "health check failed");
         }
-        member.probed(if well.is_ok() { Probed::Well } else { Probed::Unwell });
+        member.probed(if well.is_ok() { Probed::Well } else { Probed::Unwell }, Instant::now());
     }
 }
 
@@ -88,9 +93,10 @@ async fn probe(
 ) -> Result<(), OriginFailure> {
     let server = &member.server;
     let ips = shared.resolver.addresses(&server.host).await.map_err(OriginFailure::Dns)?;
-    let addresses: Vec<_> = ips.into_iter().map(|ip| SocketAddr::new(ip, server.port)).collect();
+    let addresses = shared.addresses.in_turn(ips, server.port, 0, Instant::now());
     let to = Destination { server, host: name, domain_name: name };
-    let mut connected = shared.connector.fresh(&to, &addresses, Instant::now() + check.timeout).await?;
+    let deadline = Instant::now() + check.timeout;
+    let mut connected = shared.connector.fresh(&to, &addresses, &shared.addresses, deadline).await?;
     let Probe::Get(path) = &check.probe else { return Ok(()) };
     send_head(&mut connected.stream, &write_probe(name, path), check.timeout).await?;
     let nothing = Upload::new(RequestBody::None, Empty::new());

@@ -1,6 +1,5 @@
 //! Which server is asked, how often, and what may be asked twice.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +29,7 @@ impl Shared {
         let attempts = usize::from(call.origin.connection_attempts.max(1));
         let (mut left, mut silent) = (attempts + pool.len() - 1, 0);
         let (mut tried, mut upload, mut reuse) = (Vec::new(), Some(upload), Reuse::Idle);
+        let start = self.addresses.draw();
         loop {
             let now = Instant::now();
             let again = if reuse == Reuse::Never { tried.last().cloned() } else { None };
@@ -37,9 +37,9 @@ impl Shared {
                 return Err(OriginFailure::Dns("no server".to_owned()));
             };
             let one = Try { shared: self, call: &call, member: &member, head: &head, completion };
-            let failed = match one.run(&mut upload, reuse, tried.len()).await {
+            let failed = match one.run(&mut upload, reuse, start + tried.len()).await {
                 Ok(response) => {
-                    member.answered();
+                    member.answered(Instant::now());
                     return Ok(response);
                 }
                 Err(failed) => failed,
@@ -53,6 +53,9 @@ impl Shared {
             let stale = failed.kept && failed.failure.server_is_gone();
             if !stale && failed.stage != Stage::Answered && failed.failure.server_is_gone() {
                 member.failed(Instant::now());
+            }
+            if failed.failure == OriginFailure::ReadTimeout && failed.stage != Stage::Answered {
+                member.silent(Instant::now());
             }
             left -= usize::from(!stale);
             let pointless = pool.len() == 1 && failed.failure.will_repeat();
@@ -124,11 +127,11 @@ impl Try<'_> {
         &self,
         upload: &mut Option<Upload>,
         reuse: Reuse,
-        turn: usize,
+        start: usize,
     ) -> Result<OriginResponse, Failed> {
         let lease = self.member.lease();
         let unsent = |failure| Failed { failure, stage: Stage::NotSent, kept: false };
-        let (mut connected, kept, mut timings) = self.connect(reuse, turn).await.map_err(unsent)?;
+        let (mut connected, kept, mut timings) = self.connect(reuse, start).await.map_err(unsent)?;
         let began = Instant::now();
         let origin = self.call.origin;
         let sent = send_head(&mut connected.stream, self.head, origin.read_timeout).await;
@@ -154,7 +157,7 @@ impl Try<'_> {
         Ok(OriginResponse { status, version, headers, body, server: address, timings, interim })
     }
 
-    async fn connect(&self, reuse: Reuse, turn: usize) -> Result<(Connected, bool, Timings), OriginFailure> {
+    async fn connect(&self, reuse: Reuse, start: usize) -> Result<(Connected, bool, Timings), OriginFailure> {
         let (call, server) = (self.call, &self.member.server);
         let host =
             call.headers.get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
@@ -162,14 +165,12 @@ impl Try<'_> {
         let began = Instant::now();
         let deadline = began + call.origin.connection_timeout;
         let looked_up = timeout(call.origin.connection_timeout, self.shared.resolver.addresses(&server.host));
-        let mut ips = match looked_up.await {
+        let ips = match looked_up.await {
             Ok(found) => found.map_err(OriginFailure::Dns)?,
             Err(_) => return Err(OriginFailure::Dns(format!("{}: no answer in time", server.host))),
         };
         let timings = Timings { dns: began.elapsed(), connect: Duration::ZERO, first_byte: Duration::ZERO };
-        let turn = turn % ips.len().max(1);
-        ips.rotate_left(turn);
-        let addresses: Vec<_> = ips.into_iter().map(|ip| SocketAddr::new(ip, server.port)).collect();
+        let addresses = self.shared.addresses.in_turn(ips, server.port, start, began);
         let connector = &self.shared.connector;
         if reuse == Reuse::Idle
             && let Some(connected) = connector.idle(&to, &addresses).await
@@ -177,7 +178,7 @@ impl Try<'_> {
             return Ok((connected, true, timings));
         }
         let connecting = Instant::now();
-        let connected = connector.fresh(&to, &addresses, deadline).await?;
+        let connected = connector.fresh(&to, &addresses, &self.shared.addresses, deadline).await?;
         Ok((connected, false, Timings { connect: connecting.elapsed(), ..timings }))
     }
 
