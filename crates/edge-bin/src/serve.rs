@@ -60,8 +60,8 @@ pub(crate) struct Listeners {
     /// HTTPS.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
     pub(crate) https: Vec<Place>,
-    /// Administration: /healthz, /metrics, /distribution, /clock, and CloudFront's API for invalidations (see `edge-bin
-    /// invalidate`). Loopback only.
+    /// Administration: /healthz, /metrics, /distribution, /clock, and CloudFront's API for invalidations of the
+    /// distribution whose id is printed at the start (see `edge-bin invalidate`). Loopback only.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9090")]
     pub(crate) admin: Place,
     /// A certificate chain (PEM) for HTTPS; each with its --key. Other names get a leaf of the local CA.

@@ -153,6 +153,20 @@ mod tests {
         );
     }
 
+    /// Whatever comes is read or refused: a good document with every byte replaced in turn, and cut off everywhere.
+    #[test]
+    fn nothing_breaks_it() {
+        let good = "<?xml version='1.0'?><!-- c --><a b='c'>&#x41;&amp;<d/><![CDATA[x]]></a>";
+        for at in 0..good.len() {
+            _ = read(&good[..at]);
+            for byte in " <>&;#/!?[]-'\"=\0x".chars() {
+                let mut text = good.to_owned();
+                text.replace_range(at..=at, &byte.to_string());
+                _ = read(&text);
+            }
+        }
+    }
+
     #[test]
     fn what_is_refused() {
         let deep = |depth: usize| format!("{}{}", "<a>".repeat(depth), "</a>".repeat(depth));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use edge_core::cache::freshness::Lifetime;
+use edge_core::cache::invalidation::{Ledger, Rule, Subject};
 use edge_core::cache::key::Kind;
 use edge_core::cache::storing::Guard;
 use edge_core::cache::{Epoch, Key, Stored};
@@ -52,7 +53,15 @@ struct Simulator<'w> {
     watch: &'w mut dyn FnMut(usize, Seen),
     rules: Arc<Rules>,
     store: HashMap<Key, Object>,
+    ledger: Ledger,
     requests: u64,
+}
+
+/// What others may join.
+struct Flight {
+    key: Key,
+    since: Epoch,
+    cargo: Option<(Arc<Stored>, Vec<u8>)>,
 }
 
 /// A request that waits for its origin.
@@ -75,7 +84,8 @@ impl<'w> Simulator<'w> {
             Mode::Guard => Guard::On,
         };
         let rules = Rules { distribution, guard, place: Place::new(7, None), devices: Memo::new(16) };
-        Self { mode, watch, rules: Arc::new(rules), store: HashMap::new(), requests: 0 }
+        let (store, ledger) = (HashMap::new(), Ledger::default());
+        Self { mode, watch, rules: Arc::new(rules), store, ledger, requests: 0 }
     }
 
     fn run(mut self, case: &Case) -> Vec<String> {
@@ -99,29 +109,34 @@ impl<'w> Simulator<'w> {
             let now = SystemTime::UNIX_EPOCH + Duration::from_secs(START + step.at);
             let start = SystemTime::UNIX_EPOCH + Duration::from_secs(START);
             let world = World { start, now, peer: PEER.parse().unwrap() };
+            if let Some(items) = step.invalidates(&world) {
+                failures.extend(step.check_refusal(number, self.invalidate(&items)));
+                continue;
+            }
             match self.begin(step, &world) {
                 Ok(Begun::Answered(seen)) => self.report(step, number, &world, *seen, failures),
                 Ok(Begun::Asks(ask, key)) => pending.push(Pending { step, number, world, ask: *ask, key }),
                 Err(error) => failures.push(format!("step {}: {error}", number + 1)),
             }
         }
-        let mut leader: Option<(Key, Option<Arc<Stored>>)> = None;
+        let mut leader: Option<Flight> = None;
         for Pending { step, number, world, ask, key } in pending {
             let shared = (ask.sharing() == Sharing::Collapsed).then(|| ask.key().cloned()).flatten();
-            let joins = match (&leader, &shared) {
-                (Some((flight, Some(stored))), Some(key)) if flight == key => Some(Arc::clone(stored)),
-                _ => None,
-            };
-            let seen = match joins {
-                Some(stored) => {
-                    let body =
-                        shared.as_ref().and_then(|key| self.store.get(key)).map(|object| object.body.clone());
-                    let answer = ask.joined(&stored, world.now);
-                    Ok(self.seen(answer, body.as_deref(), Vec::new(), key))
+            let since = ask.since();
+            // Who came after an invalidation is not on a flight that began before it.
+            leader = leader.filter(|flight| {
+                since == flight.since || !self.ledger.covers(flight.since, &Subject::awaited(&flight.key))
+            });
+            let joins = leader.as_ref().filter(|flight| shared.as_ref() == Some(&flight.key));
+            let seen = match joins.and_then(|flight| flight.cargo.as_ref()) {
+                Some((stored, body)) => {
+                    Ok(self.seen(ask.joined(stored, world.now), Some(body), Vec::new(), key))
                 }
                 None => self.ask(step, &world, ask, key).map(|(seen, stored)| {
                     if let (None, Some(key)) = (&leader, shared) {
-                        leader = Some((key, stored));
+                        // Who is joined asked for all of it.
+                        let cargo = stored.map(|stored| (stored, seen.body.clone()));
+                        leader = Some(Flight { key, since, cargo });
                     }
                     seen
                 }),
@@ -176,8 +191,9 @@ impl<'w> Simulator<'w> {
         let mut parts = None;
         if let Decision::LookUp(look_up) = decision {
             parts = Some(key_parts(look_up.key()));
-            held = self.store.get(look_up.key());
-            decision = look_up.found(held.map(|object| &object.stored), Epoch::default(), world.now);
+            held = self.store.get(look_up.key()).filter(|object| !self.is_covered(look_up.key(), object));
+            let stored = held.map(|object| &object.stored);
+            decision = look_up.found(stored, self.ledger.epoch(), world.now);
         }
         match decision {
             Decision::Answer(answer) => {
@@ -224,12 +240,12 @@ impl<'w> Simulator<'w> {
                     Source::Origin => body.clone(),
                     Source::Empty | Source::Stored => Vec::new(),
                 };
-                self.store.insert(key.clone(), Object { stored: Arc::clone(stored), body });
+                self.put(key, Object { stored: Arc::clone(stored), body });
                 Some(Arc::clone(stored))
             }
             Some(Storing::Head { key, stored }) => {
                 let body = held.unwrap_or_default();
-                self.store.insert(key.clone(), Object { stored: Arc::clone(stored), body });
+                self.put(key, Object { stored: Arc::clone(stored), body });
                 Some(Arc::clone(stored))
             }
             Some(Storing::Forget { key }) => {
@@ -239,6 +255,27 @@ impl<'w> Simulator<'w> {
         };
         let shared = stored.filter(|stored| stored.serves_waiters());
         Ok((self.seen(answer, Some(&body), vec![asked], key), shared))
+    }
+
+    /// Puts them in force; what is wrong with them, if anything is.
+    fn invalidate(&mut self, items: &[String]) -> Option<String> {
+        match items.iter().map(|item| item.parse()).collect::<Result<Vec<Rule>, _>>() {
+            Ok(rules) => {
+                self.ledger.add(rules);
+                None
+            }
+            Err(why) => Some(why.to_string()),
+        }
+    }
+
+    fn is_covered(&self, key: &Key, object: &Object) -> bool {
+        self.ledger.covers(object.stored.since, &Subject::of(key, &object.stored))
+    }
+
+    fn put(&mut self, key: &Key, object: Object) {
+        if !self.is_covered(key, &object) {
+            self.store.insert(key.clone(), object);
+        }
     }
 
     /// What a runner sees of an answer; `body` is the origin's or the stored one.
