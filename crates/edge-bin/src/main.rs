@@ -9,6 +9,7 @@ mod classify;
 mod configuration;
 mod demo;
 mod explain;
+mod invalidate;
 mod load;
 mod runtime;
 mod serve;
@@ -28,6 +29,7 @@ enum Command {
     Serve(serve::Serve),
     Demo(demo::Demo),
     Explain(explain::Explain),
+    Invalidate(invalidate::Invalidate),
     Load(load::Load),
     Trust(trust::Trust),
     ClassifyUa(classify::ClassifyUa),
@@ -38,6 +40,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Invalidate(args) => invalidate::run(&args),
         Command::Load(args) => load::run(args),
         Command::Trust(args) => trust::run(&args),
         Command::ClassifyUa(args) => classify::run(&args),

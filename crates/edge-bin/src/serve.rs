@@ -3,13 +3,15 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use edge_core::cache::storing::Guard;
 use edge_core::distribution::{Behavior, Distribution, Target};
+use edge_core::proxy::clock::Clock;
 use edge_core::proxy::server::{Server, Settings};
 
 use crate::BAD_CONFIGURATION;
-use crate::admin::Admin;
+use crate::admin::{Admin, Time, moment};
 use crate::configuration::ConfigArgs;
 use crate::runtime::{self, Asked, Signals};
 
@@ -38,6 +40,15 @@ pub(crate) struct Serve {
     /// Do not verify the certificates of servers given with --origin or --map.
     #[arg(long)]
     pub(crate) insecure_origins: bool,
+    /// A clock of its own that stands still until `POST /clock?advance=1h` or `?set=TIME` on the admin listener moves it:
+    /// ages, TTLs and dates go by it, network timeouts do not. It starts now, or at START (2026-11-23T06:55:09Z).
+    #[arg(long, value_name = "START", num_args = 0..=1, require_equals = true, default_missing_value = "now")]
+    #[arg(value_parser = parse_start)]
+    pub(crate) virtual_clock: Option<SystemTime>,
+}
+
+fn parse_start(text: &str) -> Result<SystemTime, String> {
+    if text == "now" { Ok(Clock::system().now()) } else { moment::parse(text) }
 }
 
 /// Where and how to listen.
@@ -49,7 +60,8 @@ pub(crate) struct Listeners {
     /// HTTPS.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
     pub(crate) https: Vec<Place>,
-    /// Administration: /healthz and /metrics. Loopback only.
+    /// Administration: /healthz, /metrics, /distribution, /clock, and CloudFront's API for invalidations of the
+    /// distribution whose id is printed at the start (see `edge-bin invalidate`). Loopback only.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9090")]
     pub(crate) admin: Place,
     /// A certificate chain (PEM) for HTTPS; each with its --key. Other names get a leaf of the local CA.
@@ -131,13 +143,24 @@ impl Listeners {
 }
 
 impl Serve {
-    fn settings(&self) -> Result<(Settings, Vec<String>), String> {
+    fn time(&self) -> Time {
+        match self.virtual_clock {
+            None => Time { clock: Clock::system(), hand: None },
+            Some(start) => {
+                let (clock, hand) = Clock::manual(start);
+                Time { clock, hand: Some(hand) }
+            }
+        }
+    }
+
+    fn settings(&self, clock: &Clock) -> Result<(Settings, Vec<String>), String> {
         let configured = self.config.load().map_err(|error| error.to_string())?;
         let mut settings = Settings::new(configured.distribution);
         settings.guard = if self.exact { Guard::Off } else { Guard::On };
         settings.servers = configured.servers;
         settings.origin_roots = self.origin_ca.clone();
         settings.insecure_servers = self.insecure_origins;
+        settings.clock = clock.clone();
         self.listeners.apply(&mut settings).map_err(|error| error.to_string())?;
         Ok((settings, configured.warnings))
     }
@@ -146,7 +169,8 @@ impl Serve {
 /// Serves until a signal ends it.
 pub(crate) fn run(args: &Serve) -> anyhow::Result<ExitCode> {
     runtime::start_logs();
-    let settings = match args.settings() {
+    let time = args.time();
+    let settings = match args.settings(&time.clock) {
         Ok((settings, warnings)) => {
             warnings.iter().for_each(|warning| eprint!("warning: {warning}"));
             settings
@@ -157,10 +181,10 @@ pub(crate) fn run(args: &Serve) -> anyhow::Result<ExitCode> {
         }
     };
     let runtime = runtime::build(args.listeners.threads.map(usize::from))?;
-    runtime.block_on(serve(args, settings))
+    runtime.block_on(serve(args, settings, time))
 }
 
-async fn serve(args: &Serve, settings: Settings) -> anyhow::Result<ExitCode> {
+async fn serve(args: &Serve, settings: Settings, time: Time) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
     let distribution = settings.distribution.clone();
     let server = match Server::start(settings).await {
@@ -172,7 +196,7 @@ async fn serve(args: &Serve, settings: Settings) -> anyhow::Result<ExitCode> {
     };
     let admin = match args.listeners.admin {
         Place::Off => None,
-        Place::At(addr) => match Admin::start(addr, server.edge().clone()).await {
+        Place::At(addr) => match Admin::start(addr, server.edge().clone(), time.clone()).await {
             Ok(admin) => Some(admin),
             Err(error) => {
                 eprintln!("error: {error:#}");
@@ -184,7 +208,7 @@ async fn serve(args: &Serve, settings: Settings) -> anyhow::Result<ExitCode> {
     announce(&server, admin.as_ref());
     println!("ready");
     while signals.next().await == Asked::Reload {
-        reload(args, &server);
+        reload(args, &server, &time.clock);
     }
     eprintln!("stopping: requests under way are finished (a second signal ends at once)");
     tokio::select! {
@@ -205,8 +229,8 @@ pub(crate) fn announce(server: &Server, admin: Option<&Admin>) {
     }
 }
 
-fn reload(args: &Serve, server: &Server) {
-    let (settings, warnings) = match args.settings() {
+fn reload(args: &Serve, server: &Server, clock: &Clock) {
+    let (settings, warnings) = match args.settings(clock) {
         Ok(read) => read,
         Err(problems) => return eprintln!("error: the configuration stays as it was: {problems}"),
     };

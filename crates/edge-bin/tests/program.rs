@@ -1,142 +1,11 @@
 //! The program as its users meet it: what it prints, what it answers to signals, how it fails.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "the helpers of tests are tests")]
+mod support;
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
 
-const DISTRIBUTION: &str = r#"{
-  "CallerReference": "test", "Comment": "", "Enabled": true,
-  "Origins": {"Quantity": 1, "Items": [{"Id": "site", "DomainName": "site.example.com",
-    "CustomOriginConfig": {"HTTPPort": 80, "HTTPSPort": 443, "OriginProtocolPolicy": "http-only"}}]},
-  "DefaultCacheBehavior": {"TargetOriginId": "site", "ViewerProtocolPolicy": "allow-all",
-    "CachePolicyId": "658327ea-f89d-4fab-a63d-7e88639e58f6"}
-}"#;
-
-fn edge() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_edge-bin"))
-}
-
-/// A directory of this test's own, removed at its end.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("edge-program-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn write(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.0.join(name);
-        std::fs::write(&path, text).unwrap();
-        path
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// A running program; it is killed by its own pid if the test ends before it does.
-struct Running {
-    child: Child,
-    lines: BufReader<ChildStdout>,
-    said: Vec<String>,
-}
-
-impl Running {
-    fn start(command: &mut Command) -> Self {
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap());
-        let mut running = Self { child, lines, said: Vec::new() };
-        running.read_until("ready");
-        running
-    }
-
-    fn read_until(&mut self, start: &str) {
-        loop {
-            let mut line = String::new();
-            assert!(self.lines.read_line(&mut line).unwrap() > 0, "ended before {start:?}: {:?}", self.said);
-            let found = line.starts_with(start);
-            self.said.push(line.trim_end().to_owned());
-            if found {
-                return;
-            }
-        }
-    }
-
-    fn address(&self, of: &str) -> SocketAddr {
-        let prefix = format!("listening {of} ");
-        let line = self.said.iter().find_map(|line| line.strip_prefix(&prefix)).expect(of);
-        line.split(' ').next().unwrap().parse().unwrap()
-    }
-
-    fn signal(&self, name: &str) {
-        let killed = Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap();
-        assert!(killed.success());
-    }
-
-    /// Waits for the end; returns the exit code and what was said on stderr.
-    fn end(mut self) -> (Option<i32>, String) {
-        let mut errors = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
-        (self.child.wait().unwrap().code(), errors)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        _ = self.child.kill();
-        _ = self.child.wait();
-    }
-}
-
-/// An origin that answers everything with one page; it lives as long as the test.
-fn origin(page: &'static str) -> SocketAddr {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        while let Ok((mut stream, _)) = listener.accept() {
-            let mut head = Vec::new();
-            let mut byte = [0];
-            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read > 0) {
-                head.push(byte[0]);
-            }
-            let length = page.len();
-            _ = write!(
-                stream,
-                "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{page}"
-            );
-        }
-    });
-    addr
-}
-
-fn get(addr: SocketAddr, target: &str, host: &str) -> String {
-    let mut stream = TcpStream::connect(addr).unwrap();
-    write!(stream, "GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
-    let mut response = String::new();
-    stream.read_to_string(&mut response).unwrap();
-    response
-}
-
-fn serve(directory: &Directory, config: &Path, origin: SocketAddr) -> Command {
-    let mut command = edge();
-    command
-        .arg("serve")
-        .arg(config)
-        .args(["--map", &format!("site.example.com=http://{origin}")])
-        .args(["--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
-        .arg("--data-dir")
-        .arg(directory.0.join("data"));
-    command
-}
+use support::{DISTRIBUTION, Directory, Running, ask, edge, get, origin, serve};
 
 #[test]
 fn serve_serves_counts_and_ends_on_sigterm() {
@@ -231,6 +100,135 @@ fn the_admin_listener_stays_on_loopback() {
     let mut command = serve(&directory, &config, "127.0.0.1:1".parse().unwrap());
     let Output { status, stderr, .. } = command.args(["--admin", "0.0.0.0:0"]).output().unwrap();
     assert_eq!(status.code(), Some(2), "{}", String::from_utf8_lossy(&stderr));
+}
+
+#[test]
+fn invalidate_removes_what_it_names() {
+    let directory = Directory::new("invalidate");
+    let config = directory.write("d.json", DISTRIBUTION);
+    let running = Running::start(&mut serve(&directory, &config, origin("hello")));
+    let (http, admin) = (running.address("http"), running.address("admin").to_string());
+    let invalidate = |args: &[&str]| {
+        let Output { status, stdout, stderr } =
+            edge().args(["invalidate", "--admin", &admin]).args(args).output().unwrap();
+        (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+    };
+    let is = |target: &str, x_cache: &str| {
+        let response = get(http, target, "localhost");
+        assert!(response.contains(&format!("x-cache: {x_cache} from cloudfront")), "{target}: {response}");
+    };
+    for (target, x_cache) in [("/a", "Miss"), ("/b", "Miss"), ("/a", "Hit"), ("/b", "Hit")] {
+        is(target, x_cache);
+    }
+    let (code, said, errors) = invalidate(&["/a", "--wait"]);
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    assert!(said.starts_with('I') && said.contains(" Completed: 1 path of distribution ELOCAL"), "{said}");
+    is("/b", "Hit");
+    is("/a", "Miss");
+    let (code, said, _) = invalidate(&["/*", "#tag", "--json"]);
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((code, &said["Paths"]), (Some(0), &serde_json::json!(["/*", "#tag"])));
+    is("/a", "Miss");
+    is("/b", "Miss");
+    for (args, code, part) in [
+        (vec!["a"], 1, "InvalidArgument: the invalidation path \"a\" is invalid: a path begins with /"),
+        (vec!["/bin", "/etc", "/usr"], 2, "quote it"),
+        (vec![], 2, "<PATH>"),
+    ] {
+        let (got, said, errors) = invalidate(&args);
+        assert_eq!((got, said.as_str()), (Some(code), ""), "{errors}");
+        assert!(errors.contains(part), "{errors}");
+    }
+    drop(running);
+    let (code, _, errors) = invalidate(&["/a"]);
+    assert!(
+        code == Some(1) && errors.contains("nothing listens on") && errors.contains("--admin"),
+        "{errors}"
+    );
+}
+
+#[test]
+fn what_the_api_refuses_it_explains() {
+    let directory = Directory::new("api");
+    let config = directory.write("d.json", DISTRIBUTION);
+    let running = Running::start(&mut serve(&directory, &config, origin("hello")));
+    let admin = running.address("admin");
+    let named = get(admin, "/distribution", "localhost");
+    let id = named.split('"').nth(3).unwrap();
+    let place = format!("/2020-05-31/distribution/{id}/invalidation");
+    let batch = |paths: &[&str]| {
+        let items: String = paths.iter().map(|path| format!("<Path>{path}</Path>")).collect();
+        format!(
+            "<InvalidationBatch><Paths><Quantity>{}</Quantity><Items>{items}</Items></Paths>\
+             <CallerReference>r</CallerReference></InvalidationBatch>",
+            paths.len()
+        )
+    };
+    let host = "Host: localhost\r\n";
+    for (method, target, fields, body, status, code) in [
+        ("POST", place.as_str(), host, String::new(), 400, "MissingBody"),
+        ("POST", &place, host, "<InvalidationBatch>".to_owned(), 400, "MalformedXML"),
+        ("POST", &place, host, batch(&["/~a"]), 400, "InvalidArgument"),
+        ("POST", &place, host, batch(&[]), 400, "InvalidArgument"),
+        ("POST", &place, host, batch(&["/a*"; 16]), 400, "TooManyInvalidationsInProgress"),
+        ("POST", &place, host, batch(&["/a"; 3_001]), 413, "BatchTooLarge"),
+        ("POST", &place, host, "x".repeat(1_048_577), 413, "BatchTooLarge"),
+        (
+            "POST",
+            &place,
+            "Host: localhost\r\nOrigin: https://x.example\r\n",
+            batch(&["/a"]),
+            403,
+            "AccessDenied",
+        ),
+        ("POST", "/2020-05-31/distribution/E/invalidation", host, batch(&["/a"]), 404, "NoSuchDistribution"),
+        ("GET", &format!("{place}/I0"), host, String::new(), 404, "NoSuchInvalidation"),
+        ("GET", &format!("{place}?MaxItems=0"), host, String::new(), 400, "InvalidArgument"),
+        ("GET", &format!("{place}?Marker=I0"), host, String::new(), 400, "InvalidArgument"),
+        ("DELETE", &place, host, String::new(), 501, "NotImplemented"),
+        ("GET", "/2020-05-31/distribution", host, String::new(), 501, "NotImplemented"),
+    ] {
+        let answer = ask(admin, method, target, fields, &body);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{method} {target}: {answer}");
+        assert!(answer.contains(&format!("<Code>{code}</Code>")), "{method} {target}: {answer}");
+        assert!(answer.contains("<ErrorResponse xmlns="), "{answer}");
+    }
+    assert!(get(admin, "/else", "localhost").contains("/2020-05-31/"));
+    let empty = get(admin, &place, "localhost");
+    assert!(empty.contains("<Quantity>0</Quantity>"), "nothing of all this is in force: {empty}");
+}
+
+#[test]
+fn a_virtual_clock_lets_an_hour_pass_at_once() {
+    let directory = Directory::new("clock");
+    let config = directory.write("d.json", DISTRIBUTION);
+    let mut command = serve(&directory, &config, origin("hello"));
+    let running = Running::start(command.arg("--virtual-clock=2026-11-23T06:00:00Z"));
+    let (http, admin) = (running.address("http"), running.address("admin"));
+    let host = "Host: localhost\r\n";
+    let clock = |method: &str, query: &str| ask(admin, method, &format!("/clock{query}"), host, "");
+    let has = |response: String, parts: &[&str]| {
+        assert!(parts.iter().all(|part| response.contains(part)), "{parts:?}: {response}");
+    };
+    has(clock("GET", ""), &["200", "2026-11-23T06:00:00.000Z\n"]);
+    has(get(http, "/", "localhost"), &["Miss from", "date: Mon, 23 Nov 2026 06:00:00 GMT"]);
+    has(clock("POST", "?advance=1h"), &["200", "2026-11-23T07:00:00.000Z\n"]);
+    has(get(http, "/", "localhost"), &["Hit from", "age: 3600"]);
+    // The default TTL of its policy is a day.
+    has(clock("POST", "?advance=82800"), &["2026-11-24T06:00:00.000Z\n"]);
+    has(get(http, "/", "localhost"), &["Miss from", "date: Tue, 24 Nov 2026 06:00:00 GMT"]);
+    running.signal("-HUP");
+    has(clock("POST", "?set=Wed,+25+Nov+2026+06:00:00+GMT"), &["2026-11-25T06:00:00.000Z\n"]);
+    has(get(http, "/", "localhost"), &["Miss from"]);
+    has(clock("POST", "?advance=soon"), &["400", "expected seconds"]);
+
+    let running = Running::start(&mut serve(&directory, &config, origin("hello")));
+    let admin = running.address("admin");
+    has(ask(admin, "POST", "/clock?advance=1h", host, ""), &["409", "--virtual-clock"]);
+    has(get(admin, "/clock", "localhost"), &["200"]);
+    let Output { status, stderr, .. } = edge().args(["serve", "--virtual-clock=later"]).output().unwrap();
+    assert_eq!(status.code(), Some(2));
+    has(String::from_utf8(stderr).unwrap(), &["2026-11-23T06:55:09Z"]);
 }
 
 #[test]

@@ -102,6 +102,7 @@ fn every_expectation_can_fail() {
         "the viewer's Server",
         "the viewer's Date",
         "connection closed",
+        "refused",
         "behavior",
         "key",
         "ttl",

@@ -112,6 +112,7 @@ fn every_expectation_can_fail() {
         "the viewer's Server",
         "the viewer's Date",
         "connection closed",
+        "refused",
     ] {
         let said = failures.iter().any(|failure| failure.contains(&format!("): {what}: expected")));
         assert!(said, "nothing was said about {what}: {failures:#?}");

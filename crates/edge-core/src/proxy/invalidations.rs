@@ -352,9 +352,9 @@ mod tests {
 
     #[test]
     fn the_list_begins_with_the_newest_and_is_read_in_pages() {
-        let all = Arc::default();
-        let ids: Vec<String> =
-            (0..5).map(|number| add(&all, &number.to_string(), &["/"]).unwrap().id.clone()).collect();
+        let (all, store) = (Arc::<Invalidations>::default(), Store::new(1 << 20));
+        let add = |number: usize| all.add(&store, &number.to_string(), vec!["/".to_owned()], UNIX_EPOCH);
+        let ids: Vec<String> = (0..5).map(|number| add(number).unwrap().id.clone()).collect();
         assert_eq!(ids.iter().collect::<HashSet<_>>().len(), 5);
         for id in &ids {
             assert!(id.len() == 14 && id.starts_with('I'), "{id}");

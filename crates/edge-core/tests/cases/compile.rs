@@ -80,6 +80,9 @@ impl Bundle {
             "CacheBehaviors": list(behaviors),
             "CustomErrorResponses": list(case.errors.iter().map(error_response).collect()),
         });
+        if let Some(name) = distribution.tags {
+            config["CacheTagConfig"] = json!({ "HeaderName": name });
+        }
         if let Some(root) = distribution.root {
             config["DefaultRootObject"] = json!(root);
         }

@@ -218,10 +218,12 @@ pub(crate) struct ErrorResponse {
 pub(crate) struct Distribution {
     pub(crate) root: Option<String>,
     pub(crate) aliases: Option<Vec<String>>,
+    /// The header of origin responses that names their cache tags.
+    pub(crate) tags: Option<String>,
     pub(crate) disabled: bool,
 }
 
-/// One exchange.
+/// One exchange, or one invalidation.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Step {
@@ -234,7 +236,12 @@ pub(crate) struct Step {
     /// It arrives while the step before it is under way.
     #[serde(default)]
     pub(crate) meanwhile: bool,
+    /// Instead of a request: paths and tags that are invalidated, all at once.
+    pub(crate) invalidate: Option<Vec<String>>,
+    /// They are not, for this reason: a part of it.
+    pub(crate) refused: Option<String>,
     /// Request line without version, header lines, an empty line and a body.
+    #[serde(default)]
     pub(crate) request: String,
     /// `1.0`, `1.1` (if absent) or `2`.
     pub(crate) http: Option<String>,
@@ -498,6 +505,25 @@ impl Step {
         }))
     }
 
+    /// What it invalidates, if it does.
+    pub(crate) fn invalidates(&self, world: &World) -> Option<Vec<String>> {
+        Some(self.invalidate.as_ref()?.iter().map(|item| world.expand(item)).collect())
+    }
+
+    /// What is wrong with how an invalidation was taken: `why` is why it was refused, if it was.
+    pub(crate) fn check_refusal(&self, number: usize, why: Option<String>) -> Option<String> {
+        let is_as_told = match (&self.refused, &why) {
+            (None, None) => true,
+            (Some(part), Some(why)) => why.contains(part.as_str()),
+            _ => false,
+        };
+        let told =
+            |text: &Option<String>| text.as_ref().map_or("none".to_owned(), |text| format!("{text:?}"));
+        let (what, expected, got) = ("refused".to_owned(), told(&self.refused), told(&why));
+        let difference = Difference { what, expected, got };
+        (!is_as_told).then(|| format!("step {} at {} s (invalidation): {difference}", number + 1, self.at))
+    }
+
     pub(crate) fn asks_origin(&self) -> bool {
         self.origin.is_some() || self.origin_fails.is_some()
     }
@@ -672,6 +698,18 @@ pub(crate) fn read(text: &str) -> Result<Case, String> {
     }
     if case.steps.iter().any(|step| step.origin.is_some() && step.origin_fails.is_some()) {
         return Err("the origin answers and fails".to_owned());
+    }
+    for step in &case.steps {
+        let silent = step.asks_origin() || step.asked.is_some() || step.expect.is_some();
+        match (&step.invalidate, step.request.is_empty()) {
+            (None, true) => return Err("a step without a request".to_owned()),
+            (Some(_), false) => return Err("a step is a request or an invalidation".to_owned()),
+            (Some(_), true) if silent => return Err("nobody sees an invalidation".to_owned()),
+            (None, false) if step.refused.is_some() => {
+                return Err("a request is refused by what it gets".to_owned());
+            }
+            _ => {}
+        }
     }
     Ok(case)
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use edge_core::cache::freshness::Lifetime;
+use edge_core::cache::invalidation::{Ledger, Rule, Subject};
 use edge_core::cache::key::Kind;
 use edge_core::cache::parts::{self, Placing};
 use edge_core::cache::storing::Guard;
@@ -66,6 +67,7 @@ struct Simulator<'w> {
     watch: &'w mut dyn FnMut(usize, Seen),
     rules: Arc<Rules>,
     store: HashMap<Key, Object>,
+    ledger: Ledger,
     requests: u64,
 }
 
@@ -81,6 +83,13 @@ struct Walk<'a> {
     shared: Option<Object>,
 }
 
+/// What others may join.
+struct Flight {
+    key: Key,
+    since: Epoch,
+    cargo: Option<Object>,
+}
+
 /// A request that waits for its origin.
 struct Pending<'a> {
     step: &'a Step,
@@ -88,6 +97,7 @@ struct Pending<'a> {
     world: World,
     ask: Ask,
     key: Option<Vec<String>>,
+    held: Option<Object>,
 }
 
 impl<'w> Simulator<'w> {
@@ -101,7 +111,8 @@ impl<'w> Simulator<'w> {
             Mode::Guard => Guard::On,
         };
         let rules = Rules { distribution, guard, place: Place::new(7, None), devices: Memo::new(16) };
-        Self { mode, watch, rules: Arc::new(rules), store: HashMap::new(), requests: 0 }
+        let (store, ledger) = (HashMap::new(), Ledger::default());
+        Self { mode, watch, rules: Arc::new(rules), store, ledger, requests: 0 }
     }
 
     fn run(mut self, case: &Case) -> Vec<String> {
@@ -125,19 +136,28 @@ impl<'w> Simulator<'w> {
             let now = SystemTime::UNIX_EPOCH + Duration::from_secs(START + step.at);
             let start = SystemTime::UNIX_EPOCH + Duration::from_secs(START);
             let world = World { start, now, peer: PEER.parse().unwrap() };
+            if let Some(items) = step.invalidates(&world) {
+                failures.extend(step.check_refusal(number, self.invalidate(&items)));
+                continue;
+            }
             match self.begin(step, &world) {
                 Ok(Begun::Answered(seen)) => self.report(step, number, &world, *seen, failures),
-                Ok(Begun::Asks(ask, key)) => pending.push(Pending { step, number, world, ask: *ask, key }),
+                Ok(Begun::Asks(ask, key, held)) => {
+                    pending.push(Pending { step, number, world, ask: *ask, key, held })
+                }
                 Err(error) => failures.push(format!("step {}: {error}", number + 1)),
             }
         }
-        let mut leader: Option<(Key, Option<Object>)> = None;
-        for Pending { step, number, world, ask, key } in pending {
+        let mut leader: Option<Flight> = None;
+        for Pending { step, number, world, ask, key, held } in pending {
             let shared = (ask.sharing() == Sharing::Collapsed).then(|| ask.key().cloned()).flatten();
-            let joins = match (&leader, &shared) {
-                (Some((flight, Some(object))), Some(key)) if flight == key => Some(object.clone()),
-                _ => None,
-            };
+            let since = ask.since();
+            // Who came after an invalidation is not on a flight that began before it.
+            leader = leader.filter(|flight| {
+                since == flight.since || !self.ledger.covers(flight.since, &Subject::awaited(&flight.key))
+            });
+            let joins = leader.as_ref().filter(|flight| shared.as_ref() == Some(&flight.key));
+            let joins = joins.and_then(|flight| flight.cargo.clone());
             let mut walk = Walk { step, world: &world, key, asked: Vec::new(), held: None, shared: None };
             let seen = match joins {
                 Some(object) => {
@@ -146,10 +166,10 @@ impl<'w> Simulator<'w> {
                     self.walk(&mut walk, decision)
                 }
                 None => {
-                    walk.held = ask.key().and_then(|key| self.store.get(key)).cloned();
+                    walk.held = held;
                     let seen = self.walk(&mut walk, Decision::Ask(Box::new(ask)));
                     if let (None, Some(key)) = (&leader, shared) {
-                        leader = Some((key, walk.shared));
+                        leader = Some(Flight { key, since, cargo: walk.shared });
                     }
                     seen
                 }
@@ -204,11 +224,12 @@ impl<'w> Simulator<'w> {
         let mut parts = None;
         if let Decision::LookUp(look_up) = decision {
             parts = Some(key_parts(look_up.key()));
-            held = self.store.get(look_up.key()).cloned();
-            decision = look_up.found(held.as_ref().map(Object::held), Epoch::default(), world.now);
+            held = self.get(look_up.key());
+            let since = self.ledger.epoch();
+            decision = look_up.found(held.as_ref().map(Object::held), since, world.now);
         }
         match decision {
-            Decision::Ask(ask) => Ok(Begun::Asks(ask, parts)),
+            Decision::Ask(ask) => Ok(Begun::Asks(ask, parts, held)),
             decision => {
                 let mut walk = Walk { step, world, key: parts, asked: Vec::new(), held, shared: None };
                 self.walk(&mut walk, decision).map(|seen| Begun::Answered(Box::new(seen)))
@@ -232,8 +253,9 @@ impl<'w> Simulator<'w> {
                     return Ok(self.seen(answer, body.as_deref(), asked, key));
                 }
                 Decision::LookUp(look_up) => {
-                    walk.held = self.store.get(look_up.key()).cloned();
-                    look_up.found(walk.held.as_ref().map(Object::held), Epoch::default(), walk.world.now)
+                    walk.held = self.get(look_up.key());
+                    let since = self.ledger.epoch();
+                    look_up.found(walk.held.as_ref().map(Object::held), since, walk.world.now)
                 }
                 Decision::Keep { storing, next } => {
                     walk.shared = self.keep(walk, Some(&storing), &Source::Empty, &None);
@@ -305,7 +327,7 @@ impl<'w> Simulator<'w> {
                 return None;
             }
         };
-        self.store.insert(key.clone(), object.clone());
+        self.put(key, object.clone());
         object.stored.serves_waiters().then_some(object)
     }
 
@@ -318,15 +340,40 @@ impl<'w> Simulator<'w> {
         if span.length() != arrived.len() as u64 {
             return None;
         }
-        let held = self.store.get(key);
+        let held = self.get(key);
         let at = |place: u64| usize::try_from(place).unwrap();
-        let (stored, mut body) = match parts::place(stored, held.map(|object| &*object.stored)) {
+        let (stored, mut body) = match parts::place(stored, held.as_ref().map(|object| &*object.stored)) {
             Placing::Needless => return None,
             Placing::Instead => (Arc::clone(stored), vec![0; at(parts.total())]),
-            Placing::Beside(head) => (Arc::new(*head), held?.body.clone()),
+            Placing::Beside(head) => (Arc::new(*head), held?.body),
         };
         body[at(span.first)..=at(span.last)].copy_from_slice(&arrived);
         Some(Object { stored, body })
+    }
+
+    /// Puts them in force; what is wrong with them, if anything is.
+    fn invalidate(&mut self, items: &[String]) -> Option<String> {
+        match items.iter().map(|item| item.parse()).collect::<Result<Vec<Rule>, _>>() {
+            Ok(rules) => {
+                self.ledger.add(rules);
+                None
+            }
+            Err(why) => Some(why.to_string()),
+        }
+    }
+
+    fn get(&self, key: &Key) -> Option<Object> {
+        self.store.get(key).filter(|object| !self.is_covered(key, object)).cloned()
+    }
+
+    fn is_covered(&self, key: &Key, object: &Object) -> bool {
+        self.ledger.covers(object.stored.since, &Subject::of(key, &object.stored))
+    }
+
+    fn put(&mut self, key: &Key, object: Object) {
+        if !self.is_covered(key, &object) {
+            self.store.insert(key.clone(), object);
+        }
     }
 
     /// What a runner sees of an answer; `body` is the origin's or the stored one.
@@ -383,7 +430,7 @@ impl<'w> Simulator<'w> {
 
 enum Begun {
     Answered(Box<Seen>),
-    Asks(Box<Ask>, Option<Vec<String>>),
+    Asks(Box<Ask>, Option<Vec<String>>, Option<Object>),
 }
 
 fn head(step: &Step, message: &Message) -> Result<(http::request::Parts, Scheme), String> {

@@ -81,6 +81,12 @@ impl Run<'_> {
     async fn exchange(&mut self, together: &[(usize, &Step)]) -> Option<()> {
         let mut sent = Vec::new();
         for &(number, step) in together {
+            if let Some(items) = step.invalidates(&world(step)) {
+                let done = self.edge.inner.invalidate(&number.to_string(), items);
+                let why = done.err().map(|why| why.to_string());
+                self.failures.extend(step.check_refusal(number, why));
+                continue;
+            }
             match soon(self.send(number, step)).await {
                 Ok(step) => sent.push(step),
                 Err(error) => {
@@ -104,12 +110,10 @@ impl Run<'_> {
 
     /// Sends a request and sees whether the origin is asked at once.
     async fn send<'s>(&mut self, number: usize, step: &'s Step) -> Result<Sent<'s>, String> {
-        let start = SystemTime::UNIX_EPOCH + Duration::from_secs(START);
-        let now = start + Duration::from_secs(step.at);
-        let world = World { start, now, peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)) };
+        let world = world(step);
         let manner = manner(step)?;
         let message = step.viewer_request(&world)?;
-        self.edge.hand.set(now);
+        self.edge.hand.set(world.now);
         self.edge.fail(self.shared, step.origin_fails);
         let (began, set_out) = self.counts();
         let kept = self.idle.iter().position(|(kept, _)| *kept == manner);
@@ -227,6 +231,12 @@ impl Run<'_> {
         read.map_err(|error| format!("the body is not {coding:?}: {error}"))?;
         Ok(Some(text))
     }
+}
+
+fn world(step: &Step) -> World {
+    let start = SystemTime::UNIX_EPOCH + Duration::from_secs(START);
+    let now = start + Duration::from_secs(step.at);
+    World { start, now, peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)) }
 }
 
 /// Whether the step's request, if it goes to the origin, comes to somebody who can see it.
