@@ -3,6 +3,7 @@
 //! It obeys the steps exactly as the data path does, and decides nothing.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -37,8 +38,15 @@ pub(crate) fn run(case: &Case, mode: Mode, watch: &mut dyn FnMut(usize, Seen)) -
         (Ok(loaded), None) => Simulator::new(loaded.distribution, mode, watch).run(case),
         (Ok(_), Some(code)) => vec![format!("the document loads; expected {code}")],
         (Err(problems), None) => vec![format!("the document does not load: {problems}")],
-        (Err(problems), Some(code)) if problems.errors().any(|problem| problem.code == code) => Vec::new(),
-        (Err(problems), Some(code)) => vec![format!("expected {code}, got: {problems}")],
+        (Err(problems), Some(code)) => {
+            let times = problems.errors().filter(|problem| problem.code == code).count();
+            match case.refused_times {
+                None if times > 0 => Vec::new(),
+                Some(expected) if times == expected => Vec::new(),
+                None => vec![format!("expected {code}, got: {problems}")],
+                Some(expected) => vec![format!("expected {code} {expected} times, got it {times} times: {problems}")],
+            }
+        }
     }
 }
 
@@ -98,7 +106,9 @@ impl<'w> Simulator<'w> {
         for &(number, step) in together {
             let now = SystemTime::UNIX_EPOCH + Duration::from_secs(START + step.at);
             let start = SystemTime::UNIX_EPOCH + Duration::from_secs(START);
-            let world = World { start, now, peer: PEER.parse().unwrap() };
+            let mut peer: SocketAddr = PEER.parse().unwrap();
+            peer.set_ip(step.peer.unwrap_or(peer.ip()));
+            let world = World { start, now, peer };
             match self.begin(step, &world) {
                 Ok(Begun::Answered(seen)) => self.report(step, number, &world, *seen, failures),
                 Ok(Begun::Asks(ask, key)) => pending.push(Pending { step, number, world, ask: *ask, key }),
@@ -198,7 +208,9 @@ impl<'w> Simulator<'w> {
         key: Option<Vec<String>>,
     ) -> Result<(Seen, Option<Arc<Stored>>), String> {
         let call = ask.call();
+        let origin = self.rules.distribution.origins.get(call.origin).map(|origin| origin.id.clone());
         let asked = SeenAsked {
+            origin,
             line: format!("{} {}", call.method, call.target),
             scheme: call.scheme.as_str(),
             headers: call.headers.clone(),

@@ -154,7 +154,8 @@ impl Run<'_> {
         if step.origin_fails.is_some() && !reaches_origin(&step) {
             // Nobody was there to see it.
             step.asked = None;
-            seen_asked.push(SeenAsked { line: String::new(), scheme: "", headers: HeaderMap::new() });
+            let (line, headers) = (String::new(), HeaderMap::new());
+            seen_asked.push(SeenAsked { origin: None, line, scheme: "", headers });
         }
         let closed = reply.connection.is_none();
         self.idle.extend(reply.connection.map(|connection| (manner, connection)));
