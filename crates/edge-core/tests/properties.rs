@@ -18,7 +18,7 @@ use edge_core::distribution::{
     document,
 };
 use edge_core::exchange::{self, Answer, Ask, Ending, Outcome, Rules, Step, Storing};
-use edge_core::response::Place;
+use edge_core::response::{Place, Source};
 use edge_core::viewer::device::Memo;
 use edge_core::viewer::{Request, Scheme, Stream};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
