@@ -254,7 +254,9 @@ fn pseudonyms_are_32_hexadecimal_digits() {
 fn pages_of_our_own_name_their_request() {
     let rules = rules(Guard::On, |_| {});
     let request = http::Request::get("/").header("host", "nobody.example.com").body(()).unwrap();
-    let Step::Answer(answer) = begin(&rules, read(request).unwrap(), "an-id==") else { panic!("not refused") };
+    let Step::Answer(answer) = begin(&rules, read(request).unwrap(), "an-id==") else {
+        panic!("not refused")
+    };
     assert_eq!(answer.response.headers["x-amz-cf-id"], "an-id==");
     let Source::Text(page) = answer.response.body else { panic!("no page") };
     assert!(String::from_utf8_lossy(&page).contains("\nRequest ID: an-id==\n"));

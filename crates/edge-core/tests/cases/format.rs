@@ -276,7 +276,7 @@ pub(crate) struct Step {
     pub(crate) expect: Option<Expect>,
 }
 
-/// A further call for the same request: what is answered to it, and what it is.
+/// A call for a request: what is answered to it, and what it is.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Then {
@@ -521,9 +521,17 @@ impl Step {
         Ok(message)
     }
 
-    /// The origin's answer, with a length unless it is chunked, closed by the end (`Connection: close`), or given one.
-    pub(crate) fn origin_response(&self, world: &World) -> Option<Result<Message, String>> {
-        Some(answer(self.origin.as_ref()?, self.origin_body_bytes, world))
+    /// A call for this request, from 0: what is answered to it, and what it is.
+    pub(crate) fn call(&self, number: usize) -> Option<Then> {
+        match number.checked_sub(1) {
+            Some(further) => self.then.get(further).cloned(),
+            None => self.asks_origin().then(|| Then {
+                origin: self.origin.clone(),
+                origin_body_bytes: self.origin_body_bytes,
+                origin_fails: self.origin_fails,
+                asked: self.asked.clone(),
+            }),
+        }
     }
 
     pub(crate) fn asks_origin(&self) -> bool {
@@ -532,23 +540,21 @@ impl Step {
 }
 
 impl Then {
-    /// Like [`Step::origin_response`].
+    /// The origin's answer, with a length unless it is chunked, closed by the end (`Connection: close`), or given one.
     pub(crate) fn origin_response(&self, world: &World) -> Option<Result<Message, String>> {
-        Some(answer(self.origin.as_ref()?, self.origin_body_bytes, world))
+        let text = world.expand(self.origin.as_ref()?);
+        Some(Message::parse(&text).map(|mut message| {
+            if let Some(bytes) = self.origin_body_bytes {
+                message.body = filler(bytes);
+            }
+            let told = ["content-length", "transfer-encoding"].iter().any(|name| message.has(name));
+            let empty = [" 204", " 304"].iter().any(|status| message.first.contains(status));
+            if !told && !empty && !message.ends_by_close() {
+                message.push("content-length", HeaderValue::from(message.body.len()));
+            }
+            message
+        }))
     }
-}
-
-fn answer(text: &str, body_bytes: Option<usize>, world: &World) -> Result<Message, String> {
-    let mut message = Message::parse(&world.expand(text))?;
-    if let Some(bytes) = body_bytes {
-        message.body = filler(bytes);
-    }
-    let told = ["content-length", "transfer-encoding"].iter().any(|name| message.has(name));
-    let empty = [" 204", " 304"].iter().any(|status| message.first.contains(status));
-    if !told && !empty && !message.ends_by_close() {
-        message.push("content-length", HeaderValue::from(message.body.len()));
-    }
-    Ok(message)
 }
 
 impl Message {
@@ -579,10 +585,9 @@ pub(crate) fn check(step: &Step, mode: Mode, world: &World, seen: &Seen) -> Vec<
     let mut differs = Differences { world, found: Vec::new() };
     let times = usize::from(step.asks_origin()) + step.then.len();
     differs.equal("requests to the origin", times, seen.asked.len());
-    let asked = std::iter::once(&step.asked).chain(step.then.iter().map(|then| &then.asked));
-    for (asked, got) in asked.zip(&seen.asked) {
-        if let Some(asked) = asked {
-            differs.asked(asked, got);
+    for (number, got) in seen.asked.iter().enumerate() {
+        if let Some(Then { asked: Some(asked), .. }) = step.call(number) {
+            differs.asked(&asked, got);
         }
     }
     let Some(expect) = &step.expect else { return differs.found };

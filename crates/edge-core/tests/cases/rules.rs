@@ -32,7 +32,8 @@ fn rules_are_well_formed() {
     for rule in rules() {
         let mut say = |what: &str| _ = writeln!(wrong, "{}: {what}", rule.id);
         let reasons = [&rule.not_here, &rule.later, &rule.test, &rule.differs];
-        let reasons = reasons.into_iter().filter(|reason| reason.is_some()).count() + usize::from(rule.unsure);
+        let reasons =
+            reasons.into_iter().filter(|reason| reason.is_some()).count() + usize::from(rule.unsure);
         if reasons > 1 {
             say("more than one reason for having no case");
         }
@@ -75,7 +76,9 @@ fn rewrite_the_page_of_rules() {
 fn only_what_was_run_holds() {
     let read = |text: &str| super::format::read(text).unwrap();
     let step = |status: u16| {
-        format!("[[step]]\nrequest = \"GET /\"\norigin = \"HTTP/1.1 200 OK\"\nexpect = {{ status = {status} }}")
+        format!(
+            "[[step]]\nrequest = \"GET /\"\norigin = \"HTTP/1.1 200 OK\"\nexpect = {{ status = {status} }}"
+        )
     };
     let both = read(&format!("rule = \"guard\"\ntitle = \"x\"\n{}", step(200)));
     let wrong = read(&format!("rule = \"guard\"\ntitle = \"x\"\n{}", step(404)));
@@ -139,7 +142,11 @@ fn exists(test: &str) -> bool {
 enum Verdict {
     Pending(String),
     /// It was run in these modes.
-    Run { holds: bool, exact: bool, guard: bool },
+    Run {
+        holds: bool,
+        exact: bool,
+        guard: bool,
+    },
 }
 
 impl Verdict {
@@ -207,7 +214,11 @@ impl Book {
             }
         }
         if let Some(topic) = &rule.later {
-            return if held { Err("a case holds: it is not for later") } else { Ok(Status::Later(topic.clone())) };
+            return if held {
+                Err("a case holds: it is not for later")
+            } else {
+                Ok(Status::Later(topic.clone()))
+            };
         }
         if let Some(why) = &rule.not_here {
             let cases = !self.cases_of(rule).is_empty();
@@ -258,9 +269,16 @@ impl Book {
             *counts.entry(status.kind()).or_default() += 1;
         }
         let pending = self.verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Pending(_))).count();
-        let held = self.verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Run { holds: true, .. })).count();
+        let held = self
+            .verdicts
+            .iter()
+            .filter(|verdict| matches!(verdict, Verdict::Run { holds: true, .. }))
+            .count();
         let (rules, cases) = (statuses.len(), self.count);
-        _ = writeln!(out, "{rules} rules. {cases} cases, here and elsewhere: {held} hold, {pending} are pending.\n");
+        _ = writeln!(
+            out,
+            "{rules} rules. {cases} cases, here and elsewhere: {held} hold, {pending} are pending.\n"
+        );
         out.push_str("| rules | how many |\n| --- | --- |\n");
         for (kind, count) in counts {
             _ = writeln!(out, "| {kind} | {count} |");

@@ -44,7 +44,9 @@ pub(crate) fn run(case: &Case, mode: Mode, watch: &mut dyn FnMut(usize, Seen)) -
                 None if times > 0 => Vec::new(),
                 Some(expected) if times == expected => Vec::new(),
                 None => vec![format!("expected {code}, got: {problems}")],
-                Some(expected) => vec![format!("expected {code} {expected} times, got it {times} times: {problems}")],
+                Some(expected) => {
+                    vec![format!("expected {code} {expected} times, got it {times} times: {problems}")]
+                }
             }
         }
     }
@@ -216,11 +218,13 @@ impl<'w> Simulator<'w> {
             headers: call.headers.clone(),
         };
         let held = ask.key().and_then(|key| self.store.get(key)).map(|object| object.body.clone());
-        let (outcome, body) = match (step.origin_response(world), step.origin_fails) {
+        let Some(then) = step.call(0) else {
+            return Err(format!("the origin was asked: {} {}", asked.line, facts(ask.trace())));
+        };
+        let (outcome, body) = match (then.origin_response(world), then.origin_fails) {
             (Some(message), _) => response(message?)?,
-            (None, Some(failure)) => (Outcome::Failed(failure_of(failure)), Vec::new()),
-            (None, None) => {
-                return Err(format!("the origin was asked: {} {}", asked.line, facts(ask.trace())));
+            (None, failure) => {
+                (Outcome::Failed(failure_of(failure.unwrap_or(format::Failure::Closed))), Vec::new())
             }
         };
         let answer = ask.answered(outcome, world.now);
