@@ -41,7 +41,7 @@ use crate::function::rule::{Applied, SESSION_HEADER, Visitor};
 use crate::header::conditional::Validators;
 use crate::header::encoding::{AcceptEncoding, Coding};
 use crate::origin::{self, Call, Failure, Ranges};
-use crate::response::{self, Place, Response, XCache};
+use crate::response::{self, Connection, Place, Response, XCache};
 use crate::viewer::Request;
 use crate::viewer::device::{Device, Memo};
 use crate::viewer::gate::{self, Admitted, BehaviorId, Refused};
@@ -252,6 +252,8 @@ struct Passage {
     device: Device,
     /// The status a custom error page is sent with, where this fetches one (§10.1).
     page_status: Option<StatusCode>,
+    /// What becomes of the viewer's connection.
+    connection: Connection,
     /// Where in the sequence of invalidations the look-up was.
     since: Epoch,
     trace: Trace,
@@ -306,7 +308,10 @@ impl Passage {
 pub fn begin(rules: &Arc<Rules>, request: Request, id: HeaderValue, now: SystemTime) -> Step {
     let mut admitted = match gate::admit(&rules.distribution, request) {
         Ok(admitted) => admitted,
-        Err((refused, request)) => return Step::Answer(refuse::refuse(rules, refused, &request, &id, now)),
+        Err((refused, request)) => {
+            return error_page::for_refused(rules, refused, &request, &id)
+                .unwrap_or_else(|| Step::Answer(refuse::refuse(rules, refused, &request, &id, now)));
+        }
     };
     let behavior = rules.distribution.behavior(admitted.behavior);
     let seen = device(rules, behavior, &admitted.request);
@@ -321,8 +326,8 @@ pub fn begin(rules: &Arc<Rules>, request: Request, id: HeaderValue, now: SystemT
     };
     let accept = accepted(behavior, &admitted.request);
     let rules = Arc::clone(rules);
-    let since = Epoch::default();
-    Passage { rules, admitted, id, root, accept, device, page_status: None, since, trace }.enter()
+    let (connection, since) = (Connection::Kept, Epoch::default());
+    Passage { rules, admitted, id, root, accept, device, page_status: None, connection, since, trace }.enter()
 }
 
 /// Accept-Encoding as the behavior's key has it (§4.4).

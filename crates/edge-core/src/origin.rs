@@ -66,6 +66,8 @@ pub enum Failure {
     HeadTooLarge,
     /// The completion timeout.
     CompletionTimeout,
+    /// A 206 whose `Content-Range` and `Content-Length` contradict each other (§7.10).
+    ContentRange,
 }
 
 impl Failure {
@@ -77,7 +79,9 @@ impl Failure {
             Self::Dns => {
                 (StatusCode::BAD_GATEWAY, "CloudFront wasn't able to resolve the origin domain name.")
             }
-            Self::Connect | Self::Invalid | Self::HeadTooLarge => (StatusCode::BAD_GATEWAY, NOT_CONNECTED),
+            Self::Connect | Self::Invalid | Self::HeadTooLarge | Self::ContentRange => {
+                (StatusCode::BAD_GATEWAY, NOT_CONNECTED)
+            }
             Self::Closed => (StatusCode::BAD_GATEWAY, "The origin closed the connection."),
             Self::ConnectTimeout | Self::ReadTimeout | Self::CompletionTimeout => {
                 (StatusCode::GATEWAY_TIMEOUT, ATTEMPTED)
@@ -96,6 +100,7 @@ impl fmt::Display for Failure {
             }
             Self::Invalid => "OriginInvalidResponseError",
             Self::HeadTooLarge => "OriginHeaderTooBigError",
+            Self::ContentRange => "OriginContentRangeLengthError",
         })
     }
 }

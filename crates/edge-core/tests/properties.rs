@@ -18,7 +18,7 @@ use edge_core::distribution::{
     document,
 };
 use edge_core::exchange::{self, Answer, Ask, Ending, Outcome, Rules, Step, Storing};
-use edge_core::response::Place;
+use edge_core::response::{Place, Source};
 use edge_core::viewer::device::Memo;
 use edge_core::viewer::{Request, Scheme, Stream};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
@@ -227,6 +227,47 @@ fn whole(head: &Arc<Stored>) -> Held<'_> {
 
 fn end(step: Step) -> Answer {
     step.into_answer().unwrap() // no further step is configured
+}
+
+/// §4.1: the distribution is part of the key, so one store may serve many.
+#[test]
+fn two_distributions_never_share() {
+    let [one, other] = ["d1.cloudfront.net", "d2.cloudfront.net"].map(|name| {
+        let rules = rules(Guard::On, |distribution| {
+            name.clone_into(&mut distribution.domain_name);
+            distribution.default_behavior.ttl = DAY;
+        });
+        let request = http::Request::get("/").header("host", "www.example.com").body(()).unwrap();
+        match begin(&rules, read(request).unwrap(), "id==") {
+            Step::LookUp(look_up) => look_up.key().clone(),
+            step => panic!("not looked up: {step:?}"),
+        }
+    });
+    assert_ne!(one, other);
+}
+
+/// §5.1: `<32 hex>.cloudfront.net`, whatever it is made of.
+#[test]
+fn pseudonyms_are_32_hexadecimal_digits() {
+    for seed in [0, 1, 7, u64::MAX] {
+        let place = Place::new(seed, None);
+        let digits = place.via_pseudonym.strip_suffix(".cloudfront.net").unwrap();
+        assert!(digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()), "{digits}");
+        assert_eq!(place.via, format!("1.1 {digits}.cloudfront.net (CloudFront)"));
+    }
+}
+
+/// §10.4: the id on the page is the one in the header.
+#[test]
+fn pages_of_our_own_name_their_request() {
+    let rules = rules(Guard::On, |_| {});
+    let request = http::Request::get("/").header("host", "nobody.example.com").body(()).unwrap();
+    let Step::Answer(answer) = begin(&rules, read(request).unwrap(), "an-id==") else {
+        panic!("not refused")
+    };
+    assert_eq!(answer.response.headers["x-amz-cf-id"], "an-id==");
+    let Source::Text(page) = answer.response.body else { panic!("no page") };
+    assert!(String::from_utf8_lossy(&page).contains("\nRequest ID: an-id==\n"));
 }
 
 fn answer(status: StatusCode, headers: HeaderMap) -> Outcome {

@@ -272,10 +272,16 @@ impl Said {
             earliest = Some(earliest.map_or(expires, |known| known.min(expires)));
         }
         let expires = earliest?;
-        // §7.1: compared with our clock. RFC 9111 §4.2.1: and with the origin's, from which the age counts.
+        // §7.1: compared with our clock. RFC 9111 §4.2.1: what had expired when it was sent is no good, and what has an
+        // age has it by its origin's clock.
         let until = |from| expires.duration_since(from).unwrap_or_default();
-        let sent = only_date(headers, &DATE).unwrap_or(now);
-        Some(Self { by: Source::Expires, time: until(now).min(until(sent).saturating_sub(age)) })
+        let promised = until(only_date(headers, &DATE).unwrap_or(now));
+        let time = match (promised, age) {
+            (Duration::ZERO, _) => Duration::ZERO,
+            (_, Duration::ZERO) => until(now),
+            (promised, age) => until(now).min(promised.saturating_sub(age)),
+        };
+        Some(Self { by: Source::Expires, time })
     }
 }
 

@@ -70,6 +70,11 @@ impl Ask {
             {
                 self.confirmed(headers, now)
             }
+            Outcome::Response { status: StatusCode::PARTIAL_CONTENT, headers, .. }
+                if range::contradicts_its_length(&headers) =>
+            {
+                self.failed(Failure::ContentRange, now)
+            }
             Outcome::Response { status, headers, ending } => {
                 if status.is_server_error()
                     && let Some(held) = self.held_for_errors(now)
@@ -205,7 +210,7 @@ impl Ask {
             response::apply_policy(&mut headers, policy, now);
         }
         let body = if has_body { Source::Origin } else { Source::Empty };
-        let (status, connection) = (passage.shown(status), passage.connection());
+        let (status, connection) = (passage.shown(status), passage.connection);
         let response = Response { status, headers, body, connection };
         Step::Answer(Answer { storing, compress, ..Answer::new(response, passage.trace) })
     }
@@ -270,9 +275,6 @@ impl Ask {
         }
         range::single(&self.call.headers)?;
         let ContentRange { span, total } = range::content_range(origin)?;
-        let said =
-            origin.get(CONTENT_LENGTH).is_none_or(|length| *length == HeaderValue::from(span.length()));
-        let total = total.filter(|_| said); // §7.10: which of the two is wrong nobody knows
         Some(Holds::Parts(Parts::one(span, total?)))
     }
 

@@ -3,14 +3,82 @@
 //! The page is a request of its own: it has the behavior, the origin and the key of its path. The viewer-request
 //! function does not run for it, and an error on the way to it is final.
 
-use http::StatusCode;
-use http::uri::PathAndQuery;
+use std::sync::Arc;
 
-use super::{Passage, Step, accepted, device};
+use http::uri::PathAndQuery;
+use http::{HeaderValue, StatusCode};
+
+use super::{Passage, Rules, Step, Trace, accepted, device};
+use crate::cache::Epoch;
 use crate::distribution::ErrorPage;
 use crate::response::Connection;
 use crate::viewer::device::Device;
-use crate::viewer::gate;
+use crate::viewer::gate::{self, Refused};
+use crate::viewer::{Body, Request};
+
+/// Whether a refusal may have a page: not where no distribution answers, and a redirect is no error.
+fn may_have_page(refused: Refused) -> bool {
+    match refused {
+        Refused::HttpsOnly | Refused::MethodNotAllowed | Refused::BodyNotAllowed => true,
+        Refused::UnknownHost | Refused::Disabled | Refused::RedirectToHttps { .. } => false,
+    }
+}
+
+/// The page for a request the gate refused; `None` where there is none.
+pub(super) fn for_refused(
+    rules: &Arc<Rules>,
+    refused: Refused,
+    request: &Request,
+    id: &HeaderValue,
+) -> Option<Step> {
+    let page = configured(rules, StatusCode::FORBIDDEN).filter(|_| may_have_page(refused))?;
+    let trace = Trace { refused: Some(refused), ..Trace::default() };
+    // Its body is not wanted (threats M5, M9).
+    let connection = if request.body == Body::None { Connection::Kept } else { Connection::Closed };
+    fetch(rules, request.clone(), id, (StatusCode::FORBIDDEN, page), connection, trace)
+}
+
+fn configured(rules: &Rules, status: StatusCode) -> Option<&ErrorPage> {
+    let entries = &rules.distribution.error_responses;
+    entries.iter().find(|entry| entry.error_code == status)?.page.as_ref()
+}
+
+/// Goes on with the page instead of what failed; `None` where its path is none.
+fn fetch(
+    rules: &Arc<Rules>,
+    mut request: Request,
+    id: &HeaderValue,
+    (status, page): (StatusCode, &ErrorPage),
+    connection: Connection,
+    mut trace: Trace,
+) -> Option<Step> {
+    let target: PathAndQuery = page.path.parse().ok()?;
+    let failed = std::mem::replace(&mut request.target, target);
+    request.ask_for_all(); // by GET: *(unsure)*
+    let admitted = gate::admit_error_page(&rules.distribution, request, failed);
+    let behavior = rules.distribution.behavior(admitted.behavior);
+    let seen = device(rules, behavior, &admitted.request);
+    let accept = accepted(behavior, &admitted.request);
+    (trace.device, trace.page_for) = (seen, Some(status));
+    // §10.1: with a page, these statuses end an HTTP/1.1 connection.
+    let connection = match status.as_u16() {
+        400 | 405 | 414 | 416 | 500 | 501 => Connection::Closed,
+        _ => connection,
+    };
+    let passage = Passage {
+        rules: Arc::clone(rules),
+        admitted,
+        id: id.clone(),
+        root: None,
+        accept,
+        device: seen.unwrap_or(Device::UNKNOWN),
+        page_status: Some(page.response_code),
+        connection,
+        since: Epoch::default(),
+        trace,
+    };
+    Some(passage.enter())
+}
 
 impl Passage {
     /// The page for an error of this status, unless this request is itself for a page.
@@ -18,40 +86,18 @@ impl Passage {
         if self.page_status.is_some() || status.as_u16() < 400 {
             return None;
         }
-        let configured = &self.rules.distribution.error_responses;
-        configured.iter().find(|entry| entry.error_code == status)?.page.as_ref()
+        configured(&self.rules, status)
     }
 
-    /// Goes on with the page; `None` where none is configured, or its path is none.
+    /// Goes on with the page; `None` where none is configured.
     pub(super) fn fetch_page(&self, status: StatusCode) -> Option<Step> {
         let page = self.page_for(status)?;
-        let target: PathAndQuery = page.path.parse().ok()?;
-        let mut passage = self.clone();
-        let request = &mut passage.admitted.request;
-        let failed = std::mem::replace(&mut request.target, target);
-        request.ask_for_all(); // by GET: *(unsure)*
-        passage.admitted = gate::admit_error_page(&self.rules.distribution, passage.admitted, failed);
-        passage.root = None;
-        passage.page_status = Some(page.response_code);
-        let behavior = passage.behavior();
-        let seen = device(&passage.rules, behavior, passage.request());
-        passage.accept = accepted(behavior, passage.request());
-        passage.device = seen.unwrap_or(Device::UNKNOWN);
-        passage.trace.device = seen;
-        passage.trace.page_for = Some(status);
-        Some(passage.enter())
+        let request = self.admitted.request.clone();
+        fetch(&self.rules, request, &self.id, (status, page), self.connection, self.trace.clone())
     }
 
     /// What the viewer sees of the page's own status: the configured one, unless the page is itself an error.
     pub(super) fn shown(&self, status: StatusCode) -> StatusCode {
         self.page_status.filter(|_| status.as_u16() < 400).unwrap_or(status)
-    }
-
-    /// §10.1: with a page, these statuses end an HTTP/1.1 connection.
-    pub(super) fn connection(&self) -> Connection {
-        match self.trace.page_for.map(|status| status.as_u16()) {
-            Some(400 | 405 | 414 | 416 | 500 | 501) => Connection::Closed,
-            _ => Connection::Kept,
-        }
     }
 }

@@ -93,6 +93,6 @@ fn stands_for(failure: Failure) -> Option<StatusCode> {
     match failure {
         Failure::Dns | Failure::Connect | Failure::ConnectTimeout => Some(StatusCode::SERVICE_UNAVAILABLE),
         Failure::ReadTimeout | Failure::CompletionTimeout => Some(StatusCode::GATEWAY_TIMEOUT),
-        Failure::Closed | Failure::Invalid | Failure::HeadTooLarge => None,
+        Failure::Closed | Failure::Invalid | Failure::HeadTooLarge | Failure::ContentRange => None,
     }
 }

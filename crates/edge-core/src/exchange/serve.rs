@@ -130,7 +130,7 @@ impl Passage {
         if let Some(policy) = &self.behavior().response_headers {
             response::apply_policy(&mut headers, policy, now);
         }
-        let response = Response { status: self.shown(status), headers, body, connection: self.connection() };
+        let response = Response { status: self.shown(status), headers, body, connection: self.connection };
         Step::Answer(Answer { storing, ..Answer::new(response, self.trace) })
     }
 

@@ -6,7 +6,7 @@
 //! ascending order and apart, the whole is sent. What is unreadable asks for the whole too.
 
 use bytes::Bytes;
-use http::header::{CONTENT_RANGE, RANGE};
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE};
 use http::{HeaderMap, HeaderValue};
 
 use super::{decimal, only, trim};
@@ -171,6 +171,13 @@ pub fn content_range(headers: &HeaderMap) -> Option<ContentRange> {
 /// A number that fits: a clamped one would be a lie about where bytes are. (The largest of all is given up with it.)
 fn exact(digits: &[u8]) -> Option<u64> {
     decimal(digits).filter(|number| *number < u64::MAX)
+}
+
+/// Whether a 206 says two lengths of its body. Which of the two is wrong nobody knows.
+pub fn contradicts_its_length(headers: &HeaderMap) -> bool {
+    let said = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let meant = content_range(headers).map(|range| range.span.length());
+    said.zip(meant).is_some_and(|(said, meant)| said != meant)
 }
 
 impl ContentRange {

@@ -54,3 +54,24 @@ impl RequestIds {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn ids_are_56_characters_and_no_two_are_the_same() {
+        let ids = RequestIds::new();
+        let mut seen = HashSet::new();
+        for _ in 0..1_000 {
+            let id = ids.next().to_str().unwrap().to_owned();
+            let digits = id.strip_suffix("==").unwrap();
+            assert_eq!(id.len(), LENGTH, "{id}");
+            assert!(digits.bytes().all(|digit| ALPHABET.contains(&digit)), "{id}");
+            assert!(seen.insert(id.clone()), "{id} twice");
+        }
+    }
+}

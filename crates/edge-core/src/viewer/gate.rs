@@ -127,15 +127,15 @@ pub fn admit(distribution: &Distribution, request: Request) -> Result<Admitted, 
     }
 }
 
-/// A request that was let in asks for a custom error page instead: the page's path chooses the behavior, and no
+/// A request that failed, or was refused, asks for a custom error page instead: the page's path chooses the behavior, and no
 /// protocol, method or viewer is refused a page (§10.1).
 pub(crate) fn admit_error_page(
     distribution: &Distribution,
-    page: Admitted,
+    request: Request,
     failed: PathAndQuery,
 ) -> Admitted {
-    let behavior = distribution.behavior_for(page.request.target.path());
-    Admitted { behavior, failed: Some(failed), ..page }
+    let behavior = distribution.behavior_for(request.target.path());
+    Admitted { request, behavior, failed: Some(failed) }
 }
 
 fn check(behavior: &Behavior, request: &Request) -> Result<(), Refused> {

@@ -3,7 +3,7 @@
 use edge_core::distribution::policy::{CACHE_POLICIES, ORIGIN_REQUEST_POLICIES, RESPONSE_HEADERS_POLICIES};
 use serde_json::{Map, Value, json};
 
-use super::format::{Behavior, Cache, Case, Forward, HOST, Legacy, Names, Origin, ResponseHeaders};
+use super::format::{Behavior, Cache, Case, Forward, Group, HOST, Legacy, Names, Origin, ResponseHeaders};
 
 /// The domain name of every case's distribution.
 pub(crate) const DOMAIN: &str = "d111111abcdef8.cloudfront.net";
@@ -64,6 +64,7 @@ impl Bundle {
         }
         let distribution = case.distribution.clone().unwrap_or_default();
         let aliases = distribution.aliases.unwrap_or_else(|| vec![HOST.to_owned()]);
+        let first = case.origin.clone().unwrap_or_default();
         let mut config = json!({
             "CallerReference": "case",
             "Comment": "",
@@ -75,7 +76,8 @@ impl Bundle {
                 "SSLSupportMethod": "sni-only",
                 "MinimumProtocolVersion": "TLSv1.2_2021",
             },
-            "Origins": list(vec![origin(&case.origin.clone().unwrap_or_default())]),
+            "Origins": list(std::iter::once(&first).chain(&case.origins).map(origin).collect()),
+            "OriginGroups": list(case.groups.iter().map(group).collect()),
             "DefaultCacheBehavior": default_behavior,
             "CacheBehaviors": list(behaviors),
             "CustomErrorResponses": list(case.errors.iter().map(error_response).collect()),
@@ -224,13 +226,14 @@ fn origin(origin: &Origin) -> Value {
         .iter()
         .map(|(name, value)| json!({ "HeaderName": name, "HeaderValue": value }))
         .collect();
+    let id = origin.id.as_deref().unwrap_or("origin");
     let domain = match &origin.domain {
-        Some(domain) => domain,
-        None if origin.s3 => "bucket.s3.us-east-1.amazonaws.com",
-        None => "origin.example.com",
+        Some(domain) => domain.clone(),
+        None if origin.s3 => "bucket.s3.us-east-1.amazonaws.com".to_owned(),
+        None => format!("{id}.example.com"),
     };
     let mut value = json!({
-        "Id": "origin",
+        "Id": id,
         "DomainName": domain,
         "OriginPath": origin.path.as_deref().unwrap_or(""),
         "CustomHeaders": list(headers),
@@ -247,13 +250,25 @@ fn origin(origin: &Origin) -> Value {
     value
 }
 
+fn group(group: &Group) -> Value {
+    let codes = group.codes.iter().map(|code| json!(code)).collect();
+    let members = group.members.iter().map(|id| json!({ "OriginId": id })).collect();
+    json!({
+        "Id": group.id,
+        "FailoverCriteria": { "StatusCodes": list(codes) },
+        "Members": list(members),
+    })
+}
+
 fn error_response(error: &super::format::ErrorResponse) -> Value {
     let mut value = json!({ "ErrorCode": error.code });
     if let Some(seconds) = error.min_ttl {
         value["ErrorCachingMinTTL"] = json!(seconds);
     }
-    if let (Some(page), Some(code)) = (&error.page, error.response) {
+    if let Some(page) = &error.page {
         value["ResponsePagePath"] = json!(page);
+    }
+    if let Some(code) = error.response {
         value["ResponseCode"] = json!(code.to_string());
     }
     value

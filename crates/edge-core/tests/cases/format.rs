@@ -32,6 +32,8 @@ pub(crate) struct Case {
     pub(crate) divergence: Option<String>,
     /// The document is not loaded: the code of the problem it has.
     pub(crate) refused: Option<String>,
+    /// How many problems of that code it has, if not just any.
+    pub(crate) refused_times: Option<usize>,
     /// A whole document instead of the shorthand: JSON, or the name of a file in `fixtures/distributions`.
     pub(crate) document: Option<String>,
     pub(crate) cache: Option<Cache>,
@@ -42,6 +44,11 @@ pub(crate) struct Case {
     #[serde(default)]
     pub(crate) behaviors: Vec<Ordered>,
     pub(crate) origin: Option<Origin>,
+    /// Further origins, each with its id.
+    #[serde(default)]
+    pub(crate) origins: Vec<Origin>,
+    #[serde(default)]
+    pub(crate) groups: Vec<Group>,
     #[serde(default)]
     pub(crate) errors: Vec<ErrorResponse>,
     pub(crate) distribution: Option<Distribution>,
@@ -49,7 +56,7 @@ pub(crate) struct Case {
     pub(crate) steps: Vec<Step>,
 }
 
-/// One section, or several.
+/// One rule, or several.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Rules {
@@ -190,16 +197,29 @@ pub(crate) struct Ordered {
     pub(crate) behavior: Option<Behavior>,
 }
 
-/// The origin, `origin.example.com` if absent.
+/// The origin, `origin.example.com` if absent; of a further one `ID.example.com`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Origin {
+    /// `origin` if absent.
+    pub(crate) id: Option<String>,
     pub(crate) domain: Option<String>,
     pub(crate) path: Option<String>,
     pub(crate) headers: BTreeMap<String, String>,
     /// `http-only` if absent.
     pub(crate) protocol: Option<String>,
     pub s3: bool,
+}
+
+/// An origin group.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Group {
+    pub(crate) id: String,
+    /// The primary and the secondary.
+    pub(crate) members: [String; 2],
+    /// Statuses that lead to the secondary.
+    pub(crate) codes: Vec<u16>,
 }
 
 /// A custom error response.
@@ -247,6 +267,8 @@ pub(crate) struct Step {
     pub(crate) http: Option<String>,
     /// `https` if absent.
     pub(crate) scheme: Option<String>,
+    /// The viewer's address, where it matters which; such a case is the simulator's alone.
+    pub(crate) peer: Option<std::net::IpAddr>,
     /// What the origin answers. Absent, and [`Self::origin_fails`] too: it must not be asked.
     pub(crate) origin: Option<String>,
     /// A body of this many bytes instead of the one in `origin`.
@@ -255,7 +277,20 @@ pub(crate) struct Step {
     pub(crate) origin_fails: Option<Failure>,
     /// What it saw.
     pub(crate) asked: Option<Asked>,
+    /// Further calls for this one request, in order: to the secondary of a group, for an error page, in the background.
+    #[serde(default)]
+    pub(crate) then: Vec<Then>,
     pub(crate) expect: Option<Expect>,
+}
+
+/// A call for a request: what is answered to it, and what it is.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Then {
+    pub(crate) origin: Option<String>,
+    pub(crate) origin_body_bytes: Option<usize>,
+    pub(crate) origin_fails: Option<Failure>,
+    pub(crate) asked: Option<Asked>,
 }
 
 /// The ways an origin fails (§10.3).
@@ -276,6 +311,8 @@ pub(crate) enum Failure {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Asked {
+    /// The id of the origin, for those runners that know it.
+    pub(crate) origin: Option<String>,
     /// `GET /path?query`.
     pub(crate) line: Option<String>,
     pub(crate) has: BTreeMap<String, Lines>,
@@ -341,6 +378,8 @@ pub(crate) struct Seen {
 /// A request as an origin got it.
 #[derive(Debug, Clone)]
 pub(crate) struct SeenAsked {
+    /// The id of the origin; a wire does not tell.
+    pub(crate) origin: Option<String>,
     pub(crate) line: String,
     pub(crate) scheme: &'static str,
     pub(crate) headers: HeaderMap,
@@ -489,20 +528,21 @@ impl Step {
         Ok(message)
     }
 
-    /// The origin's answer, with a length unless it is chunked, closed by the end (`Connection: close`), or given one.
-    pub(crate) fn origin_response(&self, world: &World) -> Option<Result<Message, String>> {
-        let text = world.expand(self.origin.as_ref()?);
-        Some(Message::parse(&text).map(|mut message| {
-            if let Some(bytes) = self.origin_body_bytes {
-                message.body = filler(bytes);
-            }
-            let told = ["content-length", "transfer-encoding"].iter().any(|name| message.has(name));
-            let empty = [" 204", " 304"].iter().any(|status| message.first.contains(status));
-            if !told && !empty && !message.ends_by_close() {
-                message.push("content-length", HeaderValue::from(message.body.len()));
-            }
-            message
-        }))
+    /// A call for this request, from 0: what is answered to it, and what it is.
+    pub(crate) fn call(&self, number: usize) -> Option<Then> {
+        match number.checked_sub(1) {
+            Some(further) => self.then.get(further).cloned(),
+            None => self.asks_origin().then(|| Then {
+                origin: self.origin.clone(),
+                origin_body_bytes: self.origin_body_bytes,
+                origin_fails: self.origin_fails,
+                asked: self.asked.clone(),
+            }),
+        }
+    }
+
+    pub(crate) fn asks_origin(&self) -> bool {
+        self.origin.is_some() || self.origin_fails.is_some()
     }
 
     /// What it invalidates, if it does.
@@ -523,9 +563,23 @@ impl Step {
         let difference = Difference { what, expected, got };
         (!is_as_told).then(|| format!("step {} at {} s (invalidation): {difference}", number + 1, self.at))
     }
+}
 
-    pub(crate) fn asks_origin(&self) -> bool {
-        self.origin.is_some() || self.origin_fails.is_some()
+impl Then {
+    /// The origin's answer, with a length unless it is chunked, closed by the end (`Connection: close`), or given one.
+    pub(crate) fn origin_response(&self, world: &World) -> Option<Result<Message, String>> {
+        let text = world.expand(self.origin.as_ref()?);
+        Some(Message::parse(&text).map(|mut message| {
+            if let Some(bytes) = self.origin_body_bytes {
+                message.body = filler(bytes);
+            }
+            let told = ["content-length", "transfer-encoding"].iter().any(|name| message.has(name));
+            let empty = [" 204", " 304"].iter().any(|status| message.first.contains(status));
+            if !told && !empty && !message.ends_by_close() {
+                message.push("content-length", HeaderValue::from(message.body.len()));
+            }
+            message
+        }))
     }
 }
 
@@ -555,12 +609,12 @@ fn filler(bytes: usize) -> Vec<u8> {
 /// Every expectation of `step` that `seen` does not meet.
 pub(crate) fn check(step: &Step, mode: Mode, world: &World, seen: &Seen) -> Vec<Difference> {
     let mut differs = Differences { world, found: Vec::new() };
-    let times = usize::from(step.asks_origin());
+    let times = usize::from(step.asks_origin()) + step.then.len();
     differs.equal("requests to the origin", times, seen.asked.len());
-    if let (Some(asked), Some(got)) = (&step.asked, seen.asked.first()) {
-        differs.text("the origin's request line", asked.line.as_deref(), Some(&got.line));
-        differs.text("the origin's scheme", asked.scheme.as_deref(), Some(got.scheme));
-        differs.headers("the origin's", &asked.has, &asked.lacks, &got.headers);
+    for (number, got) in seen.asked.iter().enumerate() {
+        if let Some(Then { asked: Some(asked), .. }) = step.call(number) {
+            differs.asked(&asked, got);
+        }
     }
     let Some(expect) = &step.expect else { return differs.found };
     if let Some(status) = expect.status {
@@ -609,6 +663,15 @@ impl Differences<'_> {
         if !got.is_some_and(|got| fits(&expected, got)) {
             self.push(what, format!("{expected:?}"), got.map_or("none".to_owned(), |got| format!("{got:?}")));
         }
+    }
+
+    fn asked(&mut self, asked: &Asked, got: &SeenAsked) {
+        if got.origin.is_some() {
+            self.text("the origin", asked.origin.as_deref(), got.origin.as_deref());
+        }
+        self.text("the origin's request line", asked.line.as_deref(), Some(&got.line));
+        self.text("the origin's scheme", asked.scheme.as_deref(), Some(got.scheme));
+        self.headers("the origin's", &asked.has, &asked.lacks, &got.headers);
     }
 
     fn headers(&mut self, whose: &str, has: &BTreeMap<String, Lines>, lacks: &[String], got: &HeaderMap) {
@@ -710,6 +773,18 @@ pub(crate) fn read(text: &str) -> Result<Case, String> {
             }
             _ => {}
         }
+        if !step.then.is_empty() && !step.asks_origin() {
+            return Err("a further call without a first".to_owned());
+        }
+        if step.then.iter().any(|then| then.origin.is_some() == then.origin_fails.is_some()) {
+            return Err("a further call is answered or fails, one of them".to_owned());
+        }
+    }
+    if case.origins.iter().any(|origin| origin.id.is_none()) {
+        return Err("a further origin has an id".to_owned());
+    }
+    if case.refused_times.is_some() && case.refused.is_none() {
+        return Err("refused_times without refused".to_owned());
     }
     Ok(case)
 }

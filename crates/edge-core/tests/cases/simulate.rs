@@ -3,6 +3,7 @@
 //! It obeys the steps exactly as the data path does, and decides nothing.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -40,8 +41,17 @@ pub(crate) fn run(case: &Case, mode: Mode, watch: &mut dyn FnMut(usize, Seen)) -
         (Ok(loaded), None) => Simulator::new(loaded.distribution, mode, watch).run(case),
         (Ok(_), Some(code)) => vec![format!("the document loads; expected {code}")],
         (Err(problems), None) => vec![format!("the document does not load: {problems}")],
-        (Err(problems), Some(code)) if problems.errors().any(|problem| problem.code == code) => Vec::new(),
-        (Err(problems), Some(code)) => vec![format!("expected {code}, got: {problems}")],
+        (Err(problems), Some(code)) => {
+            let times = problems.errors().filter(|problem| problem.code == code).count();
+            match case.refused_times {
+                None if times > 0 => Vec::new(),
+                Some(expected) if times == expected => Vec::new(),
+                None => vec![format!("expected {code}, got: {problems}")],
+                Some(expected) => {
+                    vec![format!("expected {code} {expected} times, got it {times} times: {problems}")]
+                }
+            }
+        }
     }
 }
 
@@ -69,6 +79,7 @@ struct Simulator<'w> {
     store: HashMap<Key, Object>,
     ledger: Ledger,
     requests: u64,
+    refreshed: Vec<Refreshed>,
 }
 
 /// A request on its way to its answer.
@@ -88,6 +99,14 @@ struct Flight {
     key: Key,
     since: Epoch,
     cargo: Option<Object>,
+}
+
+/// What came behind a viewer's back, and is not in the store yet.
+struct Refreshed {
+    key: Key,
+    answer: Answer,
+    arrived: Vec<u8>,
+    held: Option<Object>,
 }
 
 /// A request that waits for its origin.
@@ -112,7 +131,7 @@ impl<'w> Simulator<'w> {
         };
         let rules = Rules { distribution, guard, place: Place::new(7, None), devices: Memo::new(16) };
         let (store, ledger) = (HashMap::new(), Ledger::default());
-        Self { mode, watch, rules: Arc::new(rules), store, ledger, requests: 0 }
+        Self { mode, watch, rules: Arc::new(rules), store, ledger, requests: 0, refreshed: Vec::new() }
     }
 
     fn run(mut self, case: &Case) -> Vec<String> {
@@ -135,7 +154,9 @@ impl<'w> Simulator<'w> {
         for &(number, step) in together {
             let now = SystemTime::UNIX_EPOCH + Duration::from_secs(START + step.at);
             let start = SystemTime::UNIX_EPOCH + Duration::from_secs(START);
-            let world = World { start, now, peer: PEER.parse().unwrap() };
+            let mut peer: SocketAddr = PEER.parse().unwrap();
+            peer.set_ip(step.peer.unwrap_or(peer.ip()));
+            let world = World { start, now, peer };
             if let Some(items) = step.invalidates(&world) {
                 failures.extend(step.check_refusal(number, self.invalidate(&items)));
                 continue;
@@ -178,6 +199,9 @@ impl<'w> Simulator<'w> {
                 Ok(seen) => self.report(step, number, &world, seen, failures),
                 Err(error) => failures.push(format!("step {}: {error}", number + 1)),
             }
+        }
+        for Refreshed { answer, arrived, held, .. } in std::mem::take(&mut self.refreshed) {
+            self.keep(held.as_ref(), answer.storing.as_ref(), &answer.response.body, &Some(arrived));
         }
     }
 
@@ -245,7 +269,8 @@ impl<'w> Simulator<'w> {
                 Decision::Answer(mut answer) => {
                     let refresh = answer.refresh.take();
                     let body = body.or_else(|| walk.held.as_ref().map(|object| object.body.clone()));
-                    walk.shared = self.keep(walk, answer.storing.as_ref(), &answer.response.body, &body);
+                    walk.shared =
+                        self.keep(walk.held.as_ref(), answer.storing.as_ref(), &answer.response.body, &body);
                     if let Some(ask) = refresh {
                         self.refresh(walk, *ask)?;
                     }
@@ -258,7 +283,7 @@ impl<'w> Simulator<'w> {
                     look_up.found(walk.held.as_ref().map(Object::held), since, walk.world.now)
                 }
                 Decision::Keep { storing, next } => {
-                    walk.shared = self.keep(walk, Some(&storing), &Source::Empty, &None);
+                    walk.shared = self.keep(walk.held.as_ref(), Some(&storing), &Source::Empty, &None);
                     *next
                 }
                 Decision::Ask(ask) => {
@@ -275,11 +300,20 @@ impl<'w> Simulator<'w> {
         }
     }
 
-    /// What happens behind the viewer's back.
+    /// What happens behind the viewer's back, once for all who come before it is done.
     fn refresh(&mut self, walk: &mut Walk<'_>, ask: Ask) -> Result<(), String> {
-        let (outcome, arrived) = self.ask_origin(walk, &ask)?;
-        if let Decision::Answer(answer) = ask.answered(outcome, walk.world.now) {
-            self.keep(walk, answer.storing.as_ref(), &answer.response.body, &Some(arrived));
+        let key = ask.key().cloned();
+        if key.is_none() || self.refreshed.iter().any(|refreshed| key.as_ref() == Some(&refreshed.key)) {
+            return Ok(());
+        }
+        let mut decision = Decision::Ask(Box::new(ask));
+        let mut arrived = Vec::new();
+        while let Decision::Ask(ask) = decision {
+            let (outcome, body) = self.ask_origin(walk, &ask)?;
+            (arrived, decision) = (body, ask.answered(outcome, walk.world.now));
+        }
+        if let (Some(key), Some(answer)) = (key, decision.into_answer()) {
+            self.refreshed.push(Refreshed { key, answer, arrived, held: walk.held.clone() });
         }
         Ok(())
     }
@@ -287,15 +321,22 @@ impl<'w> Simulator<'w> {
     /// Asks the case's origin.
     fn ask_origin(&self, walk: &mut Walk<'_>, ask: &Ask) -> Result<(Outcome, Vec<u8>), String> {
         let call = ask.call();
+        let origin = self.rules.distribution.origins.get(call.origin).map(|origin| origin.id.clone());
         let asked = SeenAsked {
+            origin,
             line: format!("{} {}", call.method, call.target),
             scheme: call.scheme.as_str(),
             headers: call.headers.clone(),
         };
-        let answered = match (walk.step.origin_response(walk.world), walk.step.origin_fails) {
-            (Some(message), _) => response(message?),
-            (None, Some(failure)) => Ok((Outcome::Failed(failure_of(failure)), Vec::new())),
-            (None, None) => Err(format!("the origin was asked: {} {}", asked.line, facts(ask.trace()))),
+        let answered = match walk.step.call(walk.asked.len()) {
+            None => Err(format!("the origin was asked: {} {}", asked.line, facts(ask.trace()))),
+            Some(then) => match (then.origin_response(walk.world), then.origin_fails) {
+                (Some(message), _) => response(message?),
+                (None, failure) => {
+                    let failure = failure_of(failure.unwrap_or(format::Failure::Closed));
+                    Ok((Outcome::Failed(failure), Vec::new()))
+                }
+            },
         };
         walk.asked.push(asked);
         answered
@@ -304,7 +345,7 @@ impl<'w> Simulator<'w> {
     /// Does what is to be done to the store; what those who wait may have.
     fn keep(
         &mut self,
-        walk: &Walk<'_>,
+        held: Option<&Object>,
         storing: Option<&Storing>,
         source: &Source,
         body: &Option<Vec<u8>>,
@@ -319,7 +360,7 @@ impl<'w> Simulator<'w> {
                 (key, self.placed(key, stored, body)?)
             }
             Storing::Head { key, stored } => {
-                let body = walk.held.as_ref().map(|object| object.body.clone()).unwrap_or_default();
+                let body = held.map(|object| object.body.clone()).unwrap_or_default();
                 (key, Object { stored: Arc::clone(stored), body })
             }
             Storing::Forget { key } => {
@@ -412,7 +453,7 @@ impl<'w> Simulator<'w> {
             not_stored,
             guard: trace.withheld.map(|withheld| withheld.to_string()),
             stored: storing.is_some(),
-            own_page: matches!(response.body, Source::Text(_)),
+            own_page: matches!(response.body, Source::Text(_)) || trace.page_for.is_some(),
             visitor: trace
                 .applied
                 .map_or(String::new(), |applied| format!("{:?}", applied.visitor).to_lowercase()),

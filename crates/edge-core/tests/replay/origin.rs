@@ -73,7 +73,7 @@ async fn serve(mut wire: Wire, scheme: &'static str, asked: mpsc::UnboundedSende
             headers.remove("connection");
         }
         let (reply, answer) = oneshot::channel();
-        _ = asked.send(Asked { seen: SeenAsked { line, scheme, headers }, reply });
+        _ = asked.send(Asked { seen: SeenAsked { origin: None, line, scheme, headers }, reply });
         match answer.await {
             Ok(Reply::Stay(bytes)) => {
                 if !wire.send(&bytes).await {

@@ -15,7 +15,7 @@ use http::HeaderMap;
 use tokio::task::{JoinHandle, yield_now};
 
 use super::edges::{Edge, Shared};
-use super::format::{Case, Failure, Mode, START, Seen, SeenAsked, Step, World, check};
+use super::format::{Case, Failure, Mode, START, Seen, SeenAsked, Step, Then, World, check};
 use super::origin::{self, Asked, Origin, Reply};
 use super::same;
 use super::simulate;
@@ -141,16 +141,18 @@ impl Run<'_> {
     async fn finish(&mut self, sent: Sent<'_>, left: usize) -> Result<(), String> {
         let Sent { number, step, world, manner, mut reply, asked } = sent;
         let mut seen_asked = Vec::new();
+        // The first call, where nobody was there to see it.
+        let unseen = usize::from(!reaches_origin(step));
         self.edge.hand.set(world.now);
         if let Some(asked) = asked {
-            seen_asked.push(self.answer(step, &world, asked)?);
+            seen_asked.push(self.answer(step.call(unseen + seen_asked.len()), &world, asked)?);
         }
         let reply = loop {
             tokio::select! {
                 reply = &mut reply => break reply.map_err(|error| error.to_string())??,
                 // Whoever waited for another's answer, in vain; a second request may be that of somebody left.
                 Some(asked) = self.origin.asked.recv(), if seen_asked.is_empty() || left == 0 => {
-                    seen_asked.push(self.answer(step, &world, asked)?);
+                    seen_asked.push(self.answer(step.call(unseen + seen_asked.len()), &world, asked)?);
                 }
             }
         };
@@ -158,7 +160,8 @@ impl Run<'_> {
         if step.origin_fails.is_some() && !reaches_origin(&step) {
             // Nobody was there to see it.
             step.asked = None;
-            seen_asked.push(SeenAsked { line: String::new(), scheme: "", headers: HeaderMap::new() });
+            let (line, headers) = (String::new(), HeaderMap::new());
+            seen_asked.insert(0, SeenAsked { origin: None, line, scheme: "", headers });
         }
         let closed = reply.connection.is_none();
         self.idle.extend(reply.connection.map(|connection| (manner, connection)));
@@ -191,10 +194,11 @@ impl Run<'_> {
     }
 
     /// Answers as the step says.
-    fn answer(&mut self, step: &Step, world: &World, asked: Asked) -> Result<SeenAsked, String> {
+    fn answer(&mut self, call: Option<Then>, world: &World, asked: Asked) -> Result<SeenAsked, String> {
         let Asked { seen, reply } = asked;
         let method = seen.line.split(' ').next().unwrap_or_default();
-        let answer = match (step.origin_response(world), step.origin_fails) {
+        let Then { origin_fails, .. } = call.clone().unwrap_or_default();
+        let answer = match (call.and_then(|call| call.origin_response(world)), origin_fails) {
             (Some(message), _) => {
                 let message = message?;
                 let answer = origin::answer(&message, method);

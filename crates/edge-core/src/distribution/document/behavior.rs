@@ -68,8 +68,11 @@ pub(super) fn behavior(node: &Node<'_>, path_pattern: PathPattern, context: &Con
     let protocol = node.required_choice("ViewerProtocolPolicy", &protocols);
     let (allowed_methods, options) = methods(&node.at("AllowedMethods"));
     let compress = node.boolean("Compress").unwrap_or_default();
-    let caching = caching(node, context.library, compress);
-    check_host_towards_s3(node, &caching, target, context);
+    let mut caching = caching(node, context.library, compress);
+    if is_towards_s3(target, context) {
+        check_host_towards_s3(node, &caching);
+        fit_to_s3(&mut caching);
+    }
     check_grpc(node, allowed_methods, context.http_version);
     check_key_groups(node, context.library);
     let response_headers = node
@@ -219,16 +222,26 @@ fn nothing_beyond_the_key() -> ForwardSettings {
     }
 }
 
-/// S3 finds the bucket by `Host` (§4.1): a viewer's would be another's, or none's.
-fn check_host_towards_s3(node: &Node<'_>, caching: &Caching, target: Target, context: &Context<'_>) {
+/// Whether any of its origins is a bucket.
+fn is_towards_s3(target: Target, context: &Context<'_>) -> bool {
     let is_s3 = |index: usize| context.origins.get(index).is_some_and(|origin| origin.kind == OriginKind::S3);
-    let towards_s3 = match target {
+    match target {
         Target::Origin(index) => is_s3(index),
         Target::Group(index) => {
             context.groups.get(index).is_some_and(|group| is_s3(group.primary) || is_s3(group.secondary))
         }
-    };
-    if !towards_s3 || !caching.key.headers.contains(&HOST) {
+    }
+}
+
+/// S3 ignores cookies, so they split nothing (§4.3), and finds the bucket by `Host`, which is in no key (§4.1).
+fn fit_to_s3(caching: &mut Caching) {
+    caching.key.headers.retain(|name| *name != HOST);
+    (caching.key.cookies, caching.forward.cookies) = (Names::None, Names::None);
+}
+
+/// S3 finds the bucket by `Host` (§4.1): a viewer's would be another's, or none's.
+fn check_host_towards_s3(node: &Node<'_>, caching: &Caching) {
+    if !caching.key.headers.contains(&HOST) {
         return;
     }
     let message = "Host cannot be in the key towards an S3 origin: the bucket is found by it";
