@@ -57,7 +57,6 @@ impl RequestIds {
 
 #[cfg(test)]
 mod tests {
-
     use std::collections::HashSet;
 
     use super::*;

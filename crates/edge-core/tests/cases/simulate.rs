@@ -164,7 +164,7 @@ impl<'w> Simulator<'w> {
             match self.begin(step, &world) {
                 Ok(Begun::Answered(seen)) => self.report(step, number, &world, *seen, failures),
                 Ok(Begun::Asks(ask, key, held)) => {
-                    pending.push(Pending { step, number, world, ask: *ask, key, held })
+                    pending.push(Pending { step, number, world, ask: *ask, key, held });
                 }
                 Err(error) => failures.push(format!("step {}: {error}", number + 1)),
             }
