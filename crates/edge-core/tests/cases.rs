@@ -99,6 +99,7 @@ fn every_expectation_can_fail() {
     let case = format::read(include_str!("cases/all_wrong.toml")).unwrap();
     let failures = failures(&case);
     for what in [
+        "the origin",
         "the origin's request line",
         "the origin's scheme",
         "the origin's Host",
@@ -122,6 +123,20 @@ fn every_expectation_can_fail() {
         let said = failures.iter().any(|failure| failure.contains(&format!("): {what}: expected")));
         assert!(said, "nothing was said about {what}: {failures:#?}");
     }
+}
+
+/// A document that is refused for another reason, or not so often, is not what the case says.
+#[test]
+fn refusals_are_counted() {
+    let case = |refused: &str, times: usize| {
+        let text = format!(
+            "rule = \"guard\"\ntitle = \"x\"\nrefused = \"{refused}\"\nrefused_times = {times}\n\
+             [origin]\nheaders = {{ Host = \"1\", Cookie = \"1\" }}"
+        );
+        failures(&format::read(&text).unwrap()).len()
+    };
+    assert_eq!(case("InvalidArgument", 2), 0);
+    assert_eq!([case("InvalidArgument", 1), case("InvalidArgument", 3), case("InvalidOrigin", 2)], [2, 2, 2]);
 }
 
 /// No two cases have the same title.

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::files::{AWAITED, RULES, cases, sections};
-use super::format::{Case, Mode};
+use super::format::{Case, Mode, Modes};
 use super::{MODES, failures_in};
 
 /// A rule has a case, or the reason for none.
@@ -156,7 +156,9 @@ impl Verdict {
             None => Self::Run {
                 holds: MODES.into_iter().all(|mode| failures_in(case, mode).is_empty()),
                 exact: case.mode.include(Mode::Exact),
-                guard: case.mode.include(Mode::Guard),
+                // Where some steps are for one mode only, the guard differs.
+                guard: case.steps.iter().all(|step| step.mode == Modes::Both)
+                    && case.mode.include(Mode::Guard),
             },
         }
     }
@@ -316,14 +318,15 @@ impl Status {
     /// The line it is counted in.
     fn kind(&self) -> &'static str {
         match self {
-            Self::Holds { .. } => "1. hold, shown by a case",
-            Self::Tested(_) => "2. hold, shown by a test that is no case",
-            Self::Unsure { held: true } => "3. undocumented by AWS, what we chose shown by a case",
-            Self::Unsure { held: false } => "4. undocumented by AWS, no case holds",
-            Self::Differs(_) => "5. differ on purpose",
-            Self::Pending(_) => "6. pending: a case waits",
-            Self::Later(_) => "7. belong to later work",
-            Self::NotHere(_) => "8. nothing to test here",
+            Self::Holds { guard: true, .. } => "1. hold, shown by a case",
+            Self::Holds { .. } => "2. hold with `--exact`, where the guard differs on purpose",
+            Self::Tested(_) => "3. hold, shown by a test that is no case",
+            Self::Unsure { held: true } => "4. undocumented by AWS, what we chose shown by a case",
+            Self::Unsure { held: false } => "5. undocumented by AWS, no case holds",
+            Self::Differs(_) => "6. differ on purpose in both modes",
+            Self::Pending(_) => "7. pending: a case waits",
+            Self::Later(_) => "8. belong to later work",
+            Self::NotHere(_) => "9. nothing to test here",
         }
     }
 
