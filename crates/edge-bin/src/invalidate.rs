@@ -31,7 +31,7 @@ use crate::runtime;
 /// copies with a query where the query is in the cache key. `/` is the root: where a default root
 /// object stands for it, name that (/index.html). Variants by cookie, header and encoding all go.
 ///
-/// It is in force when this command ends; --wait also waits until memory is freed. The same works
+/// It is in force when this command ends; --wait also waits until it is Completed. The same works
 /// with the AWS CLI (the id is what `edge-bin serve` prints):
 ///   aws cloudfront create-invalidation --endpoint-url http://127.0.0.1:9090 \
 ///     --distribution-id ELOCAL0000000 --paths '/*'
@@ -44,7 +44,7 @@ pub(crate) struct Invalidate {
     /// The admin listener of the edge.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9090")]
     admin: SocketAddr,
-    /// Wait until it is Completed: nothing it removes is in memory any more.
+    /// Wait until it is Completed: nothing it removes takes room in the cache any more.
     #[arg(long)]
     wait: bool,
     /// Print JSON.

@@ -63,9 +63,9 @@ pub struct Batch {
 /// How far an invalidation is. It is in force either way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
-    /// What it covers may still be in memory.
+    /// What it covers may still take room in the cache.
     InProgress,
-    /// It is not.
+    /// It does not.
     Completed,
 }
 
