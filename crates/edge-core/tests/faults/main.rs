@@ -31,7 +31,7 @@ const TROUBLE: Duration = Duration::from_secs(30);
 /// From one change to the next of an origin that flaps.
 const FLAP: Duration = Duration::from_secs(1);
 /// A viewer asks this often, if his last answer has come.
-const PACE: Duration = Duration::from_millis(30);
+const PACE: Duration = Duration::from_millis(50);
 /// How long one waits for the end of a trouble to show, at most.
 const RECOVERY_MAX: Duration = Duration::from_secs(20);
 /// How long it may take on a busy machine.
