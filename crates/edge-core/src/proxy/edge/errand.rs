@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 
 use super::form::Form;
 use super::origin::{call, ending, to_core};
@@ -19,7 +19,7 @@ use crate::cache::{Key, Stored};
 use crate::exchange::{Answer, Ask, Outcome, Storing};
 use crate::proxy::body::Body;
 use crate::proxy::fetch::{OriginFailure, OriginResponse};
-use crate::proxy::fill::{self, Keeping};
+use crate::proxy::fill::{self, Arrived, Keeping};
 use crate::proxy::flights::{Cargo, Lead};
 use crate::proxy::store::Object;
 use crate::response::{Response, Source};
@@ -31,6 +31,9 @@ pub(super) struct Errand {
     pub(super) origins: Arc<Origins>,
     pub(super) form: Form,
 }
+
+/// What is larger is sent as it comes, also where something stale is at hand.
+const HELD_BACK_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Whoever waits for the answer.
 type Teller = oneshot::Sender<http::Response<Body>>;
@@ -56,10 +59,13 @@ impl Edge {
         B::Error: std::fmt::Display,
     {
         self.0.counters.origin_requests.fetch_add(1, Ordering::Relaxed);
-        let Some(fetched) = self.fetched(&errand, body, lead.as_ref(), &mut tell).await else { return };
+        let patience = errand.ask.patience(self.0.clock.now()).map(|patience| Instant::now() + patience);
+        let fetched = self.fetched(&errand, body, patience, lead.as_ref(), &mut tell).await;
+        let Some(fetched) = fetched else { return };
         let Errand { ask, held, form, .. } = errand;
         let rules = Arc::clone(ask.rules());
         let now = self.0.clock.now();
+        let instead = patience.and_then(|until| Some((until, ask.unanswered(now)?, held.clone())));
         let (outcome, source) = match fetched {
             Ok(response) => {
                 let ending = ending(&response.body);
@@ -77,12 +83,12 @@ impl Edge {
         match (storing, source) {
             (Some(Storing::Whole { key, stored }), Some(source)) if response.body == Source::Origin => {
                 let arrival = Arrival::new(source, compress);
-                self.fill(arrival, Some((key, stored)), lead, (response, form), tell).await;
+                self.fill(arrival, Some((key, stored)), lead, (response, form), instead, tell).await;
             }
             (storing, Some(source)) if response.body == Source::Origin => {
                 debug_assert!(storing.is_none(), "only a whole response is stored with the origin's body");
                 drop(lead); // nothing to share: whoever waits is released now
-                self.fill(Arrival::new(source, compress), None, None, (response, form), tell).await;
+                self.fill(Arrival::new(source, compress), None, None, (response, form), None, tell).await;
             }
             (storing, _) => {
                 let object = self.keep(storing, &response, held, lead.as_ref());
@@ -97,6 +103,7 @@ impl Edge {
         &self,
         errand: &Errand,
         body: B,
+        patience: Option<Instant>,
         lead: Option<&Lead>,
         tell: &mut Teller,
     ) -> Option<Result<OriginResponse, OriginFailure>>
@@ -106,12 +113,11 @@ impl Edge {
     {
         let Errand { ask, held, origins, form } = errand;
         let mut fetching = pin!(origins.fetch(call(ask.call(), &ask.rules().distribution), body));
-        let patience = ask.patience(self.0.clock.now());
         tokio::select! {
             fetched = &mut fetching => return Some(fetched),
             // Nobody else wants it, and its viewer is gone.
             () = tell.closed(), if lead.is_none() => return None,
-            () = sleep(patience.unwrap_or_default()), if patience.is_some() => {}
+            () = sleep_until(patience.unwrap_or_else(Instant::now)), if patience.is_some() => {}
         }
         if let Some(Answer { response, storing, .. }) = ask.unanswered(self.0.clock.now()) {
             let object = self.keep(storing, &response, held.clone(), lead);
@@ -157,13 +163,16 @@ impl Edge {
         Some(object)
     }
 
-    /// Sends the response as it arrives: to its viewer, to all who wait, and whole into the store.
+    /// Sends the response as it arrives: to its viewer, to all who wait, and whole into the store. Where something stale
+    /// is at hand, it is not begun before it is whole: a body that breaks off, or is late, has the stale one served
+    /// `instead`.
     async fn fill(
         &self,
         arrival: Arrival,
         keep: Option<(Key, Arc<Stored>)>,
         lead: Option<Lead>,
         (response, form): (Response, Form),
+        instead: Option<(Instant, Answer, Option<Arc<Object>>)>,
         tell: Teller,
     ) {
         let store = &self.0.store;
@@ -172,15 +181,46 @@ impl Edge {
         let (writer, reader) = fill::begin(if keep.is_some() { Keeping::Whole } else { Keeping::Nothing });
         // Where nothing may be shared the flight is over now, and whoever waits asks for himself.
         let lead = lead.filter(|_| keep.as_ref().is_some_and(|(_, head)| head.serves_waiters()));
-        if let (Some((_, head)), Some(follower), Some(lead)) = (&keep, writer.follower(), &lead) {
-            lead.share(Cargo::Arriving { head: Arc::clone(head), follower, length });
+        let instead =
+            instead.filter(|_| keep.is_some() && length.is_none_or(|length| length < HELD_BACK_BYTES_MAX));
+        let cargo = match (&keep, writer.follower()) {
+            (Some((_, head)), Some(follower)) => {
+                Some(Cargo::Arriving { head: Arc::clone(head), follower, length })
+            }
+            _ => None,
+        };
+        let mut pump = pin!(pump(arrival, writer, store, lead.as_ref()));
+        let mut pumped = None;
+        let stale = match instead {
+            None => None,
+            Some((until, stale, held)) => {
+                let arrived = tokio::select! {
+                    biased;
+                    arrived = reader.arrived(HELD_BACK_BYTES_MAX) => arrived,
+                    () = async { pumped = Some(pump.as_mut().await); std::future::pending().await } => Arrived::Broken,
+                    () = sleep_until(until), if !tell.is_closed() => Arrived::Broken,
+                };
+                (arrived == Arrived::Broken).then_some((stale, held))
+            }
+        };
+        if let Some((Answer { response, storing, .. }, held)) = stale {
+            drop((cargo, reader));
+            let object = self.keep(storing, &response, held, lead.as_ref());
+            _ = tell.send(form.answer(response, object.as_deref()));
+        } else {
+            if let (Some(cargo), Some(lead)) = (cargo, &lead) {
+                lead.share(cargo);
+            }
+            _ = tell.send(form.with_body(response, Body::following(reader, length)));
         }
-        _ = tell.send(form.with_body(response, Body::following(reader, length)));
-        let Some(pieces) = pump(arrival, writer, store, lead.as_ref()).await else { return };
+        let pieces = match pumped {
+            Some(pieces) => pieces,
+            None => pump.await,
+        };
+        let Some(pieces) = pieces else { return };
         if let Some((key, head)) = keep {
             store.put(key, Arc::new(Object { head, content: store.content(pieces) }));
         }
-        // Only now is the flight over: whoever comes in between finds the one or the other.
-        drop(lead);
+        // The flight is over when `lead` goes, here: whoever comes in between finds the one or the other.
     }
 }
