@@ -224,6 +224,15 @@ impl fmt::Display for Sharing {
     }
 }
 
+/// How an origin did the last time it was asked, for whatever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mood {
+    /// It answered, or nobody asked yet.
+    Fine,
+    /// It failed, or somebody's patience with it ended.
+    Troubled,
+}
+
 /// What an origin did.
 #[derive(Debug)]
 pub enum Outcome {

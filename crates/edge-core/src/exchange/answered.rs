@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::refuse::page;
 use super::serve::keep_then;
-use super::{Answer, Ask, Had, Outcome, Passage, Step, StoodIn, Storing};
+use super::{Answer, Ask, Had, Mood, Outcome, Passage, Step, StoodIn, Storing};
 use crate::cache::freshness::{self, Lifetime};
 use crate::cache::parts::Parts;
 use crate::cache::reuse::{self, Verdict};
@@ -38,12 +38,12 @@ const PATIENCE_AFTER_FAILURE: Duration = Duration::from_millis(40);
 impl Ask {
     /// How long the viewer waits while something stale is at hand that may answer instead; `None`: as long as it
     /// takes. CloudFront waits until the attempt has failed (§7.5), which may take minutes.
-    pub fn patience(&self, now: SystemTime) -> Option<Duration> {
+    pub fn patience(&self, origin: Mood, now: SystemTime) -> Option<Duration> {
         let held = self.held_for_errors(now).filter(|held| held.head.reuse == Reuse::WhileFresh)?;
-        match (self.passage.rules.guard, held.head.held_over_until) {
-            (Guard::Off, _) => None,
-            (Guard::On, None) => Some(PATIENCE),
-            (Guard::On, Some(_)) => Some(PATIENCE_AFTER_FAILURE),
+        match (self.passage.rules.guard, held.head.held_over_until, origin) {
+            (Guard::Off, _, _) => None,
+            (Guard::On, None, Mood::Fine) => Some(PATIENCE),
+            (Guard::On, _, _) => Some(PATIENCE_AFTER_FAILURE),
         }
     }
 

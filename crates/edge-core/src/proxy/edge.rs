@@ -5,6 +5,7 @@
 
 mod errand;
 mod form;
+mod moods;
 mod origin;
 mod pump;
 
@@ -17,6 +18,7 @@ use http::{Method, Version};
 
 use self::errand::Errand;
 use self::form::Form;
+use self::moods::Moods;
 use super::body::Body;
 use super::clock::Clock;
 use super::fetch::Origins;
@@ -38,6 +40,7 @@ struct Inner {
     running: ArcSwap<Running>,
     store: Store,
     flights: Arc<Flights>,
+    moods: Moods,
     invalidations: Arc<Invalidations>,
     clock: Clock,
     ids: RequestIds,
@@ -80,6 +83,7 @@ impl Edge {
             running: ArcSwap::from_pointee(running),
             store: Store::new(cache_bytes),
             flights: Arc::default(),
+            moods: Moods::default(),
             invalidations: Arc::default(),
             clock,
             ids: RequestIds::new(),
@@ -90,6 +94,7 @@ impl Edge {
     /// From the next request on, these. Requests under way end as they began; the cache stays.
     pub fn replace(&self, running: Running) {
         self.0.running.store(Arc::new(running));
+        self.0.moods.forget();
     }
 
     /// What is in force now.

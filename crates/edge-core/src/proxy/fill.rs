@@ -8,6 +8,7 @@
 //! It refuses to know why something is stored and how viewers are answered.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -63,6 +64,8 @@ struct Shared {
     readers: AtomicUsize,
     next_reader: AtomicU64,
     abandoned: Notify,
+    /// Not kept, or not any more: the writer waits for its readers.
+    passes: AtomicBool,
 }
 
 /// How much a response that is not stored may run ahead of its slowest reader, in bytes.
@@ -97,6 +100,7 @@ pub fn begin(keeping: Keeping) -> (Writer, Reader) {
         readers: AtomicUsize::new(0),
         next_reader: AtomicU64::new(0),
         abandoned: Notify::new(),
+        passes: AtomicBool::new(keeping == Keeping::Nothing),
     });
     let reader = Reader::new(&shared, &first);
     let writer = Writer {
@@ -159,6 +163,8 @@ impl Writer {
     pub fn keep_nothing(&mut self) {
         self.first = None;
         self.kept = Vec::new();
+        self.shared.passes.store(true, Ordering::Release);
+        self.shared.wake();
     }
 
     /// How many bytes are kept so far.
@@ -239,6 +245,17 @@ impl Drop for Follower {
     }
 }
 
+/// How far a response has come, for one who would rather not begin to send what may break off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrived {
+    /// To its end.
+    Whole,
+    /// Far enough.
+    Enough,
+    /// It will never be whole.
+    Broken,
+}
+
 /// The reading end: an iterator in time.
 #[derive(Debug)]
 pub struct Reader {
@@ -252,6 +269,30 @@ impl Reader {
         shared.joined();
         let id = shared.next_reader.fetch_add(1, Ordering::Relaxed);
         Self { shared: Arc::clone(shared), at: Arc::clone(at), id }
+    }
+
+    /// Waits until the response is whole or broken, or so many bytes of it are there, or it is one that waits for its
+    /// readers. Nothing is read by it.
+    pub fn arrived(&self, enough: u64) -> impl Future<Output = Arrived> + use<> {
+        let mut ahead = Self::new(&self.shared, &self.at);
+        async move {
+            let mut bytes = 0;
+            poll_fn(|context| {
+                loop {
+                    match Pin::new(&mut ahead).poll_next(context) {
+                        Poll::Ready(None) => return Poll::Ready(Arrived::Whole),
+                        Poll::Ready(Some(Err(Broken))) => return Poll::Ready(Arrived::Broken),
+                        Poll::Ready(Some(Ok(piece))) => bytes += piece.len() as u64,
+                        Poll::Pending if ahead.shared.passes.load(Ordering::Acquire) => bytes = enough,
+                        Poll::Pending => return Poll::Pending,
+                    }
+                    if bytes >= enough {
+                        return Poll::Ready(Arrived::Enough);
+                    }
+                }
+            })
+            .await
+        }
     }
 
     /// The next piece; `Ready(None)` only after the last byte of a whole response.
@@ -315,7 +356,6 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::future::poll_fn;
 
     async fn read(reader: &mut Reader) -> Option<Result<Bytes, Broken>> {
         poll_fn(|context| Pin::new(&mut *reader).poll_next(context)).await
@@ -349,6 +389,42 @@ mod tests {
         drop(writer);
         assert!(read(&mut reader).await.unwrap().is_ok());
         assert_eq!(read(&mut reader).await, Some(Err(Broken)));
+    }
+
+    #[tokio::test]
+    async fn how_far_it_has_come_is_told_without_reading() {
+        for (enough, end, arrived) in [
+            (4, Some(Ok(())), Arrived::Whole),
+            (4, Some(Err(Broken)), Arrived::Broken),
+            (3, None, Arrived::Enough),
+        ] {
+            let (mut writer, mut reader) = begin(Keeping::Whole);
+            writer.push(Bytes::from_static(b"a")).await.unwrap();
+            let waiting = tokio::spawn(reader.arrived(enough));
+            tokio::task::yield_now().await;
+            assert!(!waiting.is_finished());
+            writer.push(Bytes::from_static(b"bc")).await.unwrap();
+            let _open = match end {
+                Some(Ok(())) => writer.finish().map(|_| None),
+                Some(Err(Broken)) => {
+                    writer.fail();
+                    None
+                }
+                None => Some(Some(writer)),
+            };
+            assert_eq!(waiting.await.unwrap(), arrived);
+            assert_eq!(read(&mut reader).await.unwrap().unwrap(), "a");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_no_longer_has_come_far_enough() {
+        let (mut writer, reader) = begin(Keeping::Whole);
+        let waiting = tokio::spawn(reader.arrived(u64::MAX));
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        writer.keep_nothing();
+        assert_eq!(waiting.await.unwrap(), Arrived::Enough);
     }
 
     #[tokio::test]

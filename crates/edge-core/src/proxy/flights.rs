@@ -128,9 +128,16 @@ pub struct Lead {
 }
 
 impl Lead {
-    /// Shares what arrived, or is arriving, with all who wait and all who come until the flight is over.
+    /// Shares what arrived, or is arriving, with all who wait and all who come until the flight is over. What was
+    /// retracted stays so.
     pub fn share(&self, cargo: Cargo) {
-        self.state.send_replace(State::Landed(cargo));
+        self.state.send_if_modified(|state| {
+            let may = !matches!(state, State::Released);
+            if may {
+                *state = State::Landed(cargo);
+            }
+            may
+        });
     }
 
     /// What was shared may not be joined any more.

@@ -106,6 +106,32 @@ async fn a_crowd_is_answered_by_what_stood_in() {
     assert_eq!(origin.seen(), 2);
 }
 
+/// Who found an origin silent waited for all: the next page's viewer waits a moment, and the full time again once it
+/// has answered anything.
+#[tokio::test]
+async fn one_viewer_finds_out_that_an_origin_hangs() {
+    let mut origin = Origin::start().await;
+    let world = World::new(&origin).await;
+    for page in ["/one", "/two"] {
+        let (reply, ()) = tokio::join!(world.get(page), async {
+            origin
+                .asked()
+                .await
+                .answer(ok("Connection: close\r\nCache-Control: max-age=10\r\n", "old"))
+                .await;
+        });
+        assert_eq!(reply.x_cache(), "Miss");
+    }
+    world.pass(10);
+    let (_, ()) = tokio::join!(world.get("/one"), async { origin.asked().await.reset() });
+    let began = tokio::time::Instant::now();
+    let (reply, mut hung) = tokio::join!(world.get("/two"), origin.asked());
+    assert_eq!(reply.is(), (200, "Hit", "old"));
+    assert!(began.elapsed() < Duration::from_secs(3), "the patience with an origin that answers is 5 s");
+    hung.send("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nnew").await;
+    soon("the new page", async { while world.get("/two").await.text() != "new" {} }).await;
+}
+
 /// An origin that hangs, or that a firewall swallows, keeps nobody waiting where something is held.
 #[tokio::test]
 async fn nobody_waits_long_for_an_origin_that_hangs() {
@@ -129,6 +155,92 @@ async fn nobody_waits_long_for_an_origin_that_hangs() {
     // At last it answers: the fill was never given up.
     hung.answer(ok("", "new")).await;
     soon("the new page", async { while world.get("/").await.text() != "new" {} }).await;
+}
+
+async fn half(asked: &mut Asked, chunked: bool) {
+    let framing =
+        if chunked { "Transfer-Encoding: chunked\r\n\r\n8\r\nhalf" } else { "Content-Length: 8\r\n\r\nhalf" };
+    asked.send(format!("HTTP/1.1 200 OK\r\n{framing}")).await;
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_not_begun_while_something_stale_is_held() {
+    for chunked in [false, true] {
+        for reset in [false, true] {
+            let mut origin = Origin::start().await;
+            let world = World::new(&origin).await;
+            expired(&mut origin, &world).await;
+            let asked_before = world.requests();
+            let (replies, ()) = tokio::join!(all(10, |_| world.get("/")), async {
+                let mut asked = origin.asked().await;
+                half(&mut asked, chunked).await;
+                world.requested(asked_before + 10).await;
+                if reset {
+                    asked.reset();
+                }
+            });
+            for reply in replies {
+                assert_eq!(reply.is(), (200, "Hit", "old"), "chunked {chunked}, reset {reset}");
+            }
+            assert_eq!(origin.seen(), 2, "one request for all, and then a pause");
+            world.pass(10);
+            let (reply, ()) =
+                tokio::join!(world.get("/"), async { origin.asked().await.answer(ok("", "new")).await });
+            assert_eq!(reply.text(), if reply.x_cache() == "Miss" { "new" } else { "old" });
+            soon("the new page", async { while world.get("/").await.text() != "new" {} }).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_late_is_for_those_who_come_later() {
+    let mut origin = Origin::start().await;
+    let world = World::new(&origin).await;
+    expired(&mut origin, &world).await;
+    let (reply, mut asked) = tokio::join!(world.get("/"), async {
+        let mut asked = origin.asked().await;
+        half(&mut asked, false).await;
+        asked
+    });
+    assert_eq!(reply.is(), (200, "Hit", "old"));
+    asked.send("half").await;
+    soon("the new page", async { while world.get("/").await.text() != "halfhalf" {} }).await;
+    assert_eq!(origin.seen(), 2);
+}
+
+#[tokio::test]
+async fn what_is_large_and_what_is_to_the_letter_is_sent_as_it_comes() {
+    for (guard, length) in [(Guard::On, 2_000_000), (Guard::Off, 8)] {
+        let mut origin = Origin::start().await;
+        let world = World::with(&origin, |settings| settings.guard = guard).await;
+        expired(&mut origin, &world).await;
+        let mut viewer = world.viewer().await;
+        viewer.begin("GET", "/", "").await;
+        let mut asked = origin.asked().await;
+        asked.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\nhalf")).await;
+        assert_eq!(field(&viewer.head().await, "content-length"), Some(&*length.to_string()), "{guard:?}");
+        assert_eq!(viewer.0.bytes(4).await.unwrap(), b"half");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_kept_is_sent_as_it_comes_and_to_one() {
+    let mut origin = Origin::start().await;
+    let world = World::with(&origin, |settings| settings.cache_bytes = 64 * 1024).await;
+    expired(&mut origin, &world).await;
+    let mut viewer = world.viewer().await;
+    viewer.begin("GET", "/", "").await;
+    let mut asked = origin.asked().await;
+    let part = noise(12_000);
+    asked.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2ee0\r\n").await;
+    asked.send(&part).await;
+    assert!(viewer.head().await.contains("Miss from cloudfront"));
+    // Whoever comes now would have to begin in the middle.
+    let (reply, ()) =
+        tokio::join!(world.get("/"), async { origin.asked().await.answer(ok("", "own")).await });
+    assert_eq!(reply.text(), "own");
+    asked.send("\r\n0\r\n\r\n").await;
+    assert!(viewer.0.chunked().await.unwrap() == part);
 }
 
 #[tokio::test]

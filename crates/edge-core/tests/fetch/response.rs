@@ -190,8 +190,8 @@ async fn completion_is_bounded_over_all_tries() {
         async move { origin.wait_closed().await }
     });
     let origins = origins([plain(address.await)]);
-    let completion_timeout = Some(SHORT * 3 / 2);
-    let origin = Origin { connection_attempts: 3, read_timeout: SHORT, completion_timeout, ..origin() };
+    let (read_timeout, completion_timeout) = (SHORT * 4, Some(SHORT * 6));
+    let origin = Origin { connection_attempts: 3, read_timeout, completion_timeout, ..origin() };
     assert_eq!(get(&origins, &origin).await.unwrap_err(), OriginFailure::CompletionTimeout);
     assert_eq!(connections.load(Ordering::SeqCst), 2, "the third try would have come too late");
 }

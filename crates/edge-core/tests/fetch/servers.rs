@@ -58,11 +58,11 @@ async fn every_address_of_a_name_has_its_turn() {
         OriginKind::Custom { http_port: one.port(), https_port: 443, protocol: OriginProtocol::HttpOnly };
     let origin = Origin { kind, ..origin() };
     let mut served = HashMap::new();
-    for _ in 0..60 {
+    for _ in 0..100 {
         *served.entry(get(&origins, &origin).await.unwrap().server.ip()).or_insert(0) += 1;
     }
-    assert_eq!(served.values().sum::<i32>(), 60, "the third refuses, and costs nobody a request");
-    assert!(ips[..2].iter().all(|ip| served.get(ip).is_some_and(|count| *count > 10)), "{served:?}");
+    assert_eq!(served.values().sum::<i32>(), 100, "the third refuses, and costs nobody a request");
+    assert!(ips[..2].iter().all(|ip| served.get(ip).is_some_and(|count| *count > 15)), "{served:?}");
 }
 
 #[tokio::test]
@@ -338,7 +338,7 @@ async fn until(what: &str, so: impl Fn() -> bool) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(LONG, reached).await.unwrap_or_else(|_| panic!("in vain: {what}"));
+    assert!(tokio::time::timeout(LONG, reached).await.is_ok(), "in vain: {what}");
 }
 
 #[test]

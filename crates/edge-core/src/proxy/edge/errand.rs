@@ -10,17 +10,17 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use http_body_util::Empty;
 use tokio::sync::oneshot;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 
 use super::form::Form;
 use super::origin::{call, ending, to_core};
 use super::pump::{Arrival, pump};
 use super::{Edge, Origins};
 use crate::cache::{Key, Stored};
-use crate::exchange::{Answer, Ask, Outcome, Step, Storing};
+use crate::exchange::{Answer, Ask, Mood, Outcome, Step, Storing};
 use crate::proxy::body::Body;
 use crate::proxy::fetch::{OriginBody, OriginFailure, OriginResponse};
-use crate::proxy::fill::{self, Keeping};
+use crate::proxy::fill::{self, Arrived, Keeping};
 use crate::proxy::flights::{Boarding, Cargo, Lead};
 use crate::proxy::store::Object;
 use crate::response::{Response, Source};
@@ -31,6 +31,24 @@ pub(super) struct Errand {
     pub(super) held: Option<Arc<Object>>,
     pub(super) origins: Arc<Origins>,
     pub(super) form: Form,
+}
+
+/// What is larger is sent as it comes, also where something stale is at hand.
+const HELD_BACK_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Who gets an answer, and how.
+struct Delivery {
+    lead: Option<Lead>,
+    form: Form,
+    tell: Teller,
+    instead: Option<Instead>,
+}
+
+/// What is at hand for a response that does not become whole in time.
+struct Instead {
+    until: Instant,
+    answer: Answer,
+    held: Option<Arc<Object>>,
 }
 
 /// Whoever waits for the answer.
@@ -56,20 +74,29 @@ impl Edge {
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: std::fmt::Display,
     {
-        let mut fetched = self.fetched(&errand, body, lead.as_ref(), &mut tell).await;
+        let mood = self.0.moods.of(errand.ask.call().origin);
+        let patience =
+            errand.ask.patience(mood, self.0.clock.now()).map(|patience| Instant::now() + patience);
+        let mut fetched = self.fetched(&errand, body, patience, lead.as_ref(), &mut tell).await;
         loop {
             let Some(outcome) = fetched else { return };
             let (outcome, source) = outcome_of(outcome);
             let Errand { ask, held, origins, form } = errand;
-            let rules = Arc::clone(ask.rules());
-            match ask.answered(outcome, self.0.clock.now()) {
+            let mood = if source.is_some() { Mood::Fine } else { Mood::Troubled };
+            self.0.moods.note(ask.call().origin, mood);
+            let (rules, now) = (Arc::clone(ask.rules()), self.0.clock.now());
+            let instead = patience
+                .and_then(|until| Some(Instead { until, answer: ask.unanswered(now)?, held: held.clone() }));
+            match ask.answered(outcome, now) {
                 Step::Answer(answer) => {
                     self.report(&answer.trace, &rules);
-                    return self.conclude(answer, source, held, lead, form, tell).await;
+                    let delivery = Delivery { lead, form, tell, instead };
+                    return self.conclude(answer, source, held, delivery).await;
                 }
                 Step::Ask(ask) => {
                     errand = Errand { ask, held, origins, form };
-                    fetched = self.fetched(&errand, Empty::new(), lead.as_ref(), &mut tell).await;
+                    let further = self.fetched(&errand, Empty::new(), patience, lead.as_ref(), &mut tell);
+                    fetched = further.await;
                 }
                 step => {
                     let step = self.kept(step, held.as_ref(), lead.as_ref());
@@ -89,24 +116,22 @@ impl Edge {
         answer: Answer,
         source: Option<OriginBody>,
         held: Option<Arc<Object>>,
-        lead: Option<Lead>,
-        form: Form,
-        tell: Teller,
+        mut delivery: Delivery,
     ) {
         let Answer { response, storing, compress, .. } = answer;
         match (storing, source) {
             (Some(Storing::Whole { key, stored }), Some(source)) if response.body == Source::Origin => {
-                let arrival = Arrival::new(source, compress);
-                self.fill(arrival, Some((key, stored)), lead, (response, form), tell).await;
+                self.fill(Arrival::new(source, compress), Some((key, stored)), response, delivery).await;
             }
             (storing, Some(source)) if response.body == Source::Origin => {
                 debug_assert!(storing.is_none(), "only a whole response is stored with the origin's body");
-                drop(lead); // nothing to share: whoever waits is released now
-                self.fill(Arrival::new(source, compress), None, None, (response, form), tell).await;
+                // Nothing to share: whoever waits is released now.
+                (delivery.lead, delivery.instead) = (None, None);
+                self.fill(Arrival::new(source, compress), None, response, delivery).await;
             }
             (storing, _) => {
-                let object = self.keep(storing, &response.body, held, lead.as_ref());
-                _ = tell.send(form.answer(response, object.as_deref()));
+                let object = self.keep(storing, &response.body, held, delivery.lead.as_ref());
+                _ = delivery.tell.send(delivery.form.answer(response, object.as_deref()));
             }
         }
     }
@@ -170,6 +195,7 @@ impl Edge {
         &self,
         errand: &Errand,
         body: B,
+        patience: Option<Instant>,
         lead: Option<&Lead>,
         tell: &mut Teller,
     ) -> Option<Result<OriginResponse, OriginFailure>>
@@ -180,13 +206,13 @@ impl Edge {
         self.0.counters.origin_requests.fetch_add(1, Ordering::Relaxed);
         let Errand { ask, held, origins, form } = errand;
         let mut fetching = pin!(origins.fetch(call(ask.call(), &ask.rules().distribution), body));
-        let patience = ask.patience(self.0.clock.now());
         tokio::select! {
             fetched = &mut fetching => return Some(fetched),
             // Nobody else wants it, and its viewer is gone.
             () = tell.closed(), if lead.is_none() => return None,
-            () = sleep(patience.unwrap_or_default()), if patience.is_some() => {}
+            () = sleep_until(patience.unwrap_or_else(Instant::now)), if patience.is_some() => {}
         }
+        self.0.moods.note(ask.call().origin, Mood::Troubled);
         if let Some(Answer { response, storing, .. }) = ask.unanswered(self.0.clock.now()) {
             let object = self.keep(storing, &response.body, held.clone(), lead);
             let waiting = std::mem::replace(tell, oneshot::channel().0);
@@ -231,31 +257,64 @@ impl Edge {
         Some(object)
     }
 
-    /// Sends the response as it arrives: to its viewer, to all who wait, and whole into the store.
+    /// Sends the response as it arrives: to its viewer, to all who wait, and whole into the store. Where something stale
+    /// is at hand, it is not begun before it is whole: a body that breaks off, or is late, has the stale one served
+    /// `instead`.
     async fn fill(
         &self,
         arrival: Arrival,
         keep: Option<(Key, Arc<Stored>)>,
-        lead: Option<Lead>,
-        (response, form): (Response, Form),
-        tell: Teller,
+        response: Response,
+        delivery: Delivery,
     ) {
+        let Delivery { lead, form, tell, instead } = delivery;
         let store = &self.0.store;
         let keep = keep.filter(|_| arrival.length().is_none_or(|length| length <= store.object_bytes_max()));
         let length = arrival.delivered_length();
         let (writer, reader) = fill::begin(if keep.is_some() { Keeping::Whole } else { Keeping::Nothing });
         // Where nothing may be shared the flight is over now, and whoever waits asks for himself.
         let lead = lead.filter(|_| keep.as_ref().is_some_and(|(_, head)| head.serves_waiters()));
-        if let (Some((_, head)), Some(follower), Some(lead)) = (&keep, writer.follower(), &lead) {
-            lead.share(Cargo::Arriving { head: Arc::clone(head), follower, length });
+        let instead =
+            instead.filter(|_| keep.is_some() && length.is_none_or(|length| length < HELD_BACK_BYTES_MAX));
+        let cargo = match (&keep, writer.follower()) {
+            (Some((_, head)), Some(follower)) => {
+                Some(Cargo::Arriving { head: Arc::clone(head), follower, length })
+            }
+            _ => None,
+        };
+        let mut pump = pin!(pump(arrival, writer, store, lead.as_ref()));
+        let mut pumped = None;
+        let stale = match instead {
+            None => None,
+            Some(Instead { until, answer, held }) => {
+                let arrived = tokio::select! {
+                    biased;
+                    arrived = reader.arrived(HELD_BACK_BYTES_MAX) => arrived,
+                    () = async { pumped = Some(pump.as_mut().await); std::future::pending().await } => Arrived::Broken,
+                    () = sleep_until(until), if !tell.is_closed() => Arrived::Broken,
+                };
+                (arrived == Arrived::Broken).then_some((answer, held))
+            }
+        };
+        if let Some((Answer { response, storing, .. }, held)) = stale {
+            drop((cargo, reader));
+            let object = self.keep(storing, &response.body, held, lead.as_ref());
+            _ = tell.send(form.answer(response, object.as_deref()));
+        } else {
+            if let (Some(cargo), Some(lead)) = (cargo, &lead) {
+                lead.share(cargo);
+            }
+            _ = tell.send(form.with_body(response, Body::following(reader, length)));
         }
-        _ = tell.send(form.with_body(response, Body::following(reader, length)));
-        let Some(pieces) = pump(arrival, writer, store, lead.as_ref()).await else { return };
+        let pieces = match pumped {
+            Some(pieces) => pieces,
+            None => pump.await,
+        };
+        let Some(pieces) = pieces else { return };
         if let Some((key, head)) = keep {
             store.put_filled(key, head, pieces);
         }
-        // Only now is the flight over: whoever comes in between finds the one or the other.
-        drop(lead);
+        // The flight is over when `lead` goes, here: whoever comes in between finds the one or the other.
     }
 }
 

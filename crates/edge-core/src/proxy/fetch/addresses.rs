@@ -35,21 +35,17 @@ impl Addresses {
     }
 
     /// All of them, beginning at `start`; those that failed lately come last.
-    pub(super) fn in_turn(
-        &self,
-        mut ips: Vec<IpAddr>,
-        port: u16,
-        start: usize,
-        now: Instant,
-    ) -> Vec<SocketAddr> {
-        let start = start % ips.len().max(1);
-        ips.rotate_left(start);
-        let mut addresses: Vec<_> = ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
-        if addresses.len() > 1 {
-            let failed_at = self.failed_at();
-            addresses.sort_by_key(|address| failed_at.get(address).is_some_and(|at| is_recent(*at, now)));
+    pub(super) fn in_turn(&self, ips: Vec<IpAddr>, port: u16, start: usize, now: Instant) -> Vec<SocketAddr> {
+        let all = ips.into_iter().map(|ip| SocketAddr::new(ip, port));
+        let failed_at = self.failed_at();
+        let is_bad = |address: &SocketAddr| failed_at.get(address).is_some_and(|at| is_recent(*at, now));
+        let (mut bad, mut good): (Vec<_>, Vec<_>) = all.partition(is_bad);
+        for part in [&mut good, &mut bad] {
+            let start = start % part.len().max(1);
+            part.rotate_left(start);
         }
-        addresses
+        good.append(&mut bad);
+        good
     }
 
     pub(super) fn failed(&self, address: SocketAddr, now: Instant) {
@@ -94,7 +90,9 @@ mod tests {
         assert_eq!(order(&addresses, 0, now), [1, 2, 3]);
         assert_eq!(order(&addresses, 4, now), [2, 3, 1]);
         addresses.failed(SocketAddr::new(ip(2), 80), now);
-        assert_eq!(order(&addresses, 1, now + TRIED_LAST_FOR / 2), [3, 1, 2]);
+        for (start, expected) in [(0, [1, 3, 2]), (1, [3, 1, 2]), (2, [1, 3, 2])] {
+            assert_eq!(order(&addresses, start, now + TRIED_LAST_FOR / 2), expected);
+        }
         assert_eq!(order(&addresses, 1, now + TRIED_LAST_FOR), [2, 3, 1]);
         addresses.failed(SocketAddr::new(ip(2), 80), now);
         addresses.connected(SocketAddr::new(ip(2), 80));
