@@ -41,7 +41,7 @@ pub(crate) struct Serve {
     #[arg(long)]
     pub(crate) insecure_origins: bool,
     /// A clock of its own that stands still until `POST /clock?advance=1h` or `?set=TIME` on the admin listener moves it:
-    /// ages, TTLs and dates go by it, network timeouts do not. It starts now, or at START (2026-11-23T06:55:09Z).
+    /// ages, TTLs and dates go by it, network timeouts and certificates do not. It starts now, or at START (2026-11-23T06:55:09Z).
     #[arg(long, value_name = "START", num_args = 0..=1, require_equals = true, default_missing_value = "now")]
     #[arg(value_parser = parse_start)]
     pub(crate) virtual_clock: Option<SystemTime>,

@@ -226,6 +226,17 @@ fn a_virtual_clock_lets_an_hour_pass_at_once() {
     let admin = running.address("admin");
     has(ask(admin, "POST", "/clock?advance=1h", host, ""), &["409", "--virtual-clock"]);
     has(get(admin, "/clock", "localhost"), &["200"]);
+    // Viewers go by their own clocks: what they verify is of today.
+    let fresh = Directory::new("clock-ca");
+    let running =
+        Running::start(serve(&fresh, &config, origin("hello")).arg("--virtual-clock=2040-01-01T00:00:00Z"));
+    let ca = running.said.iter().find_map(|line| line.strip_prefix("local CA ")).unwrap();
+    let url = format!("https://localhost:{}/", running.address("https").port());
+    let ca = ca.split(" (").next().unwrap();
+    let load = edge().args(["load", "-n", "1", "-c", "1", "--cacert", ca, &url]).output().unwrap();
+    let errors = String::from_utf8(load.stderr).unwrap();
+    assert!(load.status.success(), "{errors}{}", String::from_utf8_lossy(&load.stdout));
+    has(get(running.address("http"), "/", "localhost"), &["date: Sun, 01 Jan 2040 00:00:00 GMT"]);
     let Output { status, stderr, .. } = edge().args(["serve", "--virtual-clock=later"]).output().unwrap();
     assert_eq!(status.code(), Some(2));
     has(String::from_utf8(stderr).unwrap(), &["2026-11-23T06:55:09Z"]);

@@ -62,7 +62,7 @@ pub struct Settings {
     pub cache_bytes: u64,
     /// What viewers may ask of us.
     pub limits: Limits,
-    /// The one clock.
+    /// The one clock of requests and of what is stored. Certificates go by the system's.
     pub clock: Clock,
 }
 
@@ -263,11 +263,13 @@ fn certificates(settings: &Settings) -> Result<(Certificates, Option<PathBuf>), 
         certificates.add_files(chain, key).map_err(StartError::Tls)?;
     }
     let Some(directory) = &settings.local_ca else { return Ok((certificates, None)) };
-    let ca = LocalCa::open(directory, settings.clock.now()).map_err(StartError::Ca)?;
+    // Whoever verifies certificates goes by the time there is, and so does whoever finds the CA here later.
+    let clock = Clock::system();
+    let ca = LocalCa::open(directory, clock.now()).map_err(StartError::Ca)?;
     let path = ca.certificate_path().to_owned();
     let distribution = settings.distribution.clone();
     let fallback = distribution.domain_name.clone();
-    certificates.mint_with(ca, settings.clock.clone(), &fallback, move |name| distribution.answers_for(name));
+    certificates.mint_with(ca, clock, &fallback, move |name| distribution.answers_for(name));
     Ok((certificates, Some(path)))
 }
 
