@@ -76,11 +76,13 @@ pub(crate) struct Model {
     version: u32,
     stored: Vec<Thing>,
     asked: Vec<Asked>,
+    /// What was asked last was asked in nobody's name: no HEAD, no range, no condition of a viewer's.
+    is_for_all: bool,
 }
 
 impl Model {
     pub(crate) fn new(world: World) -> Self {
-        Self { world, now: 0, origin: Origin::default(), version: 1, stored: Vec::new(), asked: Vec::new() }
+        Self { world, now: 0, origin: Origin::default(), version: 1, stored: Vec::new(), asked: Vec::new(), is_for_all: false }
     }
 
     /// What viewers get, and what the origin is asked.
@@ -181,6 +183,7 @@ impl Model {
             if_none_match: validator.clone().or(theirs),
             range: request.range.filter(|_| !request.head && !held_whole).map(super::sequence::Range::field),
         };
+        self.is_for_all = !asked.head && asked.range.is_none() && asked.if_none_match == validator;
         if self.origin.trouble != Trouble::Refuses {
             self.asked.push(asked.clone());
         }
@@ -437,8 +440,7 @@ impl Model {
 
     /// What those get who asked for the same at the same time. They wait where it may be for all of them.
     fn others(&self, thing: Thing, request: &Request) -> Others {
-        let is_plain = !request.head && request.range.is_none() && request.if_none_match.is_none();
-        if is_plain && self.shares(request) && !thing.each_time && thing.ttl > 0 {
+        if self.is_for_all && self.shares(request) && !thing.each_time && thing.ttl > 0 {
             Others::Share(Box::new(thing))
         } else {
             Others::Nothing
