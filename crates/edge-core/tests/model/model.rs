@@ -131,8 +131,10 @@ impl Model {
                 let second = match others {
                     Others::Same => first.clone(),
                     Others::Share(thing) => {
-                        let shared = self.serve(&thing, request, "Hit");
-                        let is_cut = matches!(first.body, Body::CutOf(_));
+                        // What arrives is not cut (§7.12).
+                        let range = request.range.filter(|_| first.x_cache != "Miss");
+                        let shared = self.serve(&thing, &Request { range, ..request.clone() }, "Hit");
+                        let is_cut = matches!(first.body, Body::CutOf(_)) && shared.status != 304;
                         if is_cut { Reply { body: first.body.clone(), ..shared } } else { shared }
                     }
                     Others::Nothing => {
