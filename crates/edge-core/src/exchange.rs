@@ -496,7 +496,8 @@ impl Ask {
             },
         });
         let whole = passage.request().method == Method::GET
-            && !passage.request().is_conditional()
+            // The edge's own conditions stand in place of the viewer's.
+            && (conditions.is_some() || !passage.request().is_conditional())
             && !call.headers.contains_key(http::header::RANGE);
         let guarded = passage.rules.guard == Guard::On && (unkeyed.cookie || unkeyed.authorization);
         let sharing = if key.is_some() && whole && passage.may_share() && !guarded {

@@ -266,8 +266,10 @@ impl Ask {
     /// How much of the response there is to keep; `None`: nothing that could stand for anything.
     fn holds(&self, status: StatusCode, origin: &HeaderMap) -> Option<Holds> {
         if self.passage.request().method == Method::HEAD {
-            // It never stands in for the whole (threats S2), so it takes no whole's place either.
-            let in_the_way = self.held.as_ref().is_some_and(|held| held.head.holds != Holds::Head);
+            // It never stands in for the whole (threats S2), so it takes no whole's place either, nor that of parts:
+            // nothing else is too little for a HEAD.
+            let in_the_way = self.held.as_ref().is_some_and(|held| held.head.holds != Holds::Head)
+                || matches!(self.passage.trace.found, Some(Verdict::Lacking));
             return (!in_the_way).then_some(Holds::Head);
         }
         if status != StatusCode::PARTIAL_CONTENT || !self.call.headers.contains_key(RANGE) {

@@ -232,7 +232,8 @@ impl Edge {
         let Errand { ask, form, origins, .. } = errand;
         let (held, object) = match cargo {
             Cargo::Whole(object) => (object.held(), Some(object)),
-            Cargo::Arriving { head, length, .. } => (Held { head, length: *length }, None),
+            // It is followed from its first byte to its last: nothing can be cut from it yet.
+            Cargo::Arriving { head, .. } => (Held { head, length: None }, None),
         };
         let response = match ask.joined(held, self.0.clock.now()) {
             Step::Answer(answer) => answer.response,

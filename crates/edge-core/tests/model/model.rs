@@ -1,0 +1,495 @@
+//! The cache as the CloudFront reference describes it, written to be read and not to be fast: a list of stored things,
+//! searched from end to end.
+//!
+//! It was written from the reference and the guard's promises, and knows nothing of the engine. Where the reference
+//! leaves something open, `fixtures/divergences.toml` says what was chosen. An origin answers at once here, so what is
+//! fetched behind a viewer's back is there when the next step begins.
+
+use super::sequence::{Answer, Asked, Cookies, Meanwhile, Origin, Request, Step, Trouble, World, etag};
+
+/// What a viewer sees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) x_cache: &'static str,
+    pub(crate) age: Option<u64>,
+    pub(crate) body: Body,
+    pub(crate) content_range: Option<String>,
+    pub(crate) etag: Option<String>,
+    pub(crate) set_cookie: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Body {
+    /// To its end.
+    All(String),
+    /// Some of this, then the connection breaks.
+    CutOf(String),
+    /// A page of the edge's own.
+    Page,
+}
+
+/// A stored thing.
+#[derive(Debug, Clone)]
+struct Thing {
+    key: (String, Option<String>),
+    status: u16,
+    cache_control: String,
+    etag: Option<String>,
+    set_cookie: bool,
+    holds: Holds,
+    /// The body; of what came in parts, the bytes that are there.
+    bytes: Vec<Option<u8>>,
+    /// The edge wrote it, because the origin failed.
+    page: bool,
+    /// Stored, or last confirmed.
+    since: u64,
+    /// Fresh for so long.
+    ttl: u64,
+    /// `no-cache`: confirmed each time.
+    each_time: bool,
+    /// The origin failed, and is not asked before then.
+    left_alone_until: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holds {
+    Whole,
+    Head,
+    Parts,
+}
+
+/// What those get who asked for the same while the origin was asked.
+enum Others {
+    /// This as well.
+    Share(Box<Thing>),
+    /// The same answer: it came without the origin.
+    Same,
+    /// They ask for themselves.
+    Nothing,
+}
+
+pub(crate) struct Model {
+    world: World,
+    now: u64,
+    origin: Origin,
+    version: u32,
+    stored: Vec<Thing>,
+    asked: Vec<Asked>,
+    /// What was asked last was asked in nobody's name: no HEAD, no range, no condition of a viewer's.
+    is_for_all: bool,
+}
+
+impl Model {
+    pub(crate) fn new(world: World) -> Self {
+        Self { world, now: 0, origin: Origin::default(), version: 1, stored: Vec::new(), asked: Vec::new(), is_for_all: false }
+    }
+
+    /// What viewers get, and what the origin is asked.
+    pub(crate) fn step(&mut self, step: &Step) -> (Vec<Reply>, Vec<Asked>) {
+        let replies = match step {
+            Step::Origin(origin) => {
+                self.origin = *origin;
+                Vec::new()
+            }
+            Step::Edit => {
+                self.version += 1;
+                Vec::new()
+            }
+            Step::Pass(seconds) => {
+                self.now += seconds;
+                Vec::new()
+            }
+            Step::Invalidate(pattern) => {
+                self.invalidate(pattern);
+                Vec::new()
+            }
+            Step::Visit(request, meanwhile) => self.visit(request, *meanwhile),
+        };
+        let mut asked = std::mem::take(&mut self.asked);
+        asked.sort();
+        (replies, asked)
+    }
+
+    fn visit(&mut self, request: &Request, meanwhile: Meanwhile) -> Vec<Reply> {
+        let before = self.stored.clone();
+        let (first, others) = self.request(request);
+        match meanwhile {
+            // What others may want is fetched to its end without him.
+            Meanwhile::Nothing | Meanwhile::Leaves => vec![first],
+            Meanwhile::Invalidated(pattern) | Meanwhile::InvalidatedInBody(pattern) => {
+                self.invalidate(pattern);
+                vec![first]
+            }
+            Meanwhile::Again(Some(pattern)) if covers(pattern, &self.key(request).0) => {
+                // Who comes after an invalidation gets nothing of what was asked before; nor does the cache.
+                self.stored = before;
+                self.invalidate(pattern);
+                vec![first, self.request(request).0]
+            }
+            Meanwhile::Again(pattern) => {
+                let second = match others {
+                    Others::Same => first.clone(),
+                    Others::Share(thing) => {
+                        // What arrives is not cut (§7.12).
+                        let range = request.range.filter(|_| first.x_cache != "Miss");
+                        let shared = self.serve(&thing, &Request { range, ..request.clone() }, "Hit");
+                        let is_cut = matches!(first.body, Body::CutOf(_)) && shared.status != 304;
+                        if is_cut { Reply { body: first.body.clone(), ..shared } } else { shared }
+                    }
+                    Others::Nothing => {
+                        self.stored = before;
+                        self.request(request).0
+                    }
+                };
+                pattern.into_iter().for_each(|pattern| self.invalidate(pattern));
+                vec![first, second]
+            }
+        }
+    }
+
+    /// One request, and what it does to the cache.
+    fn request(&mut self, request: &Request) -> (Reply, Others) {
+        let key = self.key(request);
+        let held = self.stored.iter().find(|thing| thing.key == key).cloned();
+        let held_in_part = held.as_ref().is_some_and(|thing| thing.holds == Holds::Parts);
+        let Some(thing) = held.filter(|thing| is_enough(thing, request)) else {
+            return self.ask(request, None, held_in_part);
+        };
+        let is_fresh = !thing.each_time && self.now < thing.since + thing.ttl;
+        if is_fresh || self.now < thing.left_alone_until && self.stands_in(&thing) {
+            return (self.serve(&thing, request, "Hit"), Others::Nothing);
+        }
+        if self.may_refresh_behind(&thing) {
+            let reply = self.serve(&thing, request, "Hit");
+            // For everybody: whole, and unconditional.
+            let whole = Request { head: false, range: None, if_none_match: None, ..request.clone() };
+            self.ask(&whole, Some(thing), false);
+            return (reply, Others::Same);
+        }
+        self.ask(request, Some(thing), held_in_part)
+    }
+
+    /// To the origin; `held` is stale, and enough for the request.
+    fn ask(&mut self, request: &Request, held: Option<Thing>, held_in_part: bool) -> (Reply, Others) {
+        let validator = held
+            .as_ref()
+            .filter(|thing| thing.status < 400 && thing.holds != Holds::Parts && self.shares(request))
+            .and_then(|thing| thing.etag.clone());
+        let theirs = request.if_none_match.map(|ago| etag(self.version.saturating_sub(ago), None));
+        let held_whole = held.as_ref().is_some_and(|thing| thing.holds == Holds::Whole);
+        let asked = Asked {
+            head: request.head,
+            target: self.key(request).0,
+            cookie: request.cookie.filter(|_| self.world.cookies != Cookies::Dropped).map(str::to_owned),
+            if_none_match: validator.clone().or(theirs),
+            range: request.range.filter(|_| !request.head && !held_whole).map(super::sequence::Range::field),
+        };
+        self.is_for_all = !asked.head && asked.range.is_none() && asked.if_none_match == validator;
+        if self.origin.trouble != Trouble::Refuses {
+            self.asked.push(asked.clone());
+        }
+        match (self.origin.answer(&asked, self.version), held) {
+            (Some(answer), Some(thing)) if answer.status == 304 && validator.is_some() => {
+                self.confirm(thing, &answer, request)
+            }
+            (None, Some(thing)) if self.stands_in(&thing) => self.stand_in(thing, request),
+            (Some(answer), Some(thing)) if answer.status >= 500 && self.stands_in(&thing) => {
+                self.stand_in(thing, request)
+            }
+            (None, held) => self.fail(request, held.as_ref(), held_in_part),
+            (Some(answer), held) => self.deliver(&answer, request, held.as_ref(), held_in_part),
+        }
+    }
+
+    /// §7.8: what is held lives on, with what the 304 says.
+    fn confirm(&mut self, mut thing: Thing, answer: &Answer, request: &Request) -> (Reply, Others) {
+        self.forget(&thing.key);
+        thing.since = self.now;
+        thing.left_alone_until = 0;
+        if !answer.cache_control.is_empty() {
+            answer.cache_control.clone_into(&mut thing.cache_control);
+        }
+        let reply = self.serve(&thing, request, "RefreshHit");
+        let lifetime = self.lifetime(thing.status, &thing.cache_control);
+        match lifetime.filter(|_| !self.withholds(&thing.cache_control, answer, request)) {
+            Some((ttl, each_time)) => {
+                (thing.ttl, thing.each_time) = (ttl, each_time);
+                self.stored.push(thing.clone());
+                (reply, self.others(thing, request))
+            }
+            None => (reply, Others::Nothing),
+        }
+    }
+
+    /// §7.4: what is stale answers for an origin that fails, which is then left alone for a while.
+    fn stand_in(&mut self, mut thing: Thing, request: &Request) -> (Reply, Others) {
+        thing.left_alone_until = self.now + self.world.error_ttl;
+        self.forget(&thing.key);
+        self.stored.push(thing.clone());
+        (self.serve(&thing, request, "Hit"), self.others(thing, request))
+    }
+
+    /// The origin gives no answer: the edge writes one, and it is kept like the origin's own (§7.2).
+    fn fail(&mut self, request: &Request, held: Option<&Thing>, held_in_part: bool) -> (Reply, Others) {
+        let answer = Answer {
+            status: 502,
+            cache_control: "",
+            etag: None,
+            set_cookie: false,
+            vary: false,
+            part: None,
+            body: String::new(),
+            cut: false,
+        };
+        let (mut reply, mut others) = self.deliver(&answer, request, held, held_in_part);
+        if !request.head {
+            reply.body = Body::Page;
+        }
+        let key = self.key(request);
+        self.stored.iter_mut().filter(|thing| thing.key == key && thing.status == 502).for_each(|thing| thing.page = true);
+        if let Others::Share(thing) = &mut others {
+            thing.page = true;
+        }
+        (reply, others)
+    }
+
+    /// The origin's answer goes to the viewer, and into the cache if it may.
+    fn deliver(
+        &mut self,
+        answer: &Answer,
+        request: &Request,
+        held: Option<&Thing>,
+        held_in_part: bool,
+    ) -> (Reply, Others) {
+        let body = match answer {
+            _ if request.head => Body::All(String::new()),
+            answer if answer.cut => Body::CutOf(answer.body.clone()),
+            answer => Body::All(answer.body.clone()),
+        };
+        let set_cookie = answer.set_cookie && self.world.cookies != Cookies::Dropped; // §7.6
+        let reply = Reply {
+            status: answer.status,
+            x_cache: if answer.status >= 400 { "Error" } else { "Miss" },
+            age: None,
+            content_range: content_range(answer),
+            etag: answer.etag.clone(),
+            body,
+            set_cookie,
+        };
+        let whole_status = if answer.part.is_some() { 200 } else { answer.status };
+        let Some((ttl, each_time)) = self.lifetime(whole_status, answer.cache_control) else {
+            return (reply, Others::Nothing);
+        };
+        if self.withholds(answer.cache_control, answer, request) {
+            return (reply, Others::Nothing);
+        }
+        // §3: a head is no object. It answers HEAD, and takes the place of nothing that can do more.
+        if request.head && (held_in_part || held.is_some_and(|thing| thing.holds != Holds::Head)) {
+            return (reply, Others::Nothing);
+        }
+        let mut thing = Thing {
+            key: self.key(request),
+            status: whole_status,
+            cache_control: answer.cache_control.to_owned(),
+            etag: answer.etag.clone(),
+            set_cookie,
+            holds: Holds::Whole,
+            bytes: answer.body.bytes().map(Some).collect(),
+            page: false,
+            since: self.now,
+            ttl,
+            each_time,
+            left_alone_until: 0,
+        };
+        if request.head {
+            (thing.holds, thing.bytes) = (Holds::Head, Vec::new());
+        }
+        if let Some((first, _, length)) = answer.part {
+            thing.holds = Holds::Parts;
+            thing.bytes = vec![None; length as usize];
+            for (at, byte) in answer.body.bytes().enumerate() {
+                thing.bytes[first as usize + at] = Some(byte);
+            }
+            self.combine(&mut thing);
+        }
+        if !answer.cut {
+            self.forget(&thing.key);
+            self.stored.push(thing.clone());
+        }
+        (reply, self.others(thing, request))
+    }
+
+    /// RFC 9111 §3.4: parts of the same representation come together, and what is newer is said of all of them.
+    fn combine(&self, thing: &mut Thing) {
+        let same = |held: &&Thing| {
+            held.key == thing.key
+                && held.holds == Holds::Parts
+                && held.etag.is_some()
+                && held.etag == thing.etag
+                && held.bytes.len() == thing.bytes.len()
+        };
+        if let Some(held) = self.stored.iter().find(same) {
+            for (byte, held) in thing.bytes.iter_mut().zip(&held.bytes) {
+                *byte = byte.or(*held);
+            }
+        }
+    }
+
+    /// Answers from what is stored: its conditions first, then its ranges.
+    fn serve(&self, thing: &Thing, request: &Request, x_cache: &'static str) -> Reply {
+        let mut reply = Reply {
+            status: thing.status,
+            x_cache: if thing.status >= 400 { "Error" } else { x_cache },
+            age: (x_cache == "Hit").then(|| self.now - thing.since),
+            body: Body::All(String::new()),
+            content_range: None,
+            etag: thing.etag.clone(),
+            set_cookie: thing.set_cookie,
+        };
+        let theirs = request.if_none_match.map(|ago| etag(self.version.saturating_sub(ago), None));
+        if thing.status == 200 && theirs.is_some() && theirs == thing.etag {
+            return Reply { status: 304, ..reply };
+        }
+        if request.head || thing.holds == Holds::Head {
+            return reply;
+        }
+        if thing.page {
+            return Reply { body: Body::Page, ..reply };
+        }
+        let length = thing.bytes.len() as u64;
+        let mut span = (0, length - 1);
+        if let Some(range) = request.range.filter(|_| thing.status == 200) {
+            let content_range = |what| Some(format!("bytes {what}/{length}"));
+            let Some((first, last)) = range.of(length) else {
+                return Reply {
+                    status: 416,
+                    x_cache: "Error",
+                    age: None,
+                    body: Body::Page,
+                    content_range: content_range("*".to_owned()),
+                    etag: None,
+                    set_cookie: false,
+                };
+            };
+            span = (first, last);
+            (reply.status, reply.content_range) = (206, content_range(format!("{first}-{last}")));
+        }
+        let bytes = thing.bytes[span.0 as usize..=span.1 as usize].iter().map(|byte| byte.unwrap_or(b'?'));
+        reply.body = Body::All(bytes.map(char::from).collect());
+        reply
+    }
+
+    /// §7.1 to §7.3: for how long it is fresh, and whether it is confirmed each time nevertheless; `None`: not stored.
+    fn lifetime(&self, status: u16, cache_control: &str) -> Option<(u64, bool)> {
+        let (min, default, max) = self.world.ttl;
+        let has = |name| directive(cache_control, name).is_some();
+        let said = directive(cache_control, "s-maxage").or(directive(cache_control, "max-age"));
+        let error = self.world.error_ttl.max(said.unwrap_or_default().min(max));
+        match status {
+            _ if max == 0 => None,
+            404 if has("no-store") || has("no-cache") || has("private") => None,
+            404 | 500 | 502 | 503 => Some((error, false)),
+            403 => said.map(|_| (error, false)),
+            200 | 302 if (has("no-store") || has("private")) && min == 0 => None,
+            200 | 302 if has("no-cache") && min == 0 => Some((0, true)),
+            200 | 302 if has("no-store") || has("private") || has("no-cache") => Some((min, false)),
+            200 | 302 => Some((said.map_or(default.max(min), |said| said.clamp(min, max)), false)),
+            _ => None,
+        }
+    }
+
+    /// The guard: what is one viewer's is not shared.
+    fn withholds(&self, cache_control: &str, answer: &Answer, request: &Request) -> bool {
+        let says = |name| directive(cache_control, name).is_some();
+        let ends_anyhow = self.origin.framing == super::sequence::Framing::Close;
+        let has_body = !request.head && !answer.body.is_empty();
+        self.world.guarded
+            && (answer.set_cookie
+                || answer.vary
+                || says("private")
+                || says("no-store")
+                || self.world.cookies == Cookies::Forwarded && request.cookie.is_some()
+                || ends_anyhow && has_body)
+    }
+
+    /// §7.4, §7.5: whether it may answer for an origin that fails.
+    fn stands_in(&self, thing: &Thing) -> bool {
+        let max = self.world.ttl.2;
+        let expired_for = self.now.saturating_sub(thing.since + thing.ttl);
+        thing.status < 400
+            && directive(&thing.cache_control, "must-revalidate").is_none()
+            && match directive(&thing.cache_control, "stale-if-error") {
+                Some(seconds) => expired_for < seconds.min(max),
+                None => self.now - thing.since < max,
+            }
+    }
+
+    /// §7.5: whether a viewer gets it at once, and the origin is asked behind his back.
+    fn may_refresh_behind(&self, thing: &Thing) -> bool {
+        let window = directive(&thing.cache_control, "stale-while-revalidate").unwrap_or_default();
+        // Parts are not fetched whole for nobody.
+        thing.holds != Holds::Parts
+            && !thing.each_time
+            && self.now - thing.since - thing.ttl < window.min(self.world.ttl.2)
+    }
+
+    /// §7.11, §7.8: whether the edge revalidates and collapses for this request. Where cookies are forwarded CloudFront
+    /// does not; the guard does for who has none.
+    fn shares(&self, request: &Request) -> bool {
+        self.world.cookies == Cookies::Dropped || self.world.guarded && request.cookie.is_none()
+    }
+
+    /// What those get who asked for the same at the same time. They wait where it may be for all of them.
+    fn others(&self, thing: Thing, request: &Request) -> Others {
+        if self.is_for_all && self.shares(request) && !thing.each_time && thing.ttl > 0 {
+            Others::Share(Box::new(thing))
+        } else {
+            Others::Nothing
+        }
+    }
+
+    /// Path with the query argument that counts, and the cookie if it does.
+    fn key(&self, request: &Request) -> (String, Option<String>) {
+        let argument = request.query.into_iter().flat_map(|query| query.split('&')).find(|pair| pair.starts_with("v="));
+        let target = argument.map_or(request.path.to_owned(), |pair| format!("{}?{pair}", request.path));
+        (target, request.cookie.filter(|_| self.world.cookies == Cookies::Keyed).map(str::to_owned))
+    }
+
+    fn forget(&mut self, key: &(String, Option<String>)) {
+        self.stored.retain(|thing| thing.key != *key);
+    }
+
+    fn invalidate(&mut self, pattern: &str) {
+        self.stored.retain(|thing| !covers(pattern, &thing.key.0));
+    }
+}
+
+/// §13.1: exactly, or all that begins so.
+fn covers(pattern: &str, target: &str) -> bool {
+    pattern.strip_suffix('*').map_or(pattern == target, |prefix| target.starts_with(prefix))
+}
+
+/// Whether what is held is what the request wants: a head has no body, of parts it must be the right ones.
+fn is_enough(thing: &Thing, request: &Request) -> bool {
+    match thing.holds {
+        Holds::Whole => true,
+        Holds::Head => request.head,
+        Holds::Parts => {
+            let span = request.range.filter(|_| !request.head).and_then(|range| range.of(thing.bytes.len() as u64));
+            span.is_some_and(|(first, last)| thing.bytes[first as usize..=last as usize].iter().all(Option::is_some))
+        }
+    }
+}
+
+/// The value of a directive; zero if it has none.
+fn directive(cache_control: &str, name: &str) -> Option<u64> {
+    cache_control.split(", ").find_map(|directive| {
+        let (found, value) = directive.split_once('=').unwrap_or((directive, "0"));
+        (found == name).then(|| value.parse().unwrap_or_default())
+    })
+}
+
+fn content_range(answer: &Answer) -> Option<String> {
+    answer.part.map(|(first, last, length)| format!("bytes {first}-{last}/{length}"))
+}
