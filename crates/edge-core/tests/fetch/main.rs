@@ -1,6 +1,6 @@
 //! Requests to origins, against servers that are scripted byte by byte.
 #![cfg(feature = "proxy")]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests are tests")]
+#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
 mod request;
 mod response;

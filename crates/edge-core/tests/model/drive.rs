@@ -29,7 +29,9 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::model::{Body, Reply};
-use super::sequence::{Answer, Asked, Cookies, Framing, Meanwhile, Origin, Request, Step, Trouble, World, etag};
+use super::sequence::{
+    Answer, Asked, Cookies, Framing, Meanwhile, Origin, Request, Step, Trouble, World, etag,
+};
 
 const HOST: &str = "edge.test";
 const ORIGIN: &str = "origin.test";
@@ -242,7 +244,8 @@ impl Engine<'_> {
     }
 
     fn sent(&self, request: &Request) -> http::Request<Empty<Bytes>> {
-        let target = request.query.map_or(request.path.to_owned(), |query| format!("{}?{query}", request.path));
+        let target =
+            request.query.map_or(request.path.to_owned(), |query| format!("{}?{query}", request.path));
         let mut sent = http::Request::builder()
             .method(if request.head { "HEAD" } else { "GET" })
             .uri(target)

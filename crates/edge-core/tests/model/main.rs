@@ -26,6 +26,7 @@ const ATTEMPTS: usize = 8;
 
 #[test]
 fn the_engine_does_what_the_model_does() {
+    #[expect(clippy::disallowed_methods, reason = "a longer run is asked for by the variable proptest knows")]
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES);
     let config = ProptestConfig {
         cases,
@@ -80,9 +81,7 @@ fn agree(step: &Step, expected: &Seen, seen: &Seen) -> bool {
         }
         _ => expected == seen,
     };
-    expected.1 == seen.1
-        && expected.0.len() == seen.0.len()
-        && expected.0.iter().zip(&seen.0).all(alike)
+    expected.1 == seen.1 && expected.0.len() == seen.0.len() && expected.0.iter().zip(&seen.0).all(alike)
 }
 
 fn tell(text: &mut String, step: &Step, expected: &Seen, seen: &Seen) {

@@ -82,7 +82,15 @@ pub(crate) struct Model {
 
 impl Model {
     pub(crate) fn new(world: World) -> Self {
-        Self { world, now: 0, origin: Origin::default(), version: 1, stored: Vec::new(), asked: Vec::new(), is_for_all: false }
+        Self {
+            world,
+            now: 0,
+            origin: Origin::default(),
+            version: 1,
+            stored: Vec::new(),
+            asked: Vec::new(),
+            is_for_all: false,
+        }
     }
 
     /// What viewers get, and what the origin is asked.
@@ -247,7 +255,10 @@ impl Model {
             reply.body = Body::Page;
         }
         let key = self.key(request);
-        self.stored.iter_mut().filter(|thing| thing.key == key && thing.status == 502).for_each(|thing| thing.page = true);
+        self.stored
+            .iter_mut()
+            .filter(|thing| thing.key == key && thing.status == 502)
+            .for_each(|thing| thing.page = true);
         if let Others::Share(thing) = &mut others {
             thing.page = true;
         }
@@ -451,7 +462,8 @@ impl Model {
 
     /// Path with the query argument that counts, and the cookie if it does.
     fn key(&self, request: &Request) -> (String, Option<String>) {
-        let argument = request.query.into_iter().flat_map(|query| query.split('&')).find(|pair| pair.starts_with("v="));
+        let argument =
+            request.query.into_iter().flat_map(|query| query.split('&')).find(|pair| pair.starts_with("v="));
         let target = argument.map_or(request.path.to_owned(), |pair| format!("{}?{pair}", request.path));
         (target, request.cookie.filter(|_| self.world.cookies == Cookies::Keyed).map(str::to_owned))
     }
@@ -476,8 +488,11 @@ fn is_enough(thing: &Thing, request: &Request) -> bool {
         Holds::Whole => true,
         Holds::Head => request.head,
         Holds::Parts => {
-            let span = request.range.filter(|_| !request.head).and_then(|range| range.of(thing.bytes.len() as u64));
-            span.is_some_and(|(first, last)| thing.bytes[first as usize..=last as usize].iter().all(Option::is_some))
+            let span =
+                request.range.filter(|_| !request.head).and_then(|range| range.of(thing.bytes.len() as u64));
+            span.is_some_and(|(first, last)| {
+                thing.bytes[first as usize..=last as usize].iter().all(Option::is_some)
+            })
         }
     }
 }

@@ -182,7 +182,13 @@ impl Origin {
             body,
         };
         if answer.etag.is_some() && answer.etag == asked.if_none_match {
-            return Some(Answer { status: 304, set_cookie: false, body: String::new(), cut: false, ..answer });
+            return Some(Answer {
+                status: 304,
+                set_cookie: false,
+                body: String::new(),
+                cut: false,
+                ..answer
+            });
         }
         let heeded = self.ranges && self.status == 200 && self.framing == Framing::Length && !asked.head;
         if let Some(range) = asked.range.as_deref().and_then(Range::read).filter(|_| heeded) {
@@ -204,7 +210,8 @@ pub(crate) fn etag(version: u32, cookie: Option<&str>) -> String {
 }
 
 pub(crate) fn world() -> impl Strategy<Value = World> {
-    let ttl = select(&[(0, 20, 100), (5, 20, 60), (0, 0, 60), (0, 30, 31_536_000), (30, 30, 30), (0, 0, 0)][..]);
+    let ttl =
+        select(&[(0, 20, 100), (5, 20, 60), (0, 0, 60), (0, 30, 31_536_000), (30, 30, 30), (0, 0, 0)][..]);
     let cookies = select(&[Cookies::Dropped, Cookies::Forwarded, Cookies::Keyed][..]);
     (any::<bool>(), ttl, cookies, select(&[10, 3][..])).prop_map(|(guarded, ttl, cookies, error_ttl)| World {
         guarded,
@@ -242,7 +249,14 @@ fn request() -> impl Strategy<Value = Request> {
     let cookie = option::weighted(0.3, select(&["s=1", "s=2"][..]));
     let condition = option::weighted(0.15, 0_u32..2);
     (prop::bool::weighted(0.15), path, query, range, condition, cookie).prop_map(
-        |(head, path, query, range, if_none_match, cookie)| Request { head, path, query, range, if_none_match, cookie },
+        |(head, path, query, range, if_none_match, cookie)| Request {
+            head,
+            path,
+            query,
+            range,
+            if_none_match,
+            cookie,
+        },
     )
 }
 
@@ -279,7 +293,8 @@ fn origin() -> impl Strategy<Value = Origin> {
     let status = prop_oneof![
         8 => Just(200), 1 => Just(302), 1 => Just(403), 2 => Just(404), 2 => Just(500), 1 => Just(503)
     ];
-    let framing = prop_oneof![6 => Just(Framing::Length), 1 => Just(Framing::Chunked), 1 => Just(Framing::Close)];
+    let framing =
+        prop_oneof![6 => Just(Framing::Length), 1 => Just(Framing::Chunked), 1 => Just(Framing::Close)];
     let trouble = prop_oneof![
         8 => Just(Trouble::None), 2 => Just(Trouble::Refuses), 1 => Just(Trouble::Resets), 1 => Just(Trouble::Cuts)
     ];
