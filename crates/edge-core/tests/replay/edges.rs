@@ -115,7 +115,7 @@ pub(crate) struct Edge {
     distribution: Distribution,
     guard: Guard,
     origins: Arc<Origins>,
-    failing: Option<Failure>,
+    failing: Vec<(Failure, Option<String>)>,
     stop: Stop,
 }
 
@@ -164,18 +164,20 @@ impl Edge {
             addr
         };
         let (http, https) = (serve(None), serve(Some(Arc::clone(&shared.tls))));
-        Self { http, https, hand, distribution, guard, origins, failing: None, stop, inner }
+        Self { http, https, hand, distribution, guard, origins, failing: Vec::new(), stop, inner }
     }
 
-    /// From the next request on origins fail like this, as far as that is a matter of names, ports and timeouts.
-    pub(crate) fn fail(&mut self, shared: &Shared, failing: Option<Failure>) {
+    /// From the next request on these origins, or all where none is named, fail like this, as far as that is a matter
+    /// of names, ports and timeouts.
+    pub(crate) fn fail(&mut self, shared: &Shared, failing: Vec<(Failure, Option<String>)>) {
         if self.failing == failing {
             return;
         }
         self.failing = failing;
         let mut distribution = self.distribution.clone();
         for origin in &mut distribution.origins {
-            match failing {
+            let mine = self.failing.iter().find(|(_, id)| id.as_ref().is_none_or(|id| *id == origin.id));
+            match mine.map(|(failure, _)| *failure) {
                 Some(Failure::Dns) => origin.domain_name = "nobody.invalid".to_owned(),
                 Some(Failure::Connect) => {
                     let addr = shared.refusing.local_addr().unwrap().as_socket().unwrap();

@@ -114,7 +114,7 @@ impl Run<'_> {
         let manner = manner(step)?;
         let message = step.viewer_request(&world)?;
         self.edge.hand.set(world.now);
-        self.edge.fail(self.shared, step.origin_fails);
+        self.edge.fail(self.shared, failing(step));
         let (began, set_out) = self.counts();
         let kept = self.idle.iter().position(|(kept, _)| *kept == manner);
         let connection = match kept {
@@ -126,7 +126,7 @@ impl Run<'_> {
             yield_now().await;
         }
         turns().await;
-        let goes = self.counts().1 > set_out && reaches_origin(step);
+        let goes = self.counts().1 > set_out && calls(step).any(|call| reaches_origin(&call));
         let asked = if goes { self.origin.asked.recv().await } else { None };
         Ok(Sent { number, step, world, manner, reply, asked })
     }
@@ -141,28 +141,30 @@ impl Run<'_> {
     async fn finish(&mut self, sent: Sent<'_>, left: usize) -> Result<(), String> {
         let Sent { number, step, world, manner, mut reply, asked } = sent;
         let mut seen_asked = Vec::new();
-        // The first call, where nobody was there to see it.
-        let unseen = usize::from(!reaches_origin(step));
+        let mut reached = calls(step).filter(reaches_origin);
         self.edge.hand.set(world.now);
         if let Some(asked) = asked {
-            seen_asked.push(self.answer(step.call(unseen + seen_asked.len()), &world, asked)?);
+            seen_asked.push(self.answer(reached.next(), &world, asked)?);
         }
         let reply = loop {
             tokio::select! {
                 reply = &mut reply => break reply.map_err(|error| error.to_string())??,
                 // Whoever waited for another's answer, in vain; a second request may be that of somebody left.
                 Some(asked) = self.origin.asked.recv(), if seen_asked.is_empty() || left == 0 => {
-                    seen_asked.push(self.answer(step.call(unseen + seen_asked.len()), &world, asked)?);
+                    seen_asked.push(self.answer(reached.next(), &world, asked)?);
                 }
             }
         };
-        let mut step = step.clone();
-        if step.origin_fails.is_some() && !reaches_origin(&step) {
+        let mut arrived = seen_asked.into_iter();
+        let in_order = calls(step).filter_map(|call| match reaches_origin(&call) {
+            true => arrived.next(),
             // Nobody was there to see it.
-            step.asked = None;
-            let (line, headers) = (String::new(), HeaderMap::new());
-            seen_asked.insert(0, SeenAsked { origin: None, line, scheme: "", headers });
-        }
+            false => {
+                Some(SeenAsked { origin: None, line: String::new(), scheme: "", headers: HeaderMap::new() })
+            }
+        });
+        let mut asked: Vec<SeenAsked> = in_order.collect();
+        asked.extend(arrived);
         let closed = reply.connection.is_none();
         self.idle.extend(reply.connection.map(|connection| (manner, connection)));
         let (status, mut headers) = (reply.status, reply.headers);
@@ -177,10 +179,10 @@ impl Run<'_> {
             }
             None => reply.body,
         };
-        let seen = Seen { status, headers, body, asked: seen_asked, closed, inside: None };
+        let seen = Seen { status, headers, body, asked, closed, inside: None };
         let line = step.request.trim_start().lines().next().unwrap_or_default();
         let line: String = line.chars().take(60).collect();
-        let mut differences = check(&step, self.mode, &world, &seen);
+        let mut differences = check(step, self.mode, &world, &seen);
         if let Some(mut simulated) = self.simulated.remove(&number) {
             if manner.version != Version::Http11 {
                 simulated.closed = closed; // HTTP/1.0 always closes, HTTP/2 never does
@@ -243,9 +245,21 @@ fn world(step: &Step) -> World {
     World { start, now, peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)) }
 }
 
-/// Whether the step's request, if it goes to the origin, comes to somebody who can see it.
-fn reaches_origin(step: &Step) -> bool {
-    !matches!(step.origin_fails, Some(Failure::Dns | Failure::Connect | Failure::ConnectTimeout))
+/// What is asked of origins for the step.
+fn calls(step: &Step) -> impl Iterator<Item = Then> {
+    (0..).map_while(|number| step.call(number))
+}
+
+/// How origins fail in the step, each by its id; one without an id is every origin.
+fn failing(step: &Step) -> Vec<(Failure, Option<String>)> {
+    calls(step)
+        .filter_map(|call| Some((call.origin_fails?, call.asked.and_then(|asked| asked.origin))))
+        .collect()
+}
+
+/// Whether a call comes to somebody who can see it.
+fn reaches_origin(call: &Then) -> bool {
+    !matches!(call.origin_fails, Some(Failure::Dns | Failure::Connect | Failure::ConnectTimeout))
 }
 
 fn manner(step: &Step) -> Result<Manner, String> {
