@@ -43,10 +43,16 @@ use files::cases;
 use format::{Case, Mode};
 
 /// Cases the wire shows otherwise than the simulator, and why that is right. One that agrees fails.
-const DIFFERENT: &[(&str, &str)] = &[(
-    "origin-request/s3-scheme.toml",
-    "the ports of S3 cannot be chosen, so its stand-in is there over TLS alone",
-)];
+const DIFFERENT: &[(&str, &str)] = &[
+    (
+        "origin-request/s3-scheme.toml",
+        "the ports of S3 cannot be chosen, so its stand-in is there over TLS alone",
+    ),
+    (
+        "ranges/encoded.toml",
+        "the simulator compresses nothing, and a part of what is compressed cannot be undone",
+    ),
+];
 
 /// Cases under way at once, in each mode.
 const AT_ONCE: usize = 8;

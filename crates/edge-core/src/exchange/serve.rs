@@ -1,5 +1,6 @@
 //! Answering from a stored object: its conditions, its ranges, its age (§7.8, §7.9, §7.12).
 
+use std::hash::{DefaultHasher, Hasher};
 use std::time::SystemTime;
 
 use http::header::{AGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
@@ -11,6 +12,9 @@ use crate::header::conditional::{self, Precondition};
 use crate::header::range::{self, ContentRange, Selected, Slice, Span};
 use crate::origin::REQUEST_ID;
 use crate::response::{self, Connection, Response, Source, X_CACHE, XCache};
+
+/// How boundaries of `multipart/byteranges` begin; 32 hexadecimal digits follow *(unsure)*.
+const BOUNDARY: &str = "CloudFront-";
 
 /// How much of a stored object goes to the viewer.
 pub(super) enum Cut {
@@ -151,8 +155,13 @@ impl Passage {
 
     /// Different for each exchange, as its id is: no body can have been written to contain it.
     fn boundary(&self) -> String {
-        let id = self.id.as_bytes().iter().filter(|byte| byte.is_ascii_alphanumeric());
-        "CloudFront-".chars().chain(id.map(|&byte| char::from(byte))).collect()
+        let digits = |turn: u8| {
+            let mut hasher = DefaultHasher::new();
+            hasher.write_u8(turn);
+            hasher.write(self.id.as_bytes());
+            hasher.finish()
+        };
+        format!("{BOUNDARY}{:016X}{:016X}", digits(0), digits(1))
     }
 
     /// 416 (§7.12); its page, if there is one.

@@ -52,9 +52,18 @@ pub(crate) fn differences(simulated: &Seen, seen: &Seen) -> Vec<Difference> {
 
 /// A body without the id of the request, which pages of the edge's own tell.
 fn text(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
+    let text = without_boundary(String::from_utf8_lossy(body).into_owned());
     let lines = text.split_inclusive('\n');
     lines.map(|line| if line.starts_with("Request ID: ") { "Request ID: …\n" } else { line }).collect()
+}
+
+/// The boundary between ranges is made of the request's id.
+fn without_boundary(text: String) -> String {
+    const BEGINS: &str = "CloudFront-";
+    let Some(at) = text.find(BEGINS) else { return text };
+    let boundary: String =
+        text[at..].chars().take_while(|&letter| letter == '-' || letter.is_ascii_alphanumeric()).collect();
+    if boundary.len() == BEGINS.len() + 32 { text.replace(&boundary, "boundary") } else { text }
 }
 
 /// Every header of either side, its values on both.
@@ -75,7 +84,7 @@ fn values(headers: &HeaderMap, name: &HeaderName) -> String {
         } else if name == ADDRESS {
             "address and port".to_owned()
         } else {
-            String::from_utf8_lossy(value.as_bytes()).replace(PEER.0, PEER.1)
+            without_boundary(String::from_utf8_lossy(value.as_bytes()).replace(PEER.0, PEER.1))
         }
     });
     format!("{:?}", lines.collect::<Vec<_>>())
