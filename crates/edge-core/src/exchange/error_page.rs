@@ -20,7 +20,7 @@ use crate::viewer::{Body, Request};
 fn may_have_page(refused: Refused) -> bool {
     match refused {
         Refused::HttpsOnly | Refused::MethodNotAllowed | Refused::BodyNotAllowed => true,
-        Refused::UnknownHost | Refused::Disabled | Refused::RedirectToHttps { .. } => false,
+        Refused::UnknownHost | Refused::Disabled | Refused::Chain | Refused::RedirectToHttps { .. } => false,
     }
 }
 

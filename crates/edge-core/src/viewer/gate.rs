@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use http::header::VIA;
 use http::uri::PathAndQuery;
 use http::{Method, Version};
 
@@ -55,6 +56,8 @@ pub enum Refused {
     UnknownHost,
     /// 403 *(unsure)*: the distribution is disabled (§0.2).
     Disabled,
+    /// 403: it came through two distributions already (§17.6).
+    Chain,
     /// 301 or 307 to https (§11.1).
     RedirectToHttps {
         /// GET and HEAD get 301, the others 307.
@@ -73,6 +76,7 @@ impl fmt::Display for Refused {
         f.write_str(match self {
             Self::UnknownHost => "403: the Host is none of the distribution's names (§17.2)",
             Self::Disabled => "403: the distribution is disabled (§0.2)",
+            Self::Chain => "403: the request came through two distributions already (§17.6)",
             Self::RedirectToHttps { keeps_method: false } => {
                 "301 to https: ViewerProtocolPolicy redirect-to-https (§11.1)"
             }
@@ -120,11 +124,24 @@ pub fn admit(distribution: &Distribution, request: Request) -> Result<Admitted, 
     if !distribution.enabled {
         return Err((Refused::Disabled, request));
     }
+    if distributions_passed(&request) >= CHAIN_MAX {
+        return Err((Refused::Chain, request));
+    }
     let behavior = distribution.behavior_for(request.target.path());
     match check(distribution.behavior(behavior), &request) {
         Ok(()) => Ok(Admitted { request, behavior, failed: None }),
         Err(refused) => Err((refused, request)),
     }
+}
+
+/// A request goes through so many distributions at most (§1.3, §17.6).
+const CHAIN_MAX: usize = 2;
+
+/// How many distributions wrote themselves into `Via` on the way here *(unsure how CloudFront counts them)*.
+fn distributions_passed(request: &Request) -> usize {
+    let lines = request.headers.get_all(VIA).iter();
+    let entries = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
+    entries.filter(|entry| entry.trim_ascii().ends_with(b".cloudfront.net (CloudFront)")).count()
 }
 
 /// A request that failed, or was refused, asks for a custom error page instead: the page's path chooses the behavior, and no

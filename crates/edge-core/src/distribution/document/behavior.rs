@@ -9,7 +9,7 @@ use super::super::policy::{CachePolicy, OriginRequestPolicy};
 use super::super::problem::codes::INVALID_ARGUMENT;
 use super::super::{
     AllowedMethods, Behavior, ForwardSettings, HeaderDefaults, HeaderForwarding, HttpVersion, KeySettings,
-    Names, OptionsCaching, Origin, OriginGroup, OriginKind, PathPattern, PolicyNames, Target, Ttl,
+    Name, Names, OptionsCaching, Origin, OriginGroup, OriginKind, PathPattern, PolicyNames, Target, Ttl,
     ViewerProtocolPolicy,
 };
 use super::library::Library;
@@ -237,7 +237,20 @@ fn is_towards_s3(target: Target, context: &Context<'_>) -> bool {
 fn fit_to_s3(caching: &mut Caching) {
     caching.key.headers.retain(|name| *name != HOST);
     (caching.key.cookies, caching.forward.cookies) = (Names::None, Names::None);
+    let managed = caching.origin_request.as_deref().is_some_and(|name| WITHOUT_OVERRIDES.contains(&name));
+    if managed && caching.forward.query == Names::All {
+        let names = ["response-content-type", "response-content-disposition", "response-content-encoding"];
+        caching.forward.query = Names::AllExcept(names.map(|name| Name::Literal(name.to_owned())).to_vec());
+    }
 }
+
+/// Managed policies that keep from S3 what would let a viewer choose an answer's headers (§5.3).
+const WITHOUT_OVERRIDES: [&str; 4] = [
+    "Managed-AllViewer",
+    "Managed-AllViewerAndCloudFrontHeaders-2022-06",
+    "Managed-AllViewerExceptHostHeader",
+    "Managed-Elemental-MediaTailor-PersonalizedManifests",
+];
 
 /// S3 finds the bucket by `Host` (§4.1): a viewer's would be another's, or none's.
 fn check_host_towards_s3(node: &Node<'_>, caching: &Caching) {
