@@ -147,7 +147,7 @@ impl Serve {
         match self.virtual_clock {
             None => Time { clock: Clock::system(), hand: None },
             Some(start) => {
-                let (clock, hand) = Clock::manual(start);
+                let (clock, hand) = Clock::before_real_origins(start);
                 Time { clock, hand: Some(hand) }
             }
         }

@@ -19,6 +19,7 @@ use super::{Edge, Origins};
 use crate::cache::{Key, Stored};
 use crate::exchange::{Answer, Ask, Mood, Outcome, Step, Storing};
 use crate::proxy::body::Body;
+use crate::proxy::clock::Clock;
 use crate::proxy::fetch::{OriginBody, OriginFailure, OriginResponse};
 use crate::proxy::fill::{self, Arrived, Keeping};
 use crate::proxy::flights::{Boarding, Cargo, Lead};
@@ -80,7 +81,7 @@ impl Edge {
         let mut fetched = self.fetched(&errand, body, patience, lead.as_ref(), &mut tell).await;
         loop {
             let Some(outcome) = fetched else { return };
-            let (outcome, source) = outcome_of(outcome);
+            let (outcome, source) = outcome_of(outcome, &self.0.clock);
             let Errand { ask, held, origins, form } = errand;
             let mood = if source.is_some() { Mood::Fine } else { Mood::Troubled };
             self.0.moods.note(ask.call().origin, mood);
@@ -319,9 +320,13 @@ impl Edge {
 }
 
 /// The origin side's words for the core, and the body that comes with them.
-fn outcome_of(fetched: Result<OriginResponse, OriginFailure>) -> (Outcome, Option<OriginBody>) {
+fn outcome_of(
+    fetched: Result<OriginResponse, OriginFailure>,
+    clock: &Clock,
+) -> (Outcome, Option<OriginBody>) {
     match fetched {
-        Ok(response) => {
+        Ok(mut response) => {
+            clock.date(&mut response.headers);
             let ending = ending(&response.body);
             let outcome = Outcome::Response { status: response.status, headers: response.headers, ending };
             (outcome, Some(response.body))
