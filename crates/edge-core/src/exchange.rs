@@ -39,6 +39,7 @@ use crate::cache::{Epoch, Held, Holds, Key, Stored};
 use crate::distribution::{Behavior, Distribution, OptionsCaching};
 use crate::function::rule::{Applied, SESSION_HEADER, Visitor};
 use crate::header::conditional::Validators;
+use crate::header::cookie;
 use crate::header::encoding::{AcceptEncoding, Coding};
 use crate::origin::{self, Call, Failure, Ranges};
 use crate::response::{self, Connection, Place, Response, XCache};
@@ -263,6 +264,8 @@ struct Passage {
     page_status: Option<StatusCode>,
     /// What becomes of the viewer's connection.
     connection: Connection,
+    /// Whether nobody waits for it: it refreshes what is held (§7.5).
+    background: bool,
     /// Where in the sequence of invalidations the look-up was.
     since: Epoch,
     trace: Trace,
@@ -336,7 +339,20 @@ pub fn begin(rules: &Arc<Rules>, request: Request, id: HeaderValue, now: SystemT
     let accept = accepted(behavior, &admitted.request);
     let rules = Arc::clone(rules);
     let (connection, since) = (Connection::Kept, Epoch::default());
-    Passage { rules, admitted, id, root, accept, device, page_status: None, connection, since, trace }.enter()
+    Passage {
+        rules,
+        admitted,
+        id,
+        root,
+        accept,
+        device,
+        page_status: None,
+        connection,
+        background: false,
+        since,
+        trace,
+    }
+    .enter()
 }
 
 /// Accept-Encoding as the behavior's key has it (§4.4).
@@ -447,10 +463,26 @@ impl Passage {
         }
     }
 
-    /// The request that brings a stale object up to date for everybody: this viewer's conditions are not in it.
+    /// The request that brings a stale object up to date for everybody: this viewer's conditions are not in it, and with
+    /// the guard on nothing of his that the key does not hold, as nothing was in the request that brought the object.
     fn refresh(&self, key: Key, held: Held<'_>, conditions: Option<Validators>) -> Ask {
         let mut passage = self.clone();
         passage.admitted.request.ask_for_all();
+        passage.background = true;
+        if passage.rules.guard == Guard::On {
+            let keyed = &passage.rules.distribution.behavior(passage.admitted.behavior).key;
+            let headers = &mut passage.admitted.request.headers;
+            if !keyed.headers.contains(&AUTHORIZATION) {
+                headers.remove(AUTHORIZATION);
+            }
+            let mut cookies = Vec::new();
+            if let Some(all) = headers.remove(COOKIE)
+                && cookie::select(all.as_bytes(), &keyed.cookies, &mut cookies)
+                && let Ok(cookies) = HeaderValue::from_bytes(&cookies)
+            {
+                headers.insert(COOKIE, cookies);
+            }
+        }
         passage.trace.found =
             Some(Verdict::Stale { expired_for: std::time::Duration::ZERO, conditions: conditions.clone() });
         Ask::new(passage, Some(key), Some(held), conditions)

@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::refuse::page;
 use super::serve::keep_then;
-use super::{Answer, Ask, Had, Mood, Outcome, Passage, Step, StoodIn, Storing};
+use super::{Answer, Ask, Had, Mood, Outcome, Passage, Sharing, Step, StoodIn, Storing};
 use crate::cache::freshness::{self, Lifetime};
 use crate::cache::parts::Parts;
 use crate::cache::reuse::{self, Verdict};
@@ -200,7 +200,10 @@ impl Ask {
         if let Some(coding) = compress {
             response::compressed(&mut headers, coding.content_encoding());
         }
-        let storing = self.storing(status, &origin, &headers, ending, now);
+        let outdated = self.outdated(status);
+        let stored = self.storing(status, &origin, &headers, ending, now);
+        let kept_out = matches!(self.passage.trace.lifetime, Some(Lifetime::DoNotStore { .. }));
+        let storing = stored.or_else(|| outdated.filter(|_| kept_out).map(|key| Storing::Forget { key }));
         headers.insert(REQUEST_ID, self.passage.id.clone());
         let passage = self.passage;
         if passage.page_status.is_some() {
@@ -213,6 +216,14 @@ impl Ask {
         let (status, connection) = (passage.shown(status), passage.connection);
         let response = Response { status, headers, body, connection };
         Step::Answer(Answer { storing, compress, ..Answer::new(response, passage.trace) })
+    }
+
+    /// The key of what is held, if it cannot be right any more should this answer not be kept: it is an answer for
+    /// everybody, and of the page itself. An error is that only where nobody would see it otherwise.
+    fn outdated(&self, status: StatusCode) -> Option<Key> {
+        let final_word = status.is_success() || self.passage.background && status.is_client_error();
+        let for_all = self.held.is_some() && self.sharing == Sharing::Collapsed && final_word;
+        for_all.then(|| self.key.clone()).flatten()
     }
 
     /// CloudFront's verdict on storing, then the guard's. `origin` is what the origin sent, `ready` what viewers get.

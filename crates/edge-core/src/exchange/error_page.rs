@@ -74,6 +74,7 @@ fn fetch(
         device: seen.unwrap_or(Device::UNKNOWN),
         page_status: Some(page.response_code),
         connection,
+        background: false,
         since: Epoch::default(),
         trace,
     };

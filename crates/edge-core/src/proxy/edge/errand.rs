@@ -125,7 +125,8 @@ impl Edge {
                 self.fill(Arrival::new(source, compress), Some((key, stored)), response, delivery).await;
             }
             (storing, Some(source)) if response.body == Source::Origin => {
-                debug_assert!(storing.is_none(), "only a whole response is stored with the origin's body");
+                // What is held may go; what arrives is not kept.
+                _ = self.keep(storing, &Source::Empty, None, None);
                 // Nothing to share: whoever waits is released now.
                 (delivery.lead, delivery.instead) = (None, None);
                 self.fill(Arrival::new(source, compress), None, response, delivery).await;
