@@ -52,7 +52,7 @@ fn run(rules: &Arc<Rules>, viewer: &str, origin: &str) -> Option<()> {
         },
         Step::Ask(ask) => ask,
         Step::Answer(_) => return None,
-        Step::Keep { .. } => panic!("nothing is kept before anybody was asked"),
+        Step::Instead { .. } => return None,
     };
     let bans = headers.get_all(CACHE_CONTROL).iter().any(|line| line == "private" || line == "no-store");
     let sets_cookie = headers.contains_key(SET_COOKIE);

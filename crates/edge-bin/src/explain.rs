@@ -167,13 +167,10 @@ impl Story {
                     self.key(&look_up);
                     look_up.found(held.take(), Epoch::default(), now)
                 }
-                Step::Keep { storing, next } => {
-                    stored = head_of(Some(storing));
-                    self.say(
-                        "storing",
-                        "the error, for its own lifetime; the viewer gets a page of its own (§10.1)",
-                    );
-                    *next
+                Step::Instead { storing, trace, page } => {
+                    stored = head_of(storing);
+                    self.failed(&trace);
+                    *page
                 }
                 Step::Ask(ask) => {
                     self.asked(rules, &ask);
@@ -187,6 +184,23 @@ impl Story {
                 }
             };
         }
+    }
+
+    /// What a custom error page is shown for.
+    fn failed(&mut self, trace: &Trace) {
+        if let Some(refused) = trace.refused {
+            self.say("gate", refused.to_string());
+        }
+        if let Some(failure) = trace.failure {
+            self.say("origin", failure.to_string());
+        }
+        if let Some(lifetime) = &trace.lifetime {
+            self.say("storing", format!("that it failed: {lifetime}"));
+        }
+        if let Some(withheld) = &trace.withheld {
+            self.say("guard", withheld.to_string());
+        }
+        self.say("error page", "the viewer gets a page of its own (§10.1)");
     }
 
     fn asked(&mut self, rules: &Rules, ask: &Ask) {

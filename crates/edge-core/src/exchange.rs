@@ -8,11 +8,12 @@
 //! ```text
 //! begin ─→ LookUp ─ found ─→ Answer (fresh; or stale, and an Ask that refreshes it in the background)
 //!   │         └────────────→ Ask ─ answered ─→ Answer (and what to store)
-//!   │                         │        ├─────→ Ask (the other origin of the group)
-//!   │                         │        └─────→ Keep, then LookUp (the custom error page)
+//!   │                         │        └─────→ Ask (the other origin of the group)
 //!   │                         └─ joined ────→ Answer (another's fill has it)
 //!   ├─→ Ask (nothing to look up)
 //!   └─→ Answer (CloudFront answers by itself)
+//!
+//! In place of any Answer that is an error: Instead, and in it the LookUp or the Ask for the custom error page
 //! ```
 
 mod answered;
@@ -68,12 +69,14 @@ pub enum Step {
     LookUp(LookUp),
     /// Send this to that origin.
     Ask(Box<Ask>),
-    /// Do this to the store, then go on: the viewer gets something else.
-    Keep {
-        /// It has no body that matters: whoever waits for it may have it now.
-        storing: Storing,
-        /// A look-up, or another origin to ask.
-        next: Box<Step>,
+    /// The viewer gets a custom error page instead of this (§10.1).
+    Instead {
+        /// For the cache, before all else: that it failed. No body belongs to it, so whoever waits may have it now.
+        storing: Option<Storing>,
+        /// Why it failed, and what the guard said of keeping that.
+        trace: Box<Trace>,
+        /// The look-up of the page, or the question for it.
+        page: Box<Step>,
     },
     /// Done.
     Answer(Answer),
@@ -84,7 +87,7 @@ impl Step {
     pub fn into_answer(self) -> Option<Answer> {
         match self {
             Self::Answer(answer) => Some(answer),
-            Self::LookUp(_) | Self::Ask(_) | Self::Keep { .. } => None,
+            Self::LookUp(_) | Self::Ask(_) | Self::Instead { .. } => None,
         }
     }
 }

@@ -12,6 +12,8 @@ use quick_xml::{Reader, events::BytesRef};
 pub(crate) const NAMESPACE: &str = "http://cloudfront.amazonaws.com/doc/2020-05-31/";
 
 /// Elements in elements; the API needs four.
+/// Each leaf tells its place by the names around it, so long ones would be repeated for each.
+const NAME_BYTES_MAX: usize = 64;
 const DEPTH_MAX: usize = 16;
 
 /// The elements that hold no others, in their order: where they stand (`A/B/C`), and their text.
@@ -57,6 +59,9 @@ struct Element {
 fn open(path: &mut Vec<Element>, name: &[u8]) -> Result<(), String> {
     if path.len() >= DEPTH_MAX {
         return Err(format!("more than {DEPTH_MAX} elements in each other"));
+    }
+    if name.len() > NAME_BYTES_MAX {
+        return Err(format!("an element's name has more than {NAME_BYTES_MAX} bytes"));
     }
     if let Some(outer) = path.last_mut() {
         outer.has_elements = true;

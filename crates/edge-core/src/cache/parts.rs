@@ -85,7 +85,12 @@ pub enum Placing {
 pub fn place(arrived: &Stored, held: Option<&Stored>) -> Placing {
     let (Holds::Parts(part), Some(held)) = (&arrived.holds, held) else { return Placing::Instead };
     let parts = match &held.holds {
-        Holds::Whole if held.stored_at >= arrived.stored_at => return Placing::Needless,
+        Holds::Whole
+            if held.stored_at >= arrived.stored_at
+                || is_same(strong_etag(&held.headers), strong_etag(&arrived.headers)) =>
+        {
+            return Placing::Needless;
+        }
         Holds::Whole | Holds::Head => return Placing::Instead,
         Holds::Parts(parts) => parts,
     };

@@ -105,7 +105,8 @@ pub fn judge(held: Option<&Stored>, revalidation: Revalidation, now: SystemTime)
         && (validators.etag.is_some() || validators.last_modified.is_some());
     let conditions = usable.then_some(validators);
     // What is held in parts is not fetched whole behind a viewer's back.
-    if stored.reuse == Reuse::WhileFresh && !in_parts && expired_for < stored.stale.while_revalidate {
+    let refreshable = stored.reuse == Reuse::WhileFresh && !in_parts && stored.status.as_u16() < 400;
+    if refreshable && expired_for < stored.stale.while_revalidate {
         return Verdict::Refreshing { expired_for, conditions };
     }
     Verdict::Stale { expired_for, conditions }

@@ -68,6 +68,18 @@ pub struct Withheld {
     pub cloudfront_ttl: Duration,
 }
 
+impl Withheld {
+    /// Whether it was for what one viewer sent, and says nothing of the response.
+    pub fn is_about_the_viewer(&self) -> bool {
+        matches!(
+            self.because,
+            Unshareable::CookieOutsideKey
+                | Unshareable::AuthorizationOutsideKey
+                | Unshareable::ViewersCondition
+        )
+    }
+}
+
 impl fmt::Display for Withheld {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(

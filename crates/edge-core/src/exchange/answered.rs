@@ -10,7 +10,6 @@ use http::header::{AGE, CONTENT_LENGTH, RANGE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::refuse::page;
-use super::serve::keep_then;
 use super::{Answer, Ask, Had, Mood, Outcome, Passage, Sharing, Step, StoodIn, Storing};
 use crate::cache::freshness::{self, Lifetime};
 use crate::cache::parts::Parts;
@@ -39,11 +38,11 @@ impl Ask {
     /// How long the viewer waits while something stale is at hand that may answer instead; `None`: as long as it
     /// takes. CloudFront waits until the attempt has failed (§7.5), which may take minutes.
     pub fn patience(&self, origin: Mood, now: SystemTime) -> Option<Duration> {
-        let held = self.held_for_errors(now).filter(|held| held.head.reuse == Reuse::WhileFresh)?;
-        match (self.passage.rules.guard, held.head.held_over_until, origin) {
-            (Guard::Off, _, _) => None,
-            (Guard::On, None, Mood::Fine) => Some(PATIENCE),
-            (Guard::On, _, _) => Some(PATIENCE_AFTER_FAILURE),
+        self.held_for_errors(now).filter(|held| held.head.reuse == Reuse::WhileFresh)?;
+        match (self.passage.rules.guard, origin) {
+            (Guard::Off, _) => None,
+            (Guard::On, Mood::Fine) => Some(PATIENCE),
+            (Guard::On, Mood::Troubled) => Some(PATIENCE_AFTER_FAILURE),
         }
     }
 
@@ -82,7 +81,10 @@ impl Ask {
                     return stand_in(self.passage, self.key.take(), held, status, now);
                 }
                 match self.passage.fetch_page(status) {
-                    Some(page) => keep_then(self.stored_error(status, headers, ending, now), page),
+                    Some(page) => {
+                        let storing = self.stored_error(status, headers, ending, now);
+                        self.passage.instead(storing, page)
+                    }
                     None => self.deliver(status, headers, ending, now),
                 }
             }
@@ -105,7 +107,7 @@ impl Ask {
         // An error CloudFront makes of an origin's failure is stored like the origin's own (§7.2).
         let storing = self.storing(status, &HeaderMap::new(), &response.headers, Ending::Provable, now);
         if let Some(page) = page_instead {
-            return keep_then(storing.map(head_alone), page);
+            return self.passage.instead(storing.map(head_alone), page);
         }
         if let Some(policy) = &self.passage.behavior().response_headers {
             response::apply_policy(&mut response.headers, policy, now); // §0.12, as on its copy
@@ -115,12 +117,15 @@ impl Ask {
 
     /// The error whose page the viewer gets: what is kept of it is that it happened (§10.1).
     fn stored_error(
-        mut self,
+        &mut self,
         status: StatusCode,
         origin: HeaderMap,
         ending: Ending,
         now: SystemTime,
     ) -> Option<Storing> {
+        if self.passage.request().method == Method::HEAD {
+            return None; // who asks for the body may hear otherwise, and this would answer him too
+        }
         let (behavior, method) = (self.passage.behavior(), &self.passage.request().method);
         let place = &self.passage.rules.place;
         let ready = response::for_viewers(origin.clone(), status, method, behavior, place, now);
@@ -150,6 +155,8 @@ impl Ask {
                 let stored = Stored { holds: held.holds.clone(), ..stored };
                 Some(Storing::Head { key, stored: Arc::new(stored) })
             }
+            // It is about this viewer's credentials, not about the copy.
+            _ if withheld.as_ref().is_some_and(|withheld| withheld.is_about_the_viewer()) => None,
             // What it confirms may not be kept any more, not even to stand in for a failing origin.
             (_, key) => key.map(|key| Storing::Forget { key }),
         };
@@ -276,6 +283,12 @@ impl Ask {
 
     /// How much of the response there is to keep; `None`: nothing that could stand for anything.
     fn holds(&self, status: StatusCode, origin: &HeaderMap) -> Option<Holds> {
+        let ranged = self.call.headers.contains_key(RANGE);
+        let lacking = matches!(self.passage.trace.found, Some(Verdict::Lacking));
+        if status.as_u16() >= 400 && (ranged || lacking) {
+            // One viewer's range may be all that is wrong (threats S5), and the parts that are held are good.
+            return None;
+        }
         if self.passage.request().method == Method::HEAD {
             // It never stands in for the whole (threats S2), so it takes no whole's place either, nor that of parts:
             // nothing else is too little for a HEAD.
@@ -283,7 +296,7 @@ impl Ask {
                 || matches!(self.passage.trace.found, Some(Verdict::Lacking));
             return (!in_the_way).then_some(Holds::Head);
         }
-        if status != StatusCode::PARTIAL_CONTENT || !self.call.headers.contains_key(RANGE) {
+        if status != StatusCode::PARTIAL_CONTENT || !ranged {
             return Some(Holds::Whole); // a 206 nobody asked for is refused a lifetime
         }
         range::single(&self.call.headers)?;

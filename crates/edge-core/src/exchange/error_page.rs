@@ -8,7 +8,7 @@ use std::sync::Arc;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, StatusCode};
 
-use super::{Passage, Rules, Step, Trace, accepted, device};
+use super::{Passage, Rules, Step, Storing, Trace, accepted, device};
 use crate::cache::Epoch;
 use crate::distribution::ErrorPage;
 use crate::response::Connection;
@@ -32,10 +32,11 @@ pub(super) fn for_refused(
     id: &HeaderValue,
 ) -> Option<Step> {
     let page = configured(rules, StatusCode::FORBIDDEN).filter(|_| may_have_page(refused))?;
-    let trace = Trace { refused: Some(refused), ..Trace::default() };
     // Its body is not wanted (threats M5, M9).
     let connection = if request.body == Body::None { Connection::Kept } else { Connection::Closed };
-    fetch(rules, request.clone(), id, (StatusCode::FORBIDDEN, page), connection, trace)
+    let page = fetch(rules, request.clone(), id, (StatusCode::FORBIDDEN, page), connection)?;
+    let trace = Trace { refused: Some(refused), ..Trace::default() };
+    Some(Step::Instead { storing: None, trace: Box::new(trace), page: Box::new(page) })
 }
 
 fn configured(rules: &Rules, status: StatusCode) -> Option<&ErrorPage> {
@@ -50,7 +51,6 @@ fn fetch(
     id: &HeaderValue,
     (status, page): (StatusCode, &ErrorPage),
     connection: Connection,
-    mut trace: Trace,
 ) -> Option<Step> {
     let target: PathAndQuery = page.path.parse().ok()?;
     let failed = std::mem::replace(&mut request.target, target);
@@ -59,7 +59,8 @@ fn fetch(
     let behavior = rules.distribution.behavior(admitted.behavior);
     let seen = device(rules, behavior, &admitted.request);
     let accept = accepted(behavior, &admitted.request);
-    (trace.device, trace.page_for) = (seen, Some(status));
+    let trace =
+        Trace { behavior: Some(admitted.behavior), device: seen, page_for: Some(status), ..Trace::default() };
     // §10.1: with a page, these statuses end an HTTP/1.1 connection.
     let connection = match status.as_u16() {
         400 | 405 | 414 | 416 | 500 | 501 => Connection::Closed,
@@ -94,7 +95,12 @@ impl Passage {
     pub(super) fn fetch_page(&self, status: StatusCode) -> Option<Step> {
         let page = self.page_for(status)?;
         let request = self.admitted.request.clone();
-        fetch(&self.rules, request, &self.id, (status, page), self.connection, self.trace.clone())
+        fetch(&self.rules, request, &self.id, (status, page), self.connection)
+    }
+
+    /// The page instead of what came of this request.
+    pub(super) fn instead(self, storing: Option<Storing>, page: Step) -> Step {
+        Step::Instead { storing, trace: Box::new(self.trace), page: Box::new(page) }
     }
 
     /// What the viewer sees of the page's own status: the configured one, unless the page is itself an error.

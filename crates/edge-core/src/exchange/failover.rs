@@ -7,6 +7,7 @@ use http::{Method, StatusCode};
 use super::{Ask, Outcome};
 use crate::distribution::{Distribution, OptionsCaching, OriginGroup, Target};
 use crate::origin::Failure;
+use crate::viewer::Body;
 
 /// Whose turn it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,11 +64,14 @@ impl Ask {
     pub(super) fn fails_over(&self, outcome: &Outcome) -> Option<Because> {
         let Turn::Primary(group) = self.turn else { return None };
         let criteria = &self.passage.rules.distribution.origin_groups.get(group)?.failover_statuses;
-        let repeatable = match self.passage.request().method {
-            Method::GET | Method::HEAD => true,
-            Method::OPTIONS => self.passage.behavior().options == OptionsCaching::On,
-            _ => false,
-        };
+        // A body is gone with the first origin.
+        let bodiless = self.passage.request().body == Body::None;
+        let repeatable = bodiless
+            && match self.passage.request().method {
+                Method::GET | Method::HEAD => true,
+                Method::OPTIONS => self.passage.behavior().options == OptionsCaching::On,
+                _ => false,
+            };
         let because = match outcome {
             Outcome::Response { status, .. } => (*status, Because::Status(*status)),
             Outcome::Failed(failure) => (stands_for(*failure)?, Because::Failed(*failure)),

@@ -45,7 +45,7 @@ impl Passage {
     ) -> Step {
         let stored = held.head;
         if let Some(page) = self.fetch_page(stored.status) {
-            return keep_then(storing, page);
+            return self.instead(storing, page);
         }
         let headers = self.headers_of(stored, x_cache, now);
         let plain = self.page_status.is_none() && stored.status.is_success();
@@ -167,18 +167,10 @@ impl Passage {
     /// 416 (§7.12); its page, if there is one.
     fn unsatisfiable(self, length: u64, storing: Option<Storing>, now: SystemTime) -> Step {
         if let Some(page) = self.fetch_page(StatusCode::RANGE_NOT_SATISFIABLE) {
-            return keep_then(storing, page);
+            return self.instead(storing, page);
         }
         let mut response = refuse::unsatisfiable(&self.rules.place, &self.id, now);
         response.headers.insert(CONTENT_RANGE, range::unsatisfied(length));
         Step::Answer(Answer { storing, ..Answer::new(response, self.trace) })
-    }
-}
-
-/// The store first, if there is anything to do for it, then the next step.
-pub(super) fn keep_then(storing: Option<Storing>, next: Step) -> Step {
-    match storing {
-        Some(storing) => Step::Keep { storing, next: Box::new(next) },
-        None => next,
     }
 }

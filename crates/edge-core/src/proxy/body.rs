@@ -9,7 +9,7 @@ use http_body::{Frame, SizeHint};
 
 use super::fill::{Broken, Reader};
 use super::store::{Content, Piece};
-use crate::header::range::Slice;
+use crate::header::range::{Slice, Span};
 
 /// What hyper sends.
 #[derive(Debug, Default)]
@@ -25,14 +25,44 @@ enum Inner {
         next: usize,
         left: u64,
     },
-    Slices {
-        pieces: std::vec::IntoIter<Bytes>,
-        left: u64,
-    },
+    Slices(Slices),
     Following {
         reader: Reader,
         left: Option<u64>,
     },
+}
+
+/// What is left of the parts of an object: pieces are looked up as they are sent, so a slow viewer holds no list of
+/// them.
+#[derive(Debug)]
+struct Slices {
+    content: Content,
+    slices: std::vec::IntoIter<Slice>,
+    rest: Option<Span>,
+    left: u64,
+}
+
+impl Iterator for Slices {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        let piece = loop {
+            let span = match self.rest.take() {
+                Some(span) => span,
+                None => match self.slices.next()? {
+                    Slice::Text(text) if text.is_empty() => continue,
+                    Slice::Text(text) => break text,
+                    Slice::Stored(span) => span,
+                },
+            };
+            let piece = self.content.first_of(span)?;
+            let first = span.first + piece.len() as u64;
+            self.rest = (first <= span.last).then_some(Span { first, ..span });
+            break piece;
+        };
+        self.left = self.left.saturating_sub(piece.len() as u64);
+        Some(piece)
+    }
 }
 
 impl Body {
@@ -53,13 +83,12 @@ impl Body {
 
     /// Parts of an object, with what stands between them.
     pub fn slices(content: &Content, slices: Vec<Slice>) -> Self {
-        let cut = |slice| match slice {
-            Slice::Text(text) => vec![text],
-            Slice::Stored(span) => content.slice(span),
+        let length = |slice: &Slice| match slice {
+            Slice::Text(text) => text.len() as u64,
+            Slice::Stored(span) => span.length(),
         };
-        let pieces: Vec<Bytes> = slices.into_iter().flat_map(cut).filter(|piece| !piece.is_empty()).collect();
-        let left = pieces.iter().map(|piece| piece.len() as u64).sum();
-        Self(Inner::Slices { pieces: pieces.into_iter(), left })
+        let left = slices.iter().map(length).sum();
+        Self(Inner::Slices(Slices { content: content.clone(), slices: slices.into_iter(), rest: None, left }))
     }
 
     /// A response that is still arriving, `length` bytes long if that is known.
@@ -97,11 +126,7 @@ impl http_body::Body for Body {
                 *left = left.saturating_sub(piece.len() as u64);
                 Poll::Ready(Some(Ok(Frame::data(piece))))
             }
-            Inner::Slices { pieces, left } => {
-                let Some(piece) = pieces.next() else { return Poll::Ready(None) };
-                *left = left.saturating_sub(piece.len() as u64);
-                Poll::Ready(Some(Ok(Frame::data(piece))))
-            }
+            Inner::Slices(slices) => Poll::Ready(slices.next().map(|piece| Ok(Frame::data(piece)))),
             Inner::Following { reader, left } => {
                 let piece = std::task::ready!(Pin::new(reader).poll_next(context));
                 if let (Some(left), Some(Ok(bytes))) = (left, &piece) {
@@ -117,7 +142,7 @@ impl http_body::Body for Body {
             Inner::Empty => true,
             Inner::One(_) => false,
             Inner::Many { pieces, next, .. } => *next >= pieces.len(),
-            Inner::Slices { pieces, .. } => pieces.len() == 0,
+            Inner::Slices(slices) => slices.left == 0,
             // Also with nothing left: the end must be read, it may be an error.
             Inner::Following { .. } => false,
         }
@@ -127,7 +152,8 @@ impl http_body::Body for Body {
         match &self.0 {
             Inner::Empty => SizeHint::with_exact(0),
             Inner::One(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Inner::Many { left, .. } | Inner::Slices { left, .. } => SizeHint::with_exact(*left),
+            Inner::Many { left, .. } => SizeHint::with_exact(*left),
+            Inner::Slices(slices) => SizeHint::with_exact(slices.left),
             Inner::Following { left: Some(left), .. } => SizeHint::with_exact(*left),
             Inner::Following { left: None, .. } => SizeHint::default(),
         }

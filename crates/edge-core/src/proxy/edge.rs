@@ -26,7 +26,6 @@ use super::flights::{Boarding, Cargo, Flights};
 use super::ids::RequestIds;
 use super::invalidations::{Batch, Invalidations, NotInvalidated};
 use super::store::{Object, Store};
-use crate::cache::Held;
 use crate::exchange::{self, Rules, Sharing, Step, Trace};
 use crate::response::Source;
 use crate::viewer::{self, Refusal, Scheme, Stream};
@@ -165,7 +164,17 @@ impl Edge {
         };
         let mut step = exchange::begin(&running.rules, request, id, now);
         let mut held = None;
-        while let Step::LookUp(look_up) = step {
+        loop {
+            let look_up = match step {
+                Step::LookUp(look_up) => look_up,
+                // The page of an error that is stored, or is our own: there is nothing to keep.
+                Step::Instead { trace, page, .. } => {
+                    self.report(&trace, &running.rules);
+                    step = *page;
+                    continue;
+                }
+                Step::Ask(_) | Step::Answer(_) => break,
+            };
             // Before the look: what comes in between covers what this request brings.
             let since = inner.store.in_force().epoch();
             held = inner.store.get(look_up.key());
@@ -182,8 +191,8 @@ impl Edge {
                 let origins = Arc::clone(&running.origins);
                 Decided::Goes(Errand { ask, held, origins, form }, body)
             }
-            // Only what an origin said is kept.
-            Step::LookUp(_) | Step::Keep { .. } => Decided::Answered(form.broken()),
+            // Both lead on, above.
+            Step::LookUp(_) | Step::Instead { .. } => Decided::Answered(form.broken()),
         }
     }
 
@@ -221,8 +230,8 @@ impl Edge {
                 }
             }
             Boarding::Waits(waiter) => match waiter.wait().await {
-                Some(cargo) => self.joined(errand, &cargo).await,
-                None => self.run(errand, body, None).await,
+                Some(cargo) if errand.ask.may_join(cargo.held()) => self.joined(errand, &cargo).await,
+                _ => self.run(errand, body, None).await,
             },
         }
     }
@@ -230,12 +239,11 @@ impl Edge {
     /// Answers with what another's flight brought.
     async fn joined(&self, errand: Errand, cargo: &Cargo) -> http::Response<Body> {
         let Errand { ask, form, origins, .. } = errand;
-        let (held, object) = match cargo {
-            Cargo::Whole(object) => (object.held(), Some(object)),
-            // It is followed from its first byte to its last: nothing can be cut from it yet.
-            Cargo::Arriving { head, .. } => (Held { head, length: None }, None),
+        let object = match cargo {
+            Cargo::Whole(object) => Some(object),
+            Cargo::Arriving { .. } => None,
         };
-        let response = match ask.joined(held, self.0.clock.now()) {
+        let response = match ask.joined(cargo.held(), self.0.clock.now()) {
             Step::Answer(answer) => answer.response,
             step => return self.walk(step, object.cloned(), origins, form).await,
         };

@@ -15,7 +15,7 @@ use super::fill::Follower;
 use super::invalidations::InForce;
 use super::store::Object;
 use crate::cache::invalidation::Subject;
-use crate::cache::{Epoch, Key, Stored};
+use crate::cache::{Epoch, Held, Key, Stored};
 
 /// What a flight brings to those who wait.
 #[derive(Debug, Clone)]
@@ -31,6 +31,17 @@ pub enum Cargo {
         /// How long it will be, if that is known.
         length: Option<u64>,
     },
+}
+
+impl Cargo {
+    /// As the core sees it.
+    pub fn held(&self) -> Held<'_> {
+        match self {
+            Self::Whole(object) => object.held(),
+            // It is followed from its first byte to its last: nothing can be cut from it yet.
+            Self::Arriving { head, .. } => Held { head, length: None },
+        }
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -59,6 +59,8 @@ pub struct Piece {
     pub first: u64,
     /// They are never none.
     pub bytes: Bytes,
+    /// How many bytes they keep in memory: those they were cut from.
+    pinned: usize,
 }
 
 impl Piece {
@@ -75,7 +77,7 @@ impl Piece {
             return None;
         }
         let at = |place: u64| usize::try_from(place - self.first).unwrap_or(usize::MAX);
-        Some(Self { first, bytes: self.bytes.slice(at(first)..at(end)) })
+        Some(Self { first, bytes: self.bytes.slice(at(first)..at(end)), pinned: self.pinned })
     }
 }
 
@@ -96,7 +98,7 @@ impl Content {
     fn cost(&self) -> u64 {
         match self {
             Self::One(bytes) => cost(bytes),
-            Self::Many(pieces) => pieces.iter().map(|piece| cost(&piece.bytes)).sum(),
+            Self::Many(pieces) => pieces.iter().map(|piece| piece.pinned as u64 + PIECE_BYTES).sum(),
         }
     }
 
@@ -105,14 +107,14 @@ impl Content {
         self.len() == 0
     }
 
-    /// The bytes of a span, none of them copied.
-    pub fn slice(&self, span: Span) -> Vec<Bytes> {
-        self.pieces(span).map(|piece| piece.bytes).collect()
+    /// The first of a span's bytes that lie together, none of them copied.
+    pub fn first_of(&self, span: Span) -> Option<Bytes> {
+        self.pieces(span).next().map(|piece| piece.bytes)
     }
 
     fn pieces(&self, span: Span) -> impl Iterator<Item = Piece> {
         let one = match self {
-            Self::One(bytes) => Some(Piece { first: 0, bytes: bytes.clone() }),
+            Self::One(bytes) => Some(Piece { first: 0, bytes: bytes.clone(), pinned: bytes.len() }),
             Self::Many(_) => None,
         };
         let many = match self {
@@ -228,6 +230,14 @@ impl Store {
         if self.is_covered(&key, &object) {
             return;
         }
+        if object.head.holds == Holds::Head && object.head.status.as_u16() < 400 {
+            // What a HEAD brought takes no place of a body that came meanwhile.
+            self.objects.entry(key).and_compute_with(|entry| match entry {
+                Some(entry) if entry.value().head.holds != Holds::Head => Op::Nop,
+                _ => Op::Put(object),
+            });
+            return;
+        }
         let large = object.content.len() > LARGE_BYTES;
         self.objects.insert(key, object);
         if large {
@@ -254,7 +264,7 @@ impl Store {
             Placing::Instead => Object::new(head, content),
             Placing::Beside(joined) => match held {
                 Some(held) if held.content.count() + content.count() <= PIECES_MAX => {
-                    Object::new(Arc::new(*joined), content.beside(&held.content))
+                    Object::new(Arc::new(*joined), self.unpinned(content.beside(&held.content)))
                 }
                 _ => Object::new(head, content),
             },
@@ -262,9 +272,23 @@ impl Store {
         self.put(key, Arc::new(object));
     }
 
-    /// Forgets what is held under the key.
-    pub fn remove(&self, key: &Key) {
-        self.objects.invalidate(key);
+    /// Keeps a new head for what is held; not if something else is held by now.
+    pub fn replace(&self, key: Key, held: &Arc<Object>, object: Arc<Object>) {
+        if self.is_covered(&key, &object) {
+            return;
+        }
+        self.objects.entry(key).and_compute_with(|entry| match entry {
+            Some(entry) if Arc::ptr_eq(entry.value(), held) => Op::Put(object),
+            _ => Op::Nop,
+        });
+    }
+
+    /// Forgets what is held under the key; not if something else is held by now.
+    pub fn remove(&self, key: &Key, held: &Arc<Object>) {
+        self.objects.entry_by_ref(key).and_compute_with(|entry| match entry {
+            Some(entry) if Arc::ptr_eq(entry.value(), held) => Op::Remove,
+            _ => Op::Nop,
+        });
     }
 
     /// The largest body that is stored, in bytes.
@@ -309,11 +333,24 @@ impl Store {
     /// A body, or a part of one that begins at `first`, in many pieces. They are counted already.
     fn spread(&self, pieces: Vec<Bytes>, mut first: u64) -> Content {
         let piece = |bytes: Bytes| {
-            let piece = Piece { first, bytes };
+            let piece = Piece { first, pinned: bytes.len(), bytes };
             first = piece.end();
             piece
         };
         Content::Many(pieces.into_iter().map(piece).collect())
+    }
+
+    /// Copies what keeps more than twice its own bytes in memory.
+    fn unpinned(&self, content: Content) -> Content {
+        let Content::Many(pieces) = &content else { return content };
+        let freed = |piece: &Piece| {
+            if piece.bytes.len() * 2 >= piece.pinned {
+                return piece.clone();
+            }
+            let bytes = self.counted(&Bytes::copy_from_slice(&piece.bytes));
+            Piece { first: piece.first, pinned: bytes.len(), bytes }
+        };
+        Content::Many(pieces.iter().map(freed).collect())
     }
 
     /// A body that is at hand in one piece; whether there is room was asked before, or it is a page of ours.

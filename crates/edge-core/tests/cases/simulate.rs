@@ -282,9 +282,9 @@ impl<'w> Simulator<'w> {
                     let since = self.ledger.epoch();
                     look_up.found(walk.held.as_ref().map(Object::held), since, walk.world.now)
                 }
-                Decision::Keep { storing, next } => {
-                    walk.shared = self.keep(walk.held.as_ref(), Some(&storing), &Source::Empty, &None);
-                    *next
+                Decision::Instead { storing, page, .. } => {
+                    walk.shared = self.keep(walk.held.as_ref(), storing.as_ref(), &Source::Empty, &None);
+                    *page
                 }
                 Decision::Ask(ask) => {
                     let (outcome, arrived) = self.ask_origin(walk, &ask)?;

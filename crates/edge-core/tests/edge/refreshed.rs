@@ -70,3 +70,23 @@ async fn after_the_window_and_after_a_failure_it_is_as_without_it() {
         tokio::join!(world.get("/"), async { origin.asked().await.answer(ok("", "new")).await });
     assert_eq!(reply.is(), (200, "Miss", "new"), "past the window the viewer waits");
 }
+
+/// What was made from an older copy never takes the place of a newer one.
+#[tokio::test]
+async fn a_late_answer_about_an_old_copy_changes_nothing() {
+    let mut origin = Origin::start().await;
+    let world = World::new(&origin).await;
+    let page = |etag: &str, body: &str| ok(&format!("Cache-Control: max-age=10\r\nETag: \"{etag}\"\r\n"), body);
+    let (_, ()) = tokio::join!(world.get("/"), async { origin.asked().await.answer(page("1", "old")).await });
+    world.pass(10);
+    let (late, ()) = tokio::join!(world.ask("HEAD", "/", ""), async {
+        let head = origin.asked().await;
+        let (fresh, ()) =
+            tokio::join!(world.get("/"), async { origin.asked().await.answer(page("2", "new")).await });
+        assert_eq!(fresh.is(), (200, "Miss", "new"));
+        assert_eq!(world.get("/").await.is(), (200, "Hit", "new"));
+        head.answer("HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\nCache-Control: max-age=1000\r\n\r\n").await;
+    });
+    assert_eq!((late.status, late.x_cache()), (200, "RefreshHit"));
+    assert_eq!(world.get("/").await.is(), (200, "Hit", "new"));
+}

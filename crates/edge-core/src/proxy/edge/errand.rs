@@ -6,6 +6,7 @@
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http_body_util::Empty;
@@ -17,7 +18,7 @@ use super::origin::{call, ending, to_core};
 use super::pump::{Arrival, pump};
 use super::{Edge, Origins};
 use crate::cache::{Key, Stored};
-use crate::exchange::{Answer, Ask, Mood, Outcome, Step, Storing};
+use crate::exchange::{Answer, Ask, Mood, Outcome, Rules, Step, Storing};
 use crate::proxy::body::Body;
 use crate::proxy::clock::Clock;
 use crate::proxy::fetch::{OriginBody, OriginFailure, OriginResponse};
@@ -41,7 +42,8 @@ const HELD_BACK_BYTES_MAX: u64 = 1024 * 1024;
 struct Delivery {
     lead: Option<Lead>,
     form: Form,
-    tell: Teller,
+    /// Nobody, once he got something else.
+    tell: Option<Teller>,
     instead: Option<Instead>,
 }
 
@@ -70,45 +72,62 @@ impl Edge {
     }
 
     /// One exchange with an origin, or with both of a group, to the last byte.
-    async fn fetch<B>(&self, mut errand: Errand, body: B, lead: Option<Lead>, mut tell: Teller)
+    async fn fetch<B>(&self, mut errand: Errand, body: B, lead: Option<Lead>, tell: Teller)
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: std::fmt::Display,
     {
-        let mood = self.0.moods.of(errand.ask.call().origin);
-        let patience =
-            errand.ask.patience(mood, self.0.clock.now()).map(|patience| Instant::now() + patience);
-        let mut fetched = self.fetched(&errand, body, patience, lead.as_ref(), &mut tell).await;
+        let mut tell = Some(tell);
+        let mut until = self.deadline(&errand);
+        let mut fetched = self.fetched(&errand, body, until, lead.as_ref(), &mut tell).await;
         loop {
             let Some(outcome) = fetched else { return };
             let (outcome, source) = outcome_of(outcome, &self.0.clock);
             let Errand { ask, held, origins, form } = errand;
-            let mood = if source.is_some() { Mood::Fine } else { Mood::Troubled };
-            self.0.moods.note(ask.call().origin, mood);
             let (rules, now) = (Arc::clone(ask.rules()), self.0.clock.now());
-            let instead = patience
-                .and_then(|until| Some(Instead { until, answer: ask.unanswered(now)?, held: held.clone() }));
+            let instead = self.instead(&ask, &outcome, until, held.as_ref(), now);
             match ask.answered(outcome, now) {
                 Step::Answer(answer) => {
                     self.report(&answer.trace, &rules);
                     let delivery = Delivery { lead, form, tell, instead };
                     return self.conclude(answer, source, held, delivery).await;
                 }
+                // The second origin of a group, with a patience of its own.
                 Step::Ask(ask) => {
                     errand = Errand { ask, held, origins, form };
-                    let further = self.fetched(&errand, Empty::new(), patience, lead.as_ref(), &mut tell);
-                    fetched = further.await;
+                    until = self.deadline(&errand);
+                    fetched = self.fetched(&errand, Empty::new(), until, lead.as_ref(), &mut tell).await;
                 }
                 step => {
-                    let step = self.kept(step, held.as_ref(), lead.as_ref());
+                    let step = self.failed(step, &rules, lead.as_ref());
                     drop(lead); // whoever waits has his answer, or asks for himself
-                    if !tell.is_closed() {
+                    if let Some(tell) = tell.filter(|tell| !tell.is_closed()) {
                         _ = tell.send(self.walk(step, None, origins, form).await);
                     }
                     return;
                 }
             }
         }
+    }
+
+    /// Until when its viewer waits, where something stale is at hand.
+    fn deadline(&self, errand: &Errand) -> Option<Instant> {
+        let mood = self.0.moods.of(errand.ask.call().origin);
+        errand.ask.patience(mood, self.0.clock.now()).map(|patience| Instant::now() + patience)
+    }
+
+    /// What is at hand should the body not become whole in time. An error of the origin's is what it is, whole or not.
+    fn instead(
+        &self,
+        ask: &Ask,
+        outcome: &Outcome,
+        until: Option<Instant>,
+        held: Option<&Arc<Object>>,
+        now: SystemTime,
+    ) -> Option<Instead> {
+        let Outcome::Response { status, .. } = outcome else { return None };
+        let until = until.filter(|_| status.as_u16() < 400)?;
+        Some(Instead { until, answer: ask.unanswered(now)?, held: held.cloned() })
     }
 
     /// The origin's answer goes to the viewer, into the store, to all who wait.
@@ -126,23 +145,28 @@ impl Edge {
             }
             (storing, Some(source)) if response.body == Source::Origin => {
                 // What is held may go; what arrives is not kept.
-                _ = self.keep(storing, &Source::Empty, None, None);
+                _ = self.keep(storing, &Source::Empty, held, None);
                 // Nothing to share: whoever waits is released now.
                 (delivery.lead, delivery.instead) = (None, None);
                 self.fill(Arrival::new(source, compress), None, response, delivery).await;
             }
             (storing, _) => {
                 let object = self.keep(storing, &response.body, held, delivery.lead.as_ref());
-                _ = delivery.tell.send(delivery.form.answer(response, object.as_deref()));
+                if let Some(tell) = delivery.tell {
+                    _ = tell.send(delivery.form.answer(response, object.as_deref()));
+                }
             }
         }
     }
 
-    /// Does what is to be done to the store before the step that follows.
-    fn kept(&self, mut step: Step, held: Option<&Arc<Object>>, lead: Option<&Lead>) -> Step {
-        while let Step::Keep { storing, next } = step {
-            self.keep(Some(storing), &Source::Empty, held.cloned(), lead);
-            step = *next;
+    /// Keeps that something failed, and goes on to the page that says so.
+    fn failed(&self, mut step: Step, rules: &Rules, lead: Option<&Lead>) -> Step {
+        while let Step::Instead { storing, trace, page } = step {
+            self.report(&trace, rules);
+            if storing.is_some() {
+                self.keep(storing, &Source::Empty, None, lead);
+            }
+            step = *page;
         }
         step
     }
@@ -165,7 +189,7 @@ impl Edge {
                         let now = edge.0.clock.now();
                         step = look_up.found(held.as_deref().map(Object::held), since, now);
                     }
-                    Step::Keep { .. } => step = edge.kept(step, held.as_ref(), None),
+                    Step::Instead { .. } => step = edge.failed(step, &edge.0.running.load().rules, None),
                     Step::Ask(ask) => {
                         return edge.ask(Errand { ask, held, origins, form }, Empty::new()).await;
                     }
@@ -192,14 +216,14 @@ impl Edge {
     }
 
     /// What the origin says; `None` once nobody wants to know. A viewer whose patience ends before gets the stale object
-    /// at hand, as do all who wait with him, and the request goes on for those who come.
+    /// at hand, as do all who wait with him, and the request goes on: for those who come, or to know that it answers again.
     async fn fetched<B>(
         &self,
         errand: &Errand,
         body: B,
-        patience: Option<Instant>,
+        until: Option<Instant>,
         lead: Option<&Lead>,
-        tell: &mut Teller,
+        tell: &mut Option<Teller>,
     ) -> Option<Result<OriginResponse, OriginFailure>>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
@@ -207,21 +231,45 @@ impl Edge {
     {
         self.0.counters.origin_requests.fetch_add(1, Ordering::Relaxed);
         let Errand { ask, held, origins, form } = errand;
+        let origin = ask.call().origin;
         let mut fetching = pin!(origins.fetch(call(ask.call(), &ask.rules().distribution), body));
+        let gone = async {
+            match tell {
+                Some(tell) => tell.closed().await,
+                None => std::future::pending().await,
+            }
+        };
+        let patience = async {
+            match until {
+                Some(until) => sleep_until(until).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            fetched = &mut fetching => return Some(fetched),
+            fetched = &mut fetching => return Some(self.noted(origin, fetched)),
             // Nobody else wants it, and its viewer is gone.
-            () = tell.closed(), if lead.is_none() => return None,
-            () = sleep_until(patience.unwrap_or_else(Instant::now)), if patience.is_some() => {}
+            () = gone, if lead.is_none() => return None,
+            () = patience => {}
         }
-        self.0.moods.note(ask.call().origin, Mood::Troubled);
+        self.0.moods.note(origin, Mood::Troubled);
         if let Some(Answer { response, storing, .. }) = ask.unanswered(self.0.clock.now()) {
             let object = self.keep(storing, &response.body, held.clone(), lead);
-            let waiting = std::mem::replace(tell, oneshot::channel().0);
-            _ = waiting.send(form.answer(response, object.as_deref()));
+            if let Some(waiting) = tell.take() {
+                _ = waiting.send(form.answer(response, object.as_deref()));
+            }
         }
-        lead?;
-        Some(fetching.await)
+        let fetched = self.noted(origin, fetching.await);
+        (lead.is_some() || tell.is_some()).then_some(fetched)
+    }
+
+    /// Notes whether the origin answers.
+    fn noted(
+        &self,
+        origin: usize,
+        fetched: Result<OriginResponse, OriginFailure>,
+    ) -> Result<OriginResponse, OriginFailure> {
+        self.0.moods.note(origin, if fetched.is_ok() { Mood::Fine } else { Mood::Troubled });
+        fetched
     }
 
     /// Stores what needs no body from the origin: a page of our own, or a new head for what is held.
@@ -236,12 +284,17 @@ impl Edge {
         let (key, object) = match storing {
             None => return held,
             Some(Storing::Forget { key }) => {
-                store.remove(&key);
+                if let Some(held) = &held {
+                    store.remove(&key, held);
+                }
                 return held;
             }
             Some(Storing::Head { key, stored }) => {
-                let content = held.as_ref().map(|object| object.content.clone())?;
-                (key, Object::new(stored, content))
+                let held = held?;
+                let object = Arc::new(Object::new(stored, held.content.clone()));
+                store.replace(key, &held, Arc::clone(&object));
+                share(lead, &object);
+                return Some(object);
             }
             Some(Storing::Whole { key, stored }) => {
                 let content = match body {
@@ -253,9 +306,7 @@ impl Edge {
         };
         let object = Arc::new(object);
         store.put(key, Arc::clone(&object));
-        if let Some(lead) = lead.filter(|_| object.head.serves_waiters()) {
-            lead.share(Cargo::Whole(Arc::clone(&object)));
-        }
+        share(lead, &object);
         Some(object)
     }
 
@@ -293,7 +344,7 @@ impl Edge {
                     biased;
                     arrived = reader.arrived(HELD_BACK_BYTES_MAX) => arrived,
                     () = async { pumped = Some(pump.as_mut().await); std::future::pending().await } => Arrived::Broken,
-                    () = sleep_until(until), if !tell.is_closed() => Arrived::Broken,
+                    () = sleep_until(until), if tell.is_some() => Arrived::Broken,
                 };
                 (arrived == Arrived::Broken).then_some((answer, held))
             }
@@ -301,12 +352,16 @@ impl Edge {
         if let Some((Answer { response, storing, .. }, held)) = stale {
             drop((cargo, reader));
             let object = self.keep(storing, &response.body, held, lead.as_ref());
-            _ = tell.send(form.answer(response, object.as_deref()));
+            if let Some(tell) = tell {
+                _ = tell.send(form.answer(response, object.as_deref()));
+            }
         } else {
             if let (Some(cargo), Some(lead)) = (cargo, &lead) {
                 lead.share(cargo);
             }
-            _ = tell.send(form.with_body(response, Body::following(reader, length)));
+            if let Some(tell) = tell {
+                _ = tell.send(form.with_body(response, Body::following(reader, length)));
+            }
         }
         let pieces = match pumped {
             Some(pieces) => pieces,
@@ -336,5 +391,12 @@ fn outcome_of(
             tracing::warn!(target: "edge::origin", %failure, "the origin failed");
             (Outcome::Failed(to_core(&failure)), None)
         }
+    }
+}
+
+/// Whoever waits may have it, if it is for more than one.
+fn share(lead: Option<&Lead>, object: &Arc<Object>) {
+    if let Some(lead) = lead.filter(|_| object.head.serves_waiters()) {
+        lead.share(Cargo::Whole(Arc::clone(object)));
     }
 }
