@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::Context as _;
 use bytes::Bytes;
 use edge_core::proxy::edge::Edge;
-use edge_core::proxy::listen::{Limits, Listener, Peer, Refusal, Service, Stop};
+use edge_core::proxy::listen::{Interims, Limits, Listener, Peer, Refusal, Service, Stop};
 use http_body_util::Full;
 use hyper::body::Incoming;
 
@@ -55,7 +55,12 @@ impl Service for Answers {
     type Body = Full<Bytes>;
     type Error = std::convert::Infallible;
 
-    async fn call(&self, request: http::Request<Incoming>, _: &Peer) -> http::Response<Full<Bytes>> {
+    async fn call(
+        &self,
+        request: http::Request<Incoming>,
+        _: &Peer,
+        _: Interims<'_>,
+    ) -> http::Response<Full<Bytes>> {
         match (request.method(), request.uri().path()) {
             (&http::Method::GET, "/healthz") => text(200, "ok\n".to_owned()),
             (&http::Method::GET, "/metrics") => text(200, metrics(&self.edge)),

@@ -9,19 +9,20 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use http_body_util::Empty;
-use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use super::form::Form;
 use super::origin::{call, ending, to_core};
 use super::pump::{Arrival, pump};
+use super::teller::{self, Teller};
 use super::{Edge, Origins};
 use crate::cache::{Key, Stored};
 use crate::exchange::{Answer, Ask, Outcome, Step, Storing};
 use crate::proxy::body::Body;
-use crate::proxy::fetch::{OriginBody, OriginFailure, OriginResponse};
+use crate::proxy::fetch::{Interim, OriginBody, OriginFailure, OriginResponse};
 use crate::proxy::fill::{self, Keeping};
 use crate::proxy::flights::{Boarding, Cargo, Lead};
+use crate::proxy::listen::Interims;
 use crate::proxy::store::Object;
 use crate::response::{Response, Source};
 
@@ -33,21 +34,24 @@ pub(super) struct Errand {
     pub(super) form: Form,
 }
 
-/// Whoever waits for the answer.
-type Teller = oneshot::Sender<http::Response<Body>>;
-
 impl Edge {
     /// Asks the origin in a task of its own and answers with what it tells.
-    pub(super) async fn run<B>(&self, errand: Errand, body: B, lead: Option<Lead>) -> http::Response<Body>
+    pub(super) async fn run<B>(
+        &self,
+        errand: Errand,
+        body: B,
+        lead: Option<Lead>,
+        interims: Interims<'_>,
+    ) -> http::Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: std::fmt::Display,
     {
-        let (tell, told) = oneshot::channel();
+        let (tell, told) = teller::to(interims);
         let form = errand.form;
         let edge = self.clone();
         tokio::spawn(async move { edge.fetch(errand, body, lead, tell).await });
-        told.await.unwrap_or_else(|_| form.broken())
+        told.wait(interims, form).await
     }
 
     /// One exchange with an origin, or with both of a group, to the last byte.
@@ -75,7 +79,7 @@ impl Edge {
                     let step = self.kept(step, held.as_ref(), lead.as_ref());
                     drop(lead); // whoever waits has his answer, or asks for himself
                     if !tell.is_closed() {
-                        _ = tell.send(self.walk(step, None, origins, form).await);
+                        tell.send(self.walk(step, None, origins, form).await);
                     }
                     return;
                 }
@@ -106,7 +110,7 @@ impl Edge {
             }
             (storing, _) => {
                 let object = self.keep(storing, &response.body, held, lead.as_ref());
-                _ = tell.send(form.answer(response, object.as_deref()));
+                tell.send(form.answer(response, object.as_deref()));
             }
         }
     }
@@ -140,7 +144,8 @@ impl Edge {
                     }
                     Step::Keep { .. } => step = edge.kept(step, held.as_ref(), None),
                     Step::Ask(ask) => {
-                        return edge.ask(Errand { ask, held, origins, form }, Empty::new()).await;
+                        let errand = Errand { ask, held, origins, form };
+                        return edge.ask(errand, Empty::new(), Interims::UNHEARD).await;
                     }
                     Step::Answer(mut answer) => {
                         edge.refresh(answer.refresh.take(), held.as_ref(), &origins);
@@ -160,7 +165,7 @@ impl Edge {
         let errand = Errand { ask, held: held.cloned(), origins: Arc::clone(origins), form };
         let edge = self.clone();
         // Nobody waits for what it tells.
-        let (tell, _) = oneshot::channel();
+        let tell = Teller::to_nobody();
         tokio::spawn(async move { edge.fetch(errand, Empty::<Bytes>::new(), Some(lead), tell).await });
     }
 
@@ -179,7 +184,14 @@ impl Edge {
     {
         self.0.counters.origin_requests.fetch_add(1, Ordering::Relaxed);
         let Errand { ask, held, origins, form } = errand;
-        let mut fetching = pin!(origins.fetch(call(ask.call(), &ask.rules().distribution), body));
+        let hint = tell.hinter();
+        let heard = |interim: &Interim| {
+            if let Some(headers) = ask.interim(interim.status, &interim.headers) {
+                hint(interim.status, headers);
+            }
+        };
+        let call = call(ask.call(), &ask.rules().distribution);
+        let mut fetching = pin!(origins.fetch_hearing(call, body, &heard));
         let patience = ask.patience(self.0.clock.now());
         tokio::select! {
             fetched = &mut fetching => return Some(fetched),
@@ -189,8 +201,8 @@ impl Edge {
         }
         if let Some(Answer { response, storing, .. }) = ask.unanswered(self.0.clock.now()) {
             let object = self.keep(storing, &response.body, held.clone(), lead);
-            let waiting = std::mem::replace(tell, oneshot::channel().0);
-            _ = waiting.send(form.answer(response, object.as_deref()));
+            let waiting = std::mem::replace(tell, Teller::to_nobody());
+            waiting.send(form.answer(response, object.as_deref()));
         }
         lead?;
         Some(fetching.await)
@@ -249,7 +261,7 @@ impl Edge {
         if let (Some((_, head)), Some(follower), Some(lead)) = (&keep, writer.follower(), &lead) {
             lead.share(Cargo::Arriving { head: Arc::clone(head), follower, length });
         }
-        _ = tell.send(form.with_body(response, Body::following(reader, length)));
+        tell.send(form.with_body(response, Body::following(reader, length)));
         let Some(pieces) = pump(arrival, writer, store, lead.as_ref()).await else { return };
         if let Some((key, head)) = keep {
             store.put_filled(key, head, pieces);
