@@ -19,6 +19,7 @@
 mod answered;
 mod error_page;
 mod failover;
+mod found;
 mod refuse;
 mod serve;
 
@@ -33,14 +34,13 @@ use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use crate::cache::freshness::Lifetime;
-use crate::cache::reuse::{self, Revalidation, Verdict};
+use crate::cache::reuse::Verdict;
 pub use crate::cache::storing::Ending;
 use crate::cache::storing::{Guard, Unkeyed, Withheld};
 use crate::cache::{Epoch, Held, Holds, Key, Stored};
 use crate::distribution::{Behavior, Distribution, OptionsCaching};
 use crate::function::rule::{Applied, SESSION_HEADER, Visitor};
 use crate::header::conditional::Validators;
-use crate::header::cookie;
 use crate::header::encoding::{AcceptEncoding, Coding};
 use crate::origin::{self, Call, Failure, Ranges};
 use crate::response::{self, Connection, Place, Response, XCache};
@@ -398,98 +398,6 @@ fn needs_device(behavior: &Behavior) -> bool {
             Defaults => false,
             Only(names) | AllViewer { plus: names } | AllExcept { plus: names, .. } => names.iter().any(asks),
         }
-}
-
-impl LookUp {
-    /// What to look for.
-    pub fn key(&self) -> &Key {
-        &self.key
-    }
-
-    /// What was decided so far.
-    pub fn trace(&self) -> &Trace {
-        &self.passage.trace
-    }
-
-    /// The store holds this, or nothing. `since` is the place in the sequence of invalidations, taken before the store
-    /// was asked.
-    pub fn found(mut self, held: Option<Held<'_>>, since: Epoch, now: SystemTime) -> Step {
-        self.passage.since = since;
-        let Some(held) = held else { return self.ask(Verdict::Absent, None) };
-        if !self.passage.is_content_with(held) {
-            return self.ask(Verdict::Lacking, None);
-        }
-        let revalidation = if self.passage.may_share() { Revalidation::Allowed } else { Revalidation::Off };
-        let verdict = reuse::judge(Some(held.head), revalidation, now);
-        match &verdict {
-            Verdict::Fresh { .. } => {}
-            Verdict::HeldOver { .. } => self.passage.trace.stood_in = Some(StoodIn::WithoutAsking),
-            Verdict::Refreshing { conditions, .. } => {
-                let refresh = self.passage.refresh(self.key, held, conditions.clone());
-                self.passage.trace.found = Some(verdict);
-                return match self.passage.serve(held, XCache::Hit, None, now) {
-                    Step::Answer(answer) => {
-                        Step::Answer(Answer { refresh: Some(Box::new(refresh)), ..answer })
-                    }
-                    step => step,
-                };
-            }
-            Verdict::Absent | Verdict::Lacking | Verdict::Stale { .. } => {
-                return self.ask(verdict, Some(held));
-            }
-        }
-        self.passage.trace.found = Some(verdict);
-        self.passage.serve(held, XCache::Hit, None, now)
-    }
-
-    fn ask(mut self, verdict: Verdict, held: Option<Held<'_>>) -> Step {
-        let conditions = match &verdict {
-            Verdict::Stale { conditions, .. } => conditions.clone(),
-            _ => None,
-        };
-        self.passage.trace.found = Some(verdict);
-        Step::Ask(Box::new(Ask::new(self.passage, Some(self.key), held, conditions)))
-    }
-}
-
-impl Passage {
-    /// Whether as much is held as this request wants.
-    fn is_content_with(&self, held: Held<'_>) -> bool {
-        match &held.head.holds {
-            Holds::Whole => true,
-            // A page of its own replaces the error.
-            Holds::Head => self.request().method == Method::HEAD || self.page_for(held.head.status).is_some(),
-            Holds::Parts(parts) => match self.cut(held, &held.head.headers) {
-                serve::Cut::Spans { spans, .. } => spans.iter().all(|span| parts.holds(*span)),
-                serve::Cut::Uncut | serve::Cut::Nowhere { .. } => false,
-            },
-        }
-    }
-
-    /// The request that brings a stale object up to date for everybody: this viewer's conditions are not in it, and with
-    /// the guard on nothing of his that the key does not hold, as nothing was in the request that brought the object.
-    fn refresh(&self, key: Key, held: Held<'_>, conditions: Option<Validators>) -> Ask {
-        let mut passage = self.clone();
-        passage.admitted.request.ask_for_all();
-        passage.background = true;
-        if passage.rules.guard == Guard::On {
-            let keyed = &passage.rules.distribution.behavior(passage.admitted.behavior).key;
-            let headers = &mut passage.admitted.request.headers;
-            if !keyed.headers.contains(&AUTHORIZATION) {
-                headers.remove(AUTHORIZATION);
-            }
-            let mut cookies = Vec::new();
-            if let Some(all) = headers.remove(COOKIE)
-                && cookie::select(all.as_bytes(), &keyed.cookies, &mut cookies)
-                && let Ok(cookies) = HeaderValue::from_bytes(&cookies)
-            {
-                headers.insert(COOKIE, cookies);
-            }
-        }
-        passage.trace.found =
-            Some(Verdict::Stale { expired_for: std::time::Duration::ZERO, conditions: conditions.clone() });
-        Ask::new(passage, Some(key), Some(held), conditions)
-    }
 }
 
 impl Ask {

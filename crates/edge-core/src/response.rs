@@ -175,24 +175,38 @@ pub(crate) fn for_viewers(
         headers.remove(SET_COOKIE); // §7.6; EMU: kept on other methods
     }
     filter_vary(&mut headers, behavior);
-    let own: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| {
-            name.as_str().starts_with("x-amz-cf-")
-                || name.as_str().starts_with("x-edge-")
-                || **name == X_CACHE
-        })
-        .cloned()
-        .collect();
-    for name in own {
-        headers.remove(name);
-    }
+    remove_own(&mut headers);
     headers.entry(SERVER).or_insert(CLOUDFRONT);
     headers.entry(DATE).or_insert_with(|| date::format(now));
     headers.insert(X_CACHE, XCache::Miss.of(status).value());
     headers.insert(VIA, place.via.clone());
     headers.insert(POP, place.pop.clone());
     headers
+}
+
+/// Turns the headers of an interim response into those of this behavior's viewers. It announces no length (RFC 9110
+/// §8.6) and sets no cookies: those belong to the final response, where the rules on them are.
+pub(crate) fn interim(mut headers: HeaderMap, behavior: &Behavior, place: &Place) -> HeaderMap {
+    hop::remove_hop_by_hop(&mut headers);
+    remove_own(&mut headers);
+    headers.remove(CONTENT_LENGTH);
+    headers.remove(SET_COOKIE);
+    for name in behavior.response_headers.iter().flat_map(|policy| &policy.remove) {
+        headers.remove(name);
+    }
+    headers.insert(VIA, place.via.clone());
+    headers
+}
+
+/// What only CloudFront says, an origin does not.
+fn remove_own(headers: &mut HeaderMap) {
+    let is_own = |name: &&HeaderName| {
+        name.as_str().starts_with("x-amz-cf-") || name.as_str().starts_with("x-edge-") || **name == X_CACHE
+    };
+    let own: Vec<HeaderName> = headers.keys().filter(is_own).cloned().collect();
+    for name in own {
+        headers.remove(name);
+    }
 }
 
 /// Cookies are forwarded when any setting may forward one (§7.6).

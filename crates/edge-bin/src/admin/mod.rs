@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::Context as _;
 use bytes::Bytes;
 use edge_core::proxy::edge::Edge;
-use edge_core::proxy::listen::{Limits, Listener, Peer, Refusal, Service, Stop};
+use edge_core::proxy::listen::{Interims, Limits, Listener, Peer, Refusal, Service, Stop};
 use http::header::ORIGIN;
 use http::{Method, StatusCode};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
@@ -75,7 +75,12 @@ impl Service for Answers {
     type Body = Full<Bytes>;
     type Error = std::convert::Infallible;
 
-    async fn call(&self, request: http::Request<Incoming>, _: &Peer) -> http::Response<Full<Bytes>> {
+    async fn call(
+        &self,
+        request: http::Request<Incoming>,
+        _: &Peer,
+        _: Interims<'_>,
+    ) -> http::Response<Full<Bytes>> {
         let is_api = request.uri().path().starts_with(ROOT);
         if request.method() != Method::GET && request.headers().contains_key(ORIGIN) {
             // No page somebody looks at can command the edge beside his browser.

@@ -91,6 +91,17 @@ impl Ask {
         }
     }
 
+    /// What the viewer gets of a response before the final one, if anything (RFC 9110 §15.2): it is for this viewer
+    /// alone, and nothing of it is kept. 100 answers an expectation the edge has not sent, 101 is no such response.
+    pub fn interim(&self, status: StatusCode, headers: &HeaderMap) -> Option<HeaderMap> {
+        (status.is_informational() && status.as_u16() > 101).then(|| {
+            let mut headers =
+                response::interim(headers.clone(), self.passage.behavior(), &self.passage.rules.place);
+            self.remove_s3_ids(&mut headers);
+            headers
+        })
+    }
+
     /// The stale object, if it may stand in for an origin that fails (§7.4).
     fn held_for_errors(&self, now: SystemTime) -> Option<Had> {
         self.held.clone().filter(|held| reuse::stands_in(&held.head, now))
@@ -156,7 +167,7 @@ impl Ask {
                 Some(Storing::Head { key, stored: Arc::new(stored) })
             }
             // It is about this viewer's credentials, not about the copy.
-            _ if withheld.as_ref().is_some_and(|withheld| withheld.is_about_the_viewer()) => None,
+            _ if withheld.as_ref().is_some_and(Withheld::is_about_the_viewer) => None,
             // What it confirms may not be kept any more, not even to stand in for a failing origin.
             (_, key) => key.map(|key| Storing::Forget { key }),
         };

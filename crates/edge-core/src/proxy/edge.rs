@@ -8,6 +8,7 @@ mod form;
 mod moods;
 mod origin;
 mod pump;
+mod teller;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,6 +26,7 @@ use super::fetch::Origins;
 use super::flights::{Boarding, Cargo, Flights};
 use super::ids::RequestIds;
 use super::invalidations::{Batch, Invalidations, NotInvalidated};
+use super::listen::Interims;
 use super::store::{Object, Store};
 use crate::exchange::{self, Rules, Sharing, Step, Trace};
 use crate::response::Source;
@@ -138,10 +140,24 @@ impl Edge {
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: std::fmt::Display,
     {
+        self.serve(request, viewer, Interims::UNHEARD).await
+    }
+
+    /// As [`handle`](Self::handle); what an origin says before its response is told to `interims`.
+    pub(super) async fn serve<B>(
+        &self,
+        request: http::Request<B>,
+        viewer: Viewer,
+        interims: Interims<'_>,
+    ) -> http::Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: std::fmt::Display,
+    {
         match self.decide(request, viewer) {
             Decided::Answered(response) => response,
             // Boxed, or the state of a miss would be a part of every hit's future.
-            Decided::Goes(errand, body) => Box::pin(self.ask(errand, body)).await,
+            Decided::Goes(errand, body) => Box::pin(self.ask(errand, body, interims)).await,
         }
     }
 
@@ -205,7 +221,7 @@ impl Edge {
     }
 
     /// Goes to the origin, or waits for somebody who is on the way there.
-    async fn ask<B>(&self, errand: Errand, body: B) -> http::Response<Body>
+    async fn ask<B>(&self, errand: Errand, body: B, interims: Interims<'_>) -> http::Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: std::fmt::Display,
@@ -214,7 +230,7 @@ impl Edge {
             Sharing::Collapsed => errand.ask.key(),
             Sharing::Alone => None,
         };
-        let Some(key) = key else { return self.run(errand, body, None).await };
+        let Some(key) = key else { return self.run(errand, body, None, interims).await };
         match self.0.flights.board(key, errand.ask.since(), self.0.store.in_force()) {
             Boarding::Leads(lead) => {
                 // Between our look-up and our boarding another flight may have landed.
@@ -226,12 +242,12 @@ impl Edge {
                         drop(lead);
                         self.joined(errand, &Cargo::Whole(object)).await
                     }
-                    None => self.run(errand, body, Some(lead)).await,
+                    None => self.run(errand, body, Some(lead), interims).await,
                 }
             }
             Boarding::Waits(waiter) => match waiter.wait().await {
                 Some(cargo) if errand.ask.may_join(cargo.held()) => self.joined(errand, &cargo).await,
-                _ => self.run(errand, body, None).await,
+                _ => self.run(errand, body, None, interims).await,
             },
         }
     }

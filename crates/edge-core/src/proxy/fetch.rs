@@ -264,16 +264,30 @@ impl Origins {
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: fmt::Display,
     {
+        self.fetch_hearing(call, body, &|_| {}).await
+    }
+
+    /// As [`fetch`](Self::fetch); `heard` gets each interim response when it comes.
+    pub async fn fetch_hearing<B>(
+        &self,
+        call: Call<'_>,
+        body: B,
+        heard: &(dyn Fn(&Interim) + Sync),
+    ) -> Result<OriginResponse, OriginFailure>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: fmt::Display,
+    {
         if let Some(check) = &self.health_check {
             // Only here is there a runtime for certain.
             self.probes.get_or_init(|| Probes::start(&self.shared, check));
         }
         let upload = Upload::new(call.body, body);
         let Some(limit) = call.origin.completion_timeout else {
-            return self.shared.tries(call, upload, None).await;
+            return self.shared.tries(call, upload, None, heard).await;
         };
         let deadline = Instant::now() + limit;
-        let tries = self.shared.tries(call, upload, Some(deadline));
+        let tries = self.shared.tries(call, upload, Some(deadline), heard);
         timeout_at(deadline, tries).await.unwrap_or(Err(OriginFailure::CompletionTimeout))
     }
 }

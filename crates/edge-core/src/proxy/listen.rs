@@ -6,11 +6,12 @@
 //! [`Stop`] loses no request.
 //!
 //! Reading order: this file (the accept loop), `connection` (one connection from first to last byte), `wire` (what
-//! stands between the socket and hyper), `head` and `chunks` (how a request is framed), `pulse` (who waits for whom,
-//! and since when).
+//! stands between the socket and hyper), `head` and `chunks` (how a request is framed), `interim` (what goes out before
+//! the answer), `pulse` (who waits for whom, and since when).
 mod chunks;
 mod connection;
 mod head;
+mod interim;
 mod limits;
 mod pulse;
 mod streams;
@@ -29,6 +30,7 @@ use hyper::body::Incoming;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
+pub use interim::Interims;
 pub use limits::Limits;
 
 use super::tls::{Tls, TlsFacts};
@@ -48,11 +50,13 @@ pub trait Service: Clone + Send + Sync + 'static {
     /// Why a body could not be sent to its end.
     type Error: Into<Box<dyn std::error::Error + Send + Sync>>;
 
-    /// Answers one request. The future is dropped when the viewer leaves.
+    /// Answers one request; what the viewer should get before that goes to `interims`. The future is dropped when the
+    /// viewer leaves.
     fn call(
         &self,
         request: http::Request<Incoming>,
         peer: &Peer,
+        interims: Interims<'_>,
     ) -> impl Future<Output = http::Response<Self::Body>> + Send;
 
     /// Says no to what is too large or cannot be read in one way. On HTTP/1.1 the connection is closed after

@@ -26,7 +26,7 @@ use tokio::task::JoinSet;
 use super::clock::Clock;
 use super::edge::{Edge, Running, Viewer};
 use super::fetch::{Origins, OriginsConfig, OriginsError, read_roots};
-use super::listen::{Limits, Listener, Peer, Refusal, Service, Stop};
+use super::listen::{Interims, Limits, Listener, Peer, Refusal, Service, Stop};
 use super::local_ca::{CaError, LocalCa};
 use super::pool;
 use super::tls::{Certificates, Protocols, Tls, TlsError};
@@ -277,8 +277,13 @@ impl Service for Edge {
     type Body = Body;
     type Error = Broken;
 
-    async fn call(&self, request: http::Request<hyper::body::Incoming>, peer: &Peer) -> http::Response<Body> {
-        self.handle(request, Viewer { addr: peer.addr, scheme: peer.scheme }).await
+    async fn call(
+        &self,
+        request: http::Request<hyper::body::Incoming>,
+        peer: &Peer,
+        interims: Interims<'_>,
+    ) -> http::Response<Body> {
+        self.serve(request, Viewer { addr: peer.addr, scheme: peer.scheme }, interims).await
     }
 
     fn refuse(&self, refusal: Refusal, peer: &Peer) -> http::Response<Body> {

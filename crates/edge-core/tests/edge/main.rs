@@ -10,6 +10,7 @@ mod compressed;
 mod cut;
 mod guarded;
 mod h2;
+mod interim;
 mod invalidated;
 mod large;
 mod life;

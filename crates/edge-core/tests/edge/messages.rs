@@ -1,4 +1,4 @@
-//! Messages that must come through as they are: statuses, fields, methods, interim responses.
+//! Messages that must come through as they are: statuses, fields, methods.
 
 use super::*;
 
@@ -33,20 +33,6 @@ async fn redirects_are_not_followed() {
             assert_eq!(reply.is(), (status, x_cache, "moved"));
             assert_eq!(reply.field("location"), Some("http://origin.test/elsewhere?x#y"));
         }
-    }
-}
-
-#[tokio::test]
-async fn interim_responses_do_no_harm() {
-    let hints = "HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n";
-    let origin =
-        Origin::answering(move |_, _| [hints.as_bytes(), hints.as_bytes(), &ok("", "page")].concat()).await;
-    let world = World::new(&origin).await;
-    assert_eq!(world.get("/").await.is(), (200, "Miss", "page"));
-    assert_eq!(world.get("/").await.is(), (200, "Hit", "page"));
-    let mut viewer = world.viewer().await;
-    for _ in 0..2 {
-        assert_eq!(viewer.ask("DELETE", "/", "").await.is(), (200, "Miss", "page"));
     }
 }
 

@@ -76,7 +76,8 @@ async fn after_the_window_and_after_a_failure_it_is_as_without_it() {
 async fn a_late_answer_about_an_old_copy_changes_nothing() {
     let mut origin = Origin::start().await;
     let world = World::new(&origin).await;
-    let page = |etag: &str, body: &str| ok(&format!("Cache-Control: max-age=10\r\nETag: \"{etag}\"\r\n"), body);
+    let page =
+        |etag: &str, body: &str| ok(&format!("Cache-Control: max-age=10\r\nETag: \"{etag}\"\r\n"), body);
     let (_, ()) = tokio::join!(world.get("/"), async { origin.asked().await.answer(page("1", "old")).await });
     world.pass(10);
     let (late, ()) = tokio::join!(world.ask("HEAD", "/", ""), async {

@@ -50,6 +50,13 @@ async fn one_port_speaks_both() {
 }
 
 #[tokio::test]
+async fn there_are_no_interim_responses() {
+    let running = start(Limits::default());
+    let (mut sender, _connection) = hyper_viewer(&running).await;
+    assert_eq!(get(&mut sender, "/hints").await.unwrap(), (200, "unheard".to_owned()));
+}
+
+#[tokio::test]
 async fn the_preface_may_come_in_pieces() {
     let running = start(Limits::default());
     let mut stream = running.connect().await;

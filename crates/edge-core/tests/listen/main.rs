@@ -5,6 +5,7 @@
 
 mod framing;
 mod http2;
+mod interim;
 mod limits;
 mod stop;
 mod support;

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use edge_core::proxy::listen::{Counters, Limits, Listener, Peer, Refusal, Service, Stop};
+use edge_core::proxy::listen::{Counters, Interims, Limits, Listener, Peer, Refusal, Service, Stop};
 use edge_core::proxy::tls::Tls;
 use http::{Request, Response, StatusCode};
 use http_body::Frame;
@@ -35,7 +35,12 @@ impl Service for Site {
     type Body = Answer;
     type Error = Infallible;
 
-    async fn call(&self, request: Request<Incoming>, peer: &Peer) -> Response<Answer> {
+    async fn call(
+        &self,
+        request: Request<Incoming>,
+        peer: &Peer,
+        interims: Interims<'_>,
+    ) -> Response<Answer> {
         let path = request.uri().path().to_owned();
         let _ = self.seen.send(format!("{} {path}", request.method()));
         match path.as_str() {
@@ -53,6 +58,14 @@ impl Service for Site {
             "/zeros" => Response::new(Answer::Zeros(64 * 1024, Gone(self.seen.clone()))),
             "/peer" => Response::new(Answer::text(format!("{peer:?}"))),
             "/fields" => Response::new(Answer::text(request.headers().len().to_string())),
+            "/hints" => {
+                let link = http::HeaderMap::from_iter([(http::header::LINK, "</a.css>".parse().unwrap())]);
+                interims.send(StatusCode::EARLY_HINTS, &link);
+                // Each gets out by itself.
+                tokio::task::yield_now().await;
+                interims.send(StatusCode::PROCESSING, &http::HeaderMap::new());
+                Response::new(Answer::text(if interims.are_heard() { "heard" } else { "unheard" }))
+            }
             "/panic" => panic!("asked for"),
             "/upgrade" => self.upgrade(request),
             _ => Response::new(Answer::text(path)),

@@ -16,7 +16,7 @@ use tokio::io::AsyncWriteExt;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::support::{PATIENCE, Running, SOON, ask, in_time, read_to_end, start_with, statuses};
+use crate::support::{PATIENCE, Running, SOON, ask, in_time, read_answer, read_to_end, start_with, statuses};
 
 fn now() -> SystemTime {
     Clock::system().now()
@@ -261,4 +261,13 @@ fn leaves_are_renewed_before_they_end() {
     let leaf = ca.leaf(&["www.example.com"], start).unwrap();
     assert_eq!(leaf.renew_at, start + Duration::from_secs(80 * 24 * 60 * 60));
     assert!(ca.leaf(&["not a name\u{e9}"], start).is_err());
+}
+
+#[tokio::test]
+async fn interim_responses_do_not_wait_for_the_answer() {
+    let (running, root) = start_minting("interim", Limits::default(), Protocols::Http1);
+    let mut stream = connect(&running, &trusting(&[root], &["http/1.1"]), "www.example.com").await.unwrap();
+    assert!(ask(&mut stream, "/hints").await.starts_with("HTTP/1.1 103 Early Hints\r\n"));
+    assert_eq!(read_answer(&mut stream).await, "HTTP/1.1 102 Processing\r\n\r\n");
+    assert_eq!(statuses(&read_answer(&mut stream).await), [200]);
 }

@@ -10,20 +10,21 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use http_body_util::Empty;
-use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
 use super::form::Form;
 use super::origin::{call, ending, to_core};
 use super::pump::{Arrival, pump};
+use super::teller::{self, Teller};
 use super::{Edge, Origins};
 use crate::cache::{Key, Stored};
 use crate::exchange::{Answer, Ask, Mood, Outcome, Rules, Step, Storing};
 use crate::proxy::body::Body;
 use crate::proxy::clock::Clock;
-use crate::proxy::fetch::{OriginBody, OriginFailure, OriginResponse};
+use crate::proxy::fetch::{Interim, OriginBody, OriginFailure, OriginResponse};
 use crate::proxy::fill::{self, Arrived, Keeping};
 use crate::proxy::flights::{Boarding, Cargo, Lead};
+use crate::proxy::listen::Interims;
 use crate::proxy::store::Object;
 use crate::response::{Response, Source};
 
@@ -54,21 +55,24 @@ struct Instead {
     held: Option<Arc<Object>>,
 }
 
-/// Whoever waits for the answer.
-type Teller = oneshot::Sender<http::Response<Body>>;
-
 impl Edge {
     /// Asks the origin in a task of its own and answers with what it tells.
-    pub(super) async fn run<B>(&self, errand: Errand, body: B, lead: Option<Lead>) -> http::Response<Body>
+    pub(super) async fn run<B>(
+        &self,
+        errand: Errand,
+        body: B,
+        lead: Option<Lead>,
+        interims: Interims<'_>,
+    ) -> http::Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: std::fmt::Display,
     {
-        let (tell, told) = oneshot::channel();
+        let (tell, told) = teller::to(interims);
         let form = errand.form;
         let edge = self.clone();
         tokio::spawn(async move { edge.fetch(errand, body, lead, tell).await });
-        told.await.unwrap_or_else(|_| form.broken())
+        told.wait(interims, form).await
     }
 
     /// One exchange with an origin, or with both of a group, to the last byte.
@@ -102,7 +106,7 @@ impl Edge {
                     let step = self.failed(step, &rules, lead.as_ref());
                     drop(lead); // whoever waits has his answer, or asks for himself
                     if let Some(tell) = tell.filter(|tell| !tell.is_closed()) {
-                        _ = tell.send(self.walk(step, None, origins, form).await);
+                        tell.send(self.walk(step, None, origins, form).await);
                     }
                     return;
                 }
@@ -153,7 +157,7 @@ impl Edge {
             (storing, _) => {
                 let object = self.keep(storing, &response.body, held, delivery.lead.as_ref());
                 if let Some(tell) = delivery.tell {
-                    _ = tell.send(delivery.form.answer(response, object.as_deref()));
+                    tell.send(delivery.form.answer(response, object.as_deref()));
                 }
             }
         }
@@ -191,7 +195,8 @@ impl Edge {
                     }
                     Step::Instead { .. } => step = edge.failed(step, &edge.0.running.load().rules, None),
                     Step::Ask(ask) => {
-                        return edge.ask(Errand { ask, held, origins, form }, Empty::new()).await;
+                        let errand = Errand { ask, held, origins, form };
+                        return edge.ask(errand, Empty::new(), Interims::UNHEARD).await;
                     }
                     Step::Answer(mut answer) => {
                         edge.refresh(answer.refresh.take(), held.as_ref(), &origins);
@@ -211,7 +216,7 @@ impl Edge {
         let errand = Errand { ask, held: held.cloned(), origins: Arc::clone(origins), form };
         let edge = self.clone();
         // Nobody waits for what it tells.
-        let (tell, _) = oneshot::channel();
+        let tell = Teller::to_nobody();
         tokio::spawn(async move { edge.fetch(errand, Empty::<Bytes>::new(), Some(lead), tell).await });
     }
 
@@ -232,7 +237,15 @@ impl Edge {
         self.0.counters.origin_requests.fetch_add(1, Ordering::Relaxed);
         let Errand { ask, held, origins, form } = errand;
         let origin = ask.call().origin;
-        let mut fetching = pin!(origins.fetch(call(ask.call(), &ask.rules().distribution), body));
+        let hint = tell.as_ref().map(Teller::hinter);
+        let heard = |interim: &Interim| {
+            let headers = ask.interim(interim.status, &interim.headers);
+            if let (Some(hint), Some(headers)) = (&hint, headers) {
+                hint(interim.status, headers);
+            }
+        };
+        let call = call(ask.call(), &ask.rules().distribution);
+        let mut fetching = pin!(origins.fetch_hearing(call, body, &heard));
         let gone = async {
             match tell {
                 Some(tell) => tell.closed().await,
@@ -255,7 +268,7 @@ impl Edge {
         if let Some(Answer { response, storing, .. }) = ask.unanswered(self.0.clock.now()) {
             let object = self.keep(storing, &response.body, held.clone(), lead);
             if let Some(waiting) = tell.take() {
-                _ = waiting.send(form.answer(response, object.as_deref()));
+                waiting.send(form.answer(response, object.as_deref()));
             }
         }
         let fetched = self.noted(origin, fetching.await);
@@ -353,14 +366,14 @@ impl Edge {
             drop((cargo, reader));
             let object = self.keep(storing, &response.body, held, lead.as_ref());
             if let Some(tell) = tell {
-                _ = tell.send(form.answer(response, object.as_deref()));
+                tell.send(form.answer(response, object.as_deref()));
             }
         } else {
             if let (Some(cargo), Some(lead)) = (cargo, &lead) {
                 lead.share(cargo);
             }
             if let Some(tell) = tell {
-                _ = tell.send(form.with_body(response, Body::following(reader, length)));
+                tell.send(form.with_body(response, Body::following(reader, length)));
             }
         }
         let pieces = match pumped {

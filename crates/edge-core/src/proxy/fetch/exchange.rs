@@ -34,6 +34,9 @@ pub struct Interim {
     pub headers: HeaderMap,
 }
 
+/// Gets interim responses.
+pub(super) type Heard<'a> = &'a (dyn Fn(&Interim) + Sync);
+
 /// A connection in the middle of an exchange.
 pub(super) struct Exchange {
     stream: Stream,
@@ -91,8 +94,8 @@ impl Exchange {
         self.answered
     }
 
-    /// The head of the final response, and the interim ones before it.
-    pub(super) async fn response(&mut self) -> Result<(Head, Vec<Interim>), OriginFailure> {
+    /// The head of the final response, and the interim ones before it, each of which `heard` gets as it comes.
+    pub(super) async fn response(&mut self, heard: Heard<'_>) -> Result<(Head, Vec<Interim>), OriginFailure> {
         let mut interim = Vec::new();
         let mut unread = 0;
         loop {
@@ -106,7 +109,11 @@ impl Exchange {
                     100..=199 if interim.len() == INTERIM_MAX => {
                         return Err(OriginFailure::InvalidResponse("too many interim responses".to_owned()));
                     }
-                    100..=199 => interim.push(Interim { status: head.status, headers: head.headers }),
+                    100..=199 => {
+                        let response = Interim { status: head.status, headers: head.headers };
+                        heard(&response);
+                        interim.push(response);
+                    }
                     _ => return Ok((head, interim)),
                 }
                 unread = 0;

@@ -100,7 +100,7 @@ async fn probe(
     let Probe::Get(path) = &check.probe else { return Ok(()) };
     send_head(&mut connected.stream, &write_probe(name, path), check.timeout).await?;
     let nothing = Upload::new(RequestBody::None, Empty::new());
-    let (head, _) = Exchange::new(connected.stream, nothing, check.timeout, None).response().await?;
+    let (head, _) = Exchange::new(connected.stream, nothing, check.timeout, None).response(&|_| {}).await?;
     if head.status.is_success() || head.status.is_redirection() {
         return Ok(());
     }

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout};
 
 use super::body::OriginBody;
 use super::connect::{Connected, Destination};
-use super::exchange::{Exchange, Interim, send_head};
+use super::exchange::{Exchange, Heard, Interim, send_head};
 use super::failure::OriginFailure;
 use super::head::{self, Head, KeepAlive};
 use super::upload::Upload;
@@ -22,6 +22,7 @@ impl Shared {
         call: Call<'_>,
         upload: Upload,
         completion: Option<Instant>,
+        heard: Heard<'_>,
     ) -> Result<OriginResponse, OriginFailure> {
         let head = head::write_request(&call)?;
         let repeatable = matches!(*call.method, Method::GET | Method::HEAD) && call.body == RequestBody::None;
@@ -36,7 +37,7 @@ impl Shared {
             let Some(member) = again.or_else(|| pool.pick(&tried, now)) else {
                 return Err(OriginFailure::Dns("no server".to_owned()));
             };
-            let one = Try { shared: self, call: &call, member: &member, head: &head, completion };
+            let one = Try { shared: self, call: &call, member: &member, head: &head, completion, heard };
             let failed = match one.run(&mut upload, reuse, start + tried.len()).await {
                 Ok(response) => {
                     member.answered(Instant::now());
@@ -120,6 +121,7 @@ struct Try<'a> {
     member: &'a Arc<Member>,
     head: &'a [u8],
     completion: Option<Instant>,
+    heard: Heard<'a>,
 }
 
 impl Try<'_> {
@@ -141,7 +143,7 @@ impl Try<'_> {
         };
         let Connected { stream, address, home } = connected;
         let mut exchange = Exchange::new(stream, upload, origin.read_timeout, self.completion);
-        let result = exchange.response().await;
+        let result = exchange.response(self.heard).await;
         let result = result.and_then(|(mut head, interim)| {
             let framing = head.framing(self.call.method)?;
             Ok((head, interim, framing))

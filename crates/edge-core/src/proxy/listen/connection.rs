@@ -20,6 +20,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
 
+use super::interim::Interims;
 use super::pulse::{PREFACE, Phase, Pulse, Speaks, Verdict, Watch};
 use super::streams::{Call, Last, Paced, PanicCounter, Streams, too_large};
 use super::timer::LazyTimer;
@@ -33,12 +34,12 @@ const READ_BUFFER_BYTES: usize = 64 * 1024;
 const FIELDS_ON_STACK: usize = 100;
 
 /// A connection that was accepted and, with TLS, greeted.
-struct Accepted<S, T> {
-    host: Arc<Host<S>>,
-    peer: Peer,
-    stream: T,
-    read: BytesMut,
-    place: OwnedSemaphorePermit,
+pub(super) struct Accepted<S, T> {
+    pub(super) host: Arc<Host<S>>,
+    pub(super) peer: Peer,
+    pub(super) stream: T,
+    pub(super) read: BytesMut,
+    pub(super) place: OwnedSemaphorePermit,
 }
 
 /// Serves a connection until it ends.
@@ -116,7 +117,7 @@ async fn sniff(stream: &mut TcpStream, read: &mut BytesMut) -> io::Result<Speaks
     }
 }
 
-async fn serve_http1<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+pub(super) async fn serve_http1<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     accepted: Accepted<S, T>,
 ) {
     let Accepted { host, peer, stream, read, place } = accepted;
@@ -134,7 +135,12 @@ async fn serve_http1<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 'sta
                     count(&host.counters.refused);
                     host.service.refuse(refusal, peer)
                 }
-                None => host.service.call(request, peer).await,
+                None => {
+                    let interims = Interims::on(&pulse.interims, request.version());
+                    let response = host.service.call(request, peer, interims).await;
+                    pulse.interims.drained().await;
+                    response
+                }
             };
             let status = response.status();
             let upgraded = status == StatusCode::SWITCHING_PROTOCOLS || (connect && status.is_success());
@@ -182,7 +188,7 @@ async fn serve_http2<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 'sta
                     count(&host.counters.refused);
                     host.service.refuse(refusal, peer)
                 }
-                None => host.service.call(request, peer).await,
+                None => host.service.call(request, peer, Interims::UNHEARD).await,
             };
             Ok::<_, Infallible>(response.map(|body| Paced::new(body, call)))
         }

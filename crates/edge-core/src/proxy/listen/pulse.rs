@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::interim::Queue;
 use super::{Counters, Limits, Refusal};
 
 #[derive(Debug, Default)]
@@ -26,6 +27,8 @@ pub(super) struct Pulse {
     pub(super) body_wanted: AtomicBool,
     /// The viewer does not take what we write.
     pub(super) write_blocked: AtomicBool,
+    /// What goes out before the answer (HTTP/1.1).
+    pub(super) interims: Queue,
     /// All is written; what the viewer still sends is thrown away.
     pub(super) lingering: AtomicBool,
     /// The head that is to be answered with a refusal, by its place among the heads.

@@ -4,6 +4,8 @@
 //! place, which the service answers with its refusal. Bytes are looked at where hyper wants them; they are copied only if a
 //! head comes in pieces. On HTTP/2, where h2 does the checking, and after an upgrade, bytes pass untouched.
 //!
+//! Towards the viewer, interim responses (`interim`) are put between hyper's messages.
+//!
 //! When all is said, what the viewer still sends is read and thrown away for a moment. Closing a socket with unread bytes
 //! resets it, and the reset can overtake the answer.
 use std::io::{self, IoSlice};
@@ -13,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use memchr::memchr;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
@@ -42,6 +44,8 @@ pub(super) struct Wire<S> {
     written: u64,
     received: u64,
     blocked: bool,
+    /// The rest of interim responses that are being written.
+    interim: Bytes,
     lingered: Option<usize>,
     limits: Arc<Limits>,
     pulse: Arc<Pulse>,
@@ -98,6 +102,7 @@ impl<S> Wire<S> {
             written,
             received,
             blocked,
+            interim: Bytes::new(),
             lingered,
             limits,
             pulse,
@@ -294,9 +299,28 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
     }
 }
 
+impl<S: AsyncWrite + Unpin> Wire<S> {
+    /// Writes what has begun of interim responses; before its end nothing of hyper's may follow.
+    fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.interim.is_empty() {
+            let result = Pin::new(&mut self.stream).poll_write(cx, &self.interim);
+            self.wrote(&result, |&count| count);
+            match ready!(result)? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                count => self.interim.advance(count),
+            }
+            if self.interim.is_empty() {
+                self.pulse.interims.written();
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let wire = self.get_mut();
+        ready!(wire.poll_interim(cx))?;
         let result = Pin::new(&mut wire.stream).poll_write(cx, buf);
         wire.wrote(&result, |&count| count);
         result
@@ -308,6 +332,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let wire = self.get_mut();
+        ready!(wire.poll_interim(cx))?;
         let result = Pin::new(&mut wire.stream).poll_write_vectored(cx, bufs);
         wire.wrote(&result, |&count| count);
         result
@@ -319,6 +344,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let wire = self.get_mut();
+        // Here alone they begin: hyper flushes when it holds nothing itself.
+        if wire.interim.is_empty() {
+            wire.interim = wire.pulse.interims.take();
+        }
+        ready!(wire.poll_interim(cx))?;
         let result = Pin::new(&mut wire.stream).poll_flush(cx);
         wire.wrote(&result, |()| 0);
         result
