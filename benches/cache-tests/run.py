@@ -38,6 +38,7 @@ KINDS = {
     "defect": "Defects",
 }
 GOOD = {"pass", "yes"}
+DEPENDS = "*"  # behind a mode: there the test fails because one it depends on does
 BEHIND_PEERS_MIN = 5
 START_SECONDS_MAX = 30
 RUN_SECONDS_MAX = 600
@@ -285,6 +286,7 @@ def page(judged, reasons):
         cells = [f"{pair[0]}/{pair[1]}" if (pair := counts[kind]) else "" for kind in ("required", "optimal", "check")]
         lines.append(f"| {name} | {' | '.join(cells)} | {source} |")
     lines += behind(tests, reasons, len(caches))
+    lines += ["", "In the lists below a mode with a star is one in which the test fails only because another test does that it depends on."]
     for kind, title in KINDS.items():
         lines += failures(tests, reasons, kind, title, len(caches))
     return "\n".join(lines) + "\n"
@@ -310,10 +312,15 @@ def failures(tests, reasons, kind, title, of):
     lines = ["", f"## {title}", "", f"| test | kind | peers of {of} | fails in | § | reason |", "| --- | --- | --- | --- | --- | --- |"]
     order = {id(reason): number for number, reason in enumerate(reasons.values())}
     for test in sorted(rows, key=lambda t: (order[id(reasons[t["id"]])], t["id"])):
-        failed, reason = failed_in(test), reasons[test["id"]]
-        modes = "both" if len(failed) == len(MODES) else failed[0]
+        reason, modes = reasons[test["id"]], ", ".join(map(marked(test), failed_in(test)))
         lines.append(f"| {test['id']} | {test['kind']} | {peers(test)} | {modes} | {reason['section']} | {reason['says']} |")
     return lines
+
+
+def marked(test):
+    """Names a mode, with a mark if the test counts as failed there for the sake of another."""
+    verdicts = dict(zip(MODES, test["ours"]))
+    return lambda mode: mode + DEPENDS * (verdicts[mode] == "dependency_fail")
 
 
 if __name__ == "__main__":
