@@ -38,7 +38,7 @@ KINDS = {
     "defect": "Defects",
 }
 GOOD = {"pass", "yes"}
-DEPENDS = "*"  # behind a mode: there the test fails because one it depends on does
+DEPENDS = "*"  # behind a mode: a test this one depends on fails there
 BEHIND_PEERS_MIN = 5
 START_SECONDS_MAX = 30
 RUN_SECONDS_MAX = 600
@@ -286,7 +286,7 @@ def page(judged, reasons):
         cells = [f"{pair[0]}/{pair[1]}" if (pair := counts[kind]) else "" for kind in ("required", "optimal", "check")]
         lines.append(f"| {name} | {' | '.join(cells)} | {source} |")
     lines += behind(tests, reasons, len(caches))
-    lines += ["", "In the lists below a mode with a star is one in which the test fails only because another test does that it depends on."]
+    lines += ["", "A star in the lists below: in this mode a test fails that this one depends on, so it counts as failed whatever it does itself."]
     for kind, title in KINDS.items():
         lines += failures(tests, reasons, kind, title, len(caches))
     return "\n".join(lines) + "\n"
