@@ -9,7 +9,7 @@ TARGET = $(or $(CARGO_TARGET_DIR),target)
 STAGES = test fuzz-smoke lint docs deny wordpress-or-skip
 
 .DEFAULT_GOAL := help
-.PHONY: help prepare demo test pure wordpress wordpress-or-skip bench compare fuzz fuzz-smoke lint docs deny ci
+.PHONY: help prepare demo test pure wordpress wordpress-or-skip bench compare cache-tests fuzz fuzz-smoke lint docs deny ci
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -45,6 +45,11 @@ bench: ## How long the decisions take, and what they allocate
 compare: ## CPU per hit beside nginx (needs nginx, wrk and h2load)
 	$(CARGO) build --locked --release -p edge-bin
 	benches/compare/compare.py "$(TARGET)/release/edge-bin"
+
+cache-tests: ## The public HTTP cache tests (CHECKOUT=… of them; benches/cache-tests/README.md)
+	@test -n "$(CHECKOUT)" || { echo "say where the suite is: make cache-tests CHECKOUT=…"; exit 2; }
+	$(CARGO) build --locked -p edge-bin
+	benches/cache-tests/run.py "$(CHECKOUT)" --edge "$(TARGET)/debug/edge-bin" --runs 2 --write
 
 fuzz: prepare ## Every fuzz target under libFuzzer, a minute each (SECONDS_EACH=60; needs a C++ compiler)
 	tools/fuzz
