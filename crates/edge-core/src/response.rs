@@ -8,7 +8,8 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::header::{
-    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, DATE, LOCATION, SERVER, SET_COOKIE, VARY, VIA,
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE, LOCATION, SERVER, SET_COOKIE, VARY,
+    VIA,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
@@ -285,7 +286,7 @@ pub(crate) fn apply_policy(headers: &mut HeaderMap, policy: &ResponseHeadersPoli
 
 /// What of a stored head a 304 carries (RFC 9110 §15.4.5), with everything CloudFront adds.
 pub(crate) fn not_modified(headers: &mut HeaderMap) {
-    for name in [CONTENT_LENGTH, CONTENT_ENCODING, CONTENT_TYPE] {
+    for name in [CONTENT_LENGTH, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE] {
         headers.remove(name);
     }
 }
