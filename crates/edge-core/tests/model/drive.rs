@@ -18,6 +18,7 @@ use edge_core::proxy::body::Body as EdgeBody;
 use edge_core::proxy::clock::{Clock, Hand};
 use edge_core::proxy::edge::{Edge, Running, Viewer};
 use edge_core::proxy::fetch::{Origins, OriginsConfig};
+use edge_core::proxy::invalidations::Status;
 use edge_core::proxy::pool;
 use edge_core::response::Place;
 use edge_core::viewer::Scheme;
@@ -28,8 +29,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::model::{Body, Reply};
-use super::sequence::{Answer, Asked, Cookies, Framing, Meanwhile, Origin, Request, Step, Trouble, World, etag};
+use super::sequence::{
+    Answer, Asked, Cookies, Framing, Meanwhile, Origin, PAGE, Reply, Request, Step, Trouble,
+};
+use super::sequence::{World, etag};
 
 const HOST: &str = "edge.test";
 const ORIGIN: &str = "origin.test";
@@ -231,7 +234,7 @@ impl Engine<'_> {
             let (parts, body) = first.into_parts();
             drop(body);
             self.bench.script.go_on.send_replace(true);
-            return vec![reply(&parts, Body::All(String::new()))];
+            return vec![reply(&parts)];
         }
         self.bench.script.go_on.send_replace(true);
         let mut replies = vec![read(first).await];
@@ -242,7 +245,8 @@ impl Engine<'_> {
     }
 
     fn sent(&self, request: &Request) -> http::Request<Empty<Bytes>> {
-        let target = request.query.map_or(request.path.to_owned(), |query| format!("{}?{query}", request.path));
+        let target =
+            request.query.map_or(request.path.to_owned(), |query| format!("{}?{query}", request.path));
         let mut sent = http::Request::builder()
             .method(if request.head { "HEAD" } else { "GET" })
             .uri(target)
@@ -262,7 +266,11 @@ impl Engine<'_> {
 
     fn invalidate(&mut self, pattern: &str) {
         self.invalidations += 1;
-        self.edge.invalidate(&self.invalidations.to_string(), vec![pattern.to_owned()]).unwrap();
+        let batch = self.edge.invalidate(&self.invalidations.to_string(), vec![pattern.to_owned()]).unwrap();
+        // Memory is freed in a thread of its own; that it is not our turn meanwhile makes sequences repeatable.
+        while self.edge.invalidations().status(&batch) != Status::Completed {
+            std::thread::yield_now();
+        }
     }
 }
 
@@ -307,15 +315,11 @@ async fn read(response: http::Response<EdgeBody>) -> Reply {
         }
     }
     let text = String::from_utf8(bytes).unwrap();
-    let body = match whole {
-        true if text.starts_with("<!DOCTYPE") => Body::Page,
-        true => Body::All(text),
-        false => Body::CutOf(text),
-    };
-    reply(&parts, body)
+    let body = if text.starts_with("<!DOCTYPE") { PAGE.to_owned() } else { text };
+    Reply { body, cut: !whole, ..reply(&parts) }
 }
 
-fn reply(parts: &http::response::Parts, body: Body) -> Reply {
+fn reply(parts: &http::response::Parts) -> Reply {
     let field = |name: &str| parts.headers.get(name).map(|value| value.to_str().unwrap());
     let x_cache = match field("x-cache") {
         Some("Hit from cloudfront") => "Hit",
@@ -328,10 +332,10 @@ fn reply(parts: &http::response::Parts, body: Body) -> Reply {
         status: parts.status.as_u16(),
         x_cache,
         age: field("age").map(|age| age.parse().unwrap()),
-        body,
         content_range: field("content-range").map(str::to_owned),
         etag: field("etag").map(str::to_owned),
         set_cookie: field("set-cookie").is_some(),
+        ..Reply::default()
     }
 }
 

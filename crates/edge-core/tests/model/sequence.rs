@@ -116,8 +116,25 @@ pub(crate) struct Asked {
     pub(crate) range: Option<String>,
 }
 
+/// What a viewer sees.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) x_cache: &'static str,
+    pub(crate) age: Option<u64>,
+    pub(crate) body: String,
+    /// The body broke off.
+    pub(crate) cut: bool,
+    pub(crate) content_range: Option<String>,
+    pub(crate) etag: Option<String>,
+    pub(crate) set_cookie: bool,
+}
+
+/// Stands for the body of any page the edge writes itself.
+pub(crate) const PAGE: &str = "(a page of the edge's own)";
+
 /// A response of the origin.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) cache_control: &'static str,
@@ -128,6 +145,8 @@ pub(crate) struct Answer {
     pub(crate) part: Option<(u64, u64, u64)>,
     /// As a GET gets it.
     pub(crate) body: String,
+    /// Where the body ends only the end of the connection tells.
+    pub(crate) by_close: bool,
     /// Not all of the body comes.
     pub(crate) cut: bool,
 }
@@ -177,12 +196,19 @@ impl Origin {
             set_cookie: self.set_cookie,
             vary: self.vary,
             part: None,
+            by_close: self.framing == Framing::Close && !asked.head,
             cut: self.trouble == Trouble::Cuts && self.framing != Framing::Close && !asked.head,
             etag,
             body,
         };
         if answer.etag.is_some() && answer.etag == asked.if_none_match {
-            return Some(Answer { status: 304, set_cookie: false, body: String::new(), cut: false, ..answer });
+            return Some(Answer {
+                status: 304,
+                set_cookie: false,
+                body: String::new(),
+                cut: false,
+                ..answer
+            });
         }
         let heeded = self.ranges && self.status == 200 && self.framing == Framing::Length && !asked.head;
         if let Some(range) = asked.range.as_deref().and_then(Range::read).filter(|_| heeded) {
@@ -204,7 +230,8 @@ pub(crate) fn etag(version: u32, cookie: Option<&str>) -> String {
 }
 
 pub(crate) fn world() -> impl Strategy<Value = World> {
-    let ttl = select(&[(0, 20, 100), (5, 20, 60), (0, 0, 60), (0, 30, 31_536_000), (30, 30, 30), (0, 0, 0)][..]);
+    let ttl =
+        select(&[(0, 20, 100), (5, 20, 60), (0, 0, 60), (0, 30, 31_536_000), (30, 30, 30), (0, 0, 0)][..]);
     let cookies = select(&[Cookies::Dropped, Cookies::Forwarded, Cookies::Keyed][..]);
     (any::<bool>(), ttl, cookies, select(&[10, 3][..])).prop_map(|(guarded, ttl, cookies, error_ttl)| World {
         guarded,
@@ -237,12 +264,19 @@ fn request() -> impl Strategy<Value = Request> {
     let query = prop_oneof![5 => Just(None), 2 => Just(Some("v=1")), 1 => Just(Some("x=1&v=1")), 1 => Just(Some("x=2"))];
     let range = option::weighted(0.2, {
         use Range::{From, FromTo, Last};
-        select(&[FromTo(0, 3), FromTo(2, 6), FromTo(4, 900), From(6), Last(4), From(500)][..])
+        select(&[FromTo(0, 5), FromTo(3, 8), FromTo(4, 900), From(6), Last(4), From(500)][..])
     });
     let cookie = option::weighted(0.3, select(&["s=1", "s=2"][..]));
     let condition = option::weighted(0.15, 0_u32..2);
     (prop::bool::weighted(0.15), path, query, range, condition, cookie).prop_map(
-        |(head, path, query, range, if_none_match, cookie)| Request { head, path, query, range, if_none_match, cookie },
+        |(head, path, query, range, if_none_match, cookie)| Request {
+            head,
+            path,
+            query,
+            range,
+            if_none_match,
+            cookie,
+        },
     )
 }
 
@@ -279,7 +313,8 @@ fn origin() -> impl Strategy<Value = Origin> {
     let status = prop_oneof![
         8 => Just(200), 1 => Just(302), 1 => Just(403), 2 => Just(404), 2 => Just(500), 1 => Just(503)
     ];
-    let framing = prop_oneof![6 => Just(Framing::Length), 1 => Just(Framing::Chunked), 1 => Just(Framing::Close)];
+    let framing =
+        prop_oneof![6 => Just(Framing::Length), 1 => Just(Framing::Chunked), 1 => Just(Framing::Close)];
     let trouble = prop_oneof![
         8 => Just(Trouble::None), 2 => Just(Trouble::Refuses), 1 => Just(Trouble::Resets), 1 => Just(Trouble::Cuts)
     ];
