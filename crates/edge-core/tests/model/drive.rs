@@ -380,6 +380,9 @@ impl Script {
         if let Some(etag) = &answer.etag {
             line("ETag", etag);
         }
+        if answer.age > 0 {
+            line("Age", &answer.age.to_string());
+        }
         if answer.set_cookie {
             line("Set-Cookie", "s=new");
         }

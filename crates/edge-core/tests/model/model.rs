@@ -23,6 +23,8 @@ struct Thing {
     bytes: Vec<Option<u8>>,
     /// Stored, or last confirmed.
     since: u64,
+    /// How old it was by then.
+    age: u64,
     /// Fresh for so long.
     ttl: u64,
     /// `no-cache`: confirmed each time.
@@ -182,13 +184,13 @@ impl Model {
     /// §7.8: what is held lives on, with what the 304 says.
     fn confirm(&mut self, mut thing: Thing, answer: &Answer, request: &Request) -> (Reply, Others) {
         self.forget(&thing.key);
-        thing.since = self.now;
+        (thing.since, thing.age) = (self.now, answer.age);
         thing.left_alone_until = 0;
         if !answer.cache_control.is_empty() {
             answer.cache_control.clone_into(&mut thing.cache_control);
         }
         let reply = self.serve(&thing, request, "RefreshHit");
-        let lifetime = self.lifetime(thing.status, &thing.cache_control);
+        let lifetime = self.lifetime(thing.status, &thing.cache_control, answer.age);
         match lifetime.filter(|_| !self.withholds(&thing.cache_control, answer, request)) {
             Some((ttl, each_time)) => {
                 (thing.ttl, thing.each_time) = (ttl, each_time);
@@ -213,7 +215,7 @@ impl Model {
         let reply = Reply {
             status: answer.status,
             x_cache: if answer.status >= 400 { "Error" } else { "Miss" },
-            age: None,
+            age: Some(answer.age).filter(|age| *age > 0), // the origin's own (§8.3)
             content_range: answer.part.map(|(first, last, length)| format!("bytes {first}-{last}/{length}")),
             etag: answer.etag.clone(),
             body: if request.head { String::new() } else { answer.body.clone() },
@@ -225,7 +227,7 @@ impl Model {
         let key = self.key(request);
         let in_the_way = |thing: &Thing| thing.key == key && thing.holds != Holds::Head;
         let displaces = request.head && self.stored.iter().any(in_the_way);
-        let lifetime = self.lifetime(whole_status, answer.cache_control);
+        let lifetime = self.lifetime(whole_status, answer.cache_control, answer.age);
         let may_keep = !displaces && !self.withholds(answer.cache_control, answer, request);
         let Some((ttl, each_time)) = lifetime.filter(|_| may_keep) else {
             return (reply, Others::Nothing);
@@ -239,6 +241,7 @@ impl Model {
             holds: Holds::Whole,
             bytes: answer.body.bytes().map(Some).collect(),
             since: self.now,
+            age: answer.age,
             ttl,
             each_time,
             left_alone_until: 0,
@@ -285,7 +288,7 @@ impl Model {
         let mut reply = Reply {
             status: thing.status,
             x_cache: if thing.status >= 400 { "Error" } else { x_cache },
-            age: (x_cache == "Hit").then(|| self.now - thing.since),
+            age: (x_cache == "Hit").then(|| self.now - thing.since + thing.age),
             etag: thing.etag.clone(),
             set_cookie: thing.set_cookie,
             ..Reply::default()
@@ -320,19 +323,24 @@ impl Model {
     }
 
     /// §7.1 to §7.3: for how long it is fresh, and whether it is confirmed each time nevertheless; `None`: not stored.
-    fn lifetime(&self, status: u16, cache_control: &str) -> Option<(u64, bool)> {
+    fn lifetime(&self, status: u16, cache_control: &str, age: u64) -> Option<(u64, bool)> {
         let (min, default, max) = self.world.ttl;
         let has = |name| directive(cache_control, name).is_some();
         let said = directive(cache_control, "s-maxage").or(directive(cache_control, "max-age"));
-        let error = self.world.error_ttl.max(said.unwrap_or_default().min(max));
+        // What is old already has used up some of what was promised for it (RFC 9111 §4.2).
+        let said = said.map(|said| said.saturating_sub(age));
+        let forbids = has("no-store") || has("private") || has("no-cache");
+        let as_error = self.world.error_ttl.max(said.filter(|_| !forbids).unwrap_or_default().min(max));
         match status {
             _ if max == 0 => None,
-            404 if has("no-store") || has("no-cache") || has("private") => None,
-            404 | 500 | 502 | 503 => Some((error, false)),
-            403 => said.map(|_| (error, false)),
-            200 | 302 if (has("no-store") || has("private")) && min == 0 => None,
-            200 | 302 if has("no-cache") && min == 0 => Some((0, true)),
-            200 | 302 if has("no-store") || has("private") || has("no-cache") => Some((min, false)),
+            404 if forbids => None,
+            403 if said.is_none() => None,
+            403 | 404 | 500 | 502 | 503 => Some((as_error, false)).filter(|(ttl, _)| *ttl > 0),
+            200 | 302 if has("no-cache") && !has("no-store") && !has("private") && min == 0 => {
+                Some((0, true))
+            }
+            200 | 302 if forbids && min == 0 => None,
+            200 | 302 if forbids => Some((min, false)),
             200 | 302 => Some((said.map_or(default.max(min), |said| said.clamp(min, max)), false)),
             _ => None,
         }
@@ -364,11 +372,13 @@ impl Model {
 
     /// §7.5: whether a viewer gets it at once, and the origin is asked behind his back.
     fn may_refresh_behind(&self, thing: &Thing) -> bool {
-        let window = directive(&thing.cache_control, "stale-while-revalidate").unwrap_or_default();
+        let (min, _, max) = self.world.ttl;
+        let says = |name| directive(&thing.cache_control, name);
+        let window = says("stale-while-revalidate").unwrap_or_default().min(max);
+        // Without asking is not what these two are for, except where MinTTL says that no-cache does not count.
+        let asks_first = says("must-revalidate").is_some() || says("no-cache").is_some() && min == 0;
         // Parts are not fetched whole for nobody.
-        thing.holds != Holds::Parts
-            && !thing.each_time
-            && self.now - thing.since - thing.ttl < window.min(self.world.ttl.2)
+        thing.holds != Holds::Parts && !asks_first && self.now - thing.since - thing.ttl < window
     }
 
     /// §7.11, §7.8: whether the edge revalidates and collapses for this request. Where cookies are forwarded CloudFront

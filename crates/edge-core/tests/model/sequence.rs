@@ -77,6 +77,8 @@ pub(crate) enum Range {
 pub(crate) struct Origin {
     pub(crate) status: u16,
     pub(crate) cache_control: &'static str,
+    /// How old its responses are already.
+    pub(crate) age: u64,
     /// A 200 has an ETag, and If-None-Match is heeded.
     pub(crate) etag: bool,
     /// Range is heeded.
@@ -138,6 +140,7 @@ pub(crate) const PAGE: &str = "(a page of the edge's own)";
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) cache_control: &'static str,
+    pub(crate) age: u64,
     pub(crate) etag: Option<String>,
     pub(crate) set_cookie: bool,
     pub(crate) vary: bool,
@@ -193,6 +196,7 @@ impl Origin {
         let mut answer = Answer {
             status: self.status,
             cache_control: self.cache_control,
+            age: self.age,
             set_cookie: self.set_cookie,
             vary: self.vary,
             part: None,
@@ -233,12 +237,8 @@ pub(crate) fn world() -> impl Strategy<Value = World> {
     let ttl =
         select(&[(0, 20, 100), (5, 20, 60), (0, 0, 60), (0, 30, 31_536_000), (30, 30, 30), (0, 0, 0)][..]);
     let cookies = select(&[Cookies::Dropped, Cookies::Forwarded, Cookies::Keyed][..]);
-    (any::<bool>(), ttl, cookies, select(&[10, 3][..])).prop_map(|(guarded, ttl, cookies, error_ttl)| World {
-        guarded,
-        ttl,
-        cookies,
-        error_ttl,
-    })
+    (any::<bool>(), ttl, cookies, select(&[10, 3, 0][..]))
+        .prop_map(|(guarded, ttl, cookies, error_ttl)| World { guarded, ttl, cookies, error_ttl })
 }
 
 pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -291,7 +291,7 @@ fn meanwhile() -> impl Strategy<Value = Meanwhile> {
     ]
 }
 
-const CACHE_CONTROLS: [&str; 15] = [
+const CACHE_CONTROLS: [&str; 18] = [
     "",
     "max-age=10",
     "max-age=0",
@@ -307,6 +307,9 @@ const CACHE_CONTROLS: [&str; 15] = [
     "max-age=5, stale-while-revalidate=10, stale-if-error=40",
     "max-age=10, stale-while-revalidate=5000, stale-if-error=5000",
     "no-cache, stale-if-error=20",
+    "no-cache, stale-while-revalidate=20",
+    "max-age=5, stale-while-revalidate=20, must-revalidate",
+    "private, max-age=30",
 ];
 
 fn origin() -> impl Strategy<Value = Origin> {
@@ -322,6 +325,7 @@ fn origin() -> impl Strategy<Value = Origin> {
     (
         status,
         select(&CACHE_CONTROLS[..]),
+        prop_oneof![9 => Just(0), 1 => Just(3)],
         prop::bool::weighted(0.7),
         prop::bool::weighted(0.8),
         rarely(),
@@ -329,15 +333,8 @@ fn origin() -> impl Strategy<Value = Origin> {
         framing,
         trouble,
     )
-        .prop_map(|(status, cache_control, etag, ranges, set_cookie, vary, framing, trouble)| Origin {
-            status,
-            cache_control,
-            etag,
-            ranges,
-            set_cookie,
-            vary,
-            framing,
-            trouble,
+        .prop_map(|(status, cache_control, age, etag, ranges, set_cookie, vary, framing, trouble)| {
+            Origin { status, cache_control, age, etag, ranges, set_cookie, vary, framing, trouble }
         })
 }
 
@@ -346,6 +343,7 @@ impl Default for Origin {
         Self {
             status: 200,
             cache_control: "max-age=10",
+            age: 0,
             etag: true,
             ranges: true,
             set_cookie: false,

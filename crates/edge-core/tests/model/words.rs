@@ -26,6 +26,7 @@ impl fmt::Display for Origin {
         }
         write!(f, "{}, Cache-Control: {:?}", self.status, self.cache_control)?;
         for (is_so, what) in [
+            (self.age > 0, ", some seconds old"),
             (!self.etag, ", no ETag"),
             (!self.ranges, ", no ranges"),
             (self.set_cookie, ", Set-Cookie"),
