@@ -58,15 +58,22 @@ pub(crate) struct Bench {
 /// What the origin does now, and what it saw.
 struct Script {
     state: Mutex<State>,
-    /// Whether bodies go on behind their first half.
-    go_on: watch::Sender<bool>,
+    /// From which request on, counted over all sequences, bodies go on behind their first half.
+    go_on: watch::Sender<usize>,
 }
 
 struct State {
     origin: Origin,
     version: u32,
     asked: Vec<Asked>,
+    /// How many requests came, over all sequences.
+    count: usize,
 }
+
+/// Bodies stop half way …
+const NONE: usize = usize::MAX;
+/// … or do not.
+const ALL: usize = 0;
 
 /// An edge with an empty cache.
 pub(crate) struct Engine<'a> {
@@ -83,8 +90,8 @@ impl Bench {
     pub(crate) fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let script = Arc::new(Script {
-            state: Mutex::new(State { origin: Origin::default(), version: 1, asked: Vec::new() }),
-            go_on: watch::channel(true).0,
+            state: Mutex::new(State { origin: Origin::default(), version: 1, asked: Vec::new(), count: 0 }),
+            go_on: watch::channel(ALL).0,
         });
         let addr = runtime.block_on(listen(Arc::clone(&script)));
         // Bound, so that nobody else gets the port, and not listening.
@@ -106,7 +113,10 @@ impl Bench {
         });
         let running = Running { rules: Arc::clone(&rules), origins: Arc::clone(&self.there) };
         let edge = Edge::new(running, 1 << 24, clock);
-        *self.script.lock() = State { origin: Origin::default(), version: 1, asked: Vec::new() };
+        let mut state = self.script.lock();
+        (state.origin, state.version) = (Origin::default(), 1);
+        state.asked.clear();
+        drop(state);
         Engine { bench: self, edge, hand, rules, invalidations: 0, was_slow: false }
     }
 }
@@ -194,9 +204,11 @@ impl Engine<'_> {
     async fn visit(&mut self, request: &Request, meanwhile: Meanwhile) -> Vec<Reply> {
         let script = &self.bench.script;
         let trouble = script.lock().origin.trouble;
-        let halts = matches!(meanwhile, Meanwhile::Leaves | Meanwhile::InvalidatedInBody(_));
+        use Meanwhile::{InvalidatedInBody, Leaves, Overtaken};
+        let halts =
+            trouble == Trouble::Cuts || matches!(meanwhile, Leaves | Overtaken | InvalidatedInBody(_));
         // What breaks off does so when its head has been read.
-        script.go_on.send_replace(!halts && trouble != Trouble::Cuts);
+        script.go_on.send_replace(if halts { NONE } else { ALL });
         let edge = self.edge.clone();
         let mut first = pin!(edge.handle(self.sent(request), viewer()));
         let begun = once(first.as_mut()).await;
@@ -227,17 +239,24 @@ impl Engine<'_> {
             }
         };
         let (first, second) = tokio::join!(first, second);
-        if let Meanwhile::InvalidatedInBody(pattern) = meanwhile {
+        if let InvalidatedInBody(pattern) = meanwhile {
             self.invalidate(pattern);
         }
-        if meanwhile == Meanwhile::Leaves {
+        let mut replies = Vec::new();
+        if meanwhile == Overtaken {
+            self.invalidate("/*");
+            let later = self.bench.script.lock().count;
+            self.bench.script.go_on.send_replace(later);
+            replies.push(read(edge.handle(self.sent(request), viewer()).await).await);
+        }
+        if meanwhile == Leaves {
             let (parts, body) = first.into_parts();
             drop(body);
-            self.bench.script.go_on.send_replace(true);
+            self.bench.script.go_on.send_replace(ALL);
             return vec![reply(&parts)];
         }
-        self.bench.script.go_on.send_replace(true);
-        let mut replies = vec![read(first).await];
+        self.bench.script.go_on.send_replace(ALL);
+        replies.insert(0, read(first).await);
         if let Some(second) = second {
             replies.push(read(second).await);
         }
@@ -347,18 +366,19 @@ impl Script {
     /// One request on a connection of its own.
     async fn serve(&self, mut stream: TcpStream) {
         let Some(asked) = asked(&mut stream).await else { return };
-        let (origin, answer) = {
+        let (origin, answer, number) = {
             let mut state = self.lock();
+            state.count += 1;
             let answer = state.origin.answer(&asked, state.version);
             state.asked.push(asked.clone());
-            (state.origin, answer)
+            (state.origin, answer, state.count - 1)
         };
         let Some(answer) = answer else {
             socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
             return;
         };
         // The edge may have had enough of it at any time.
-        _ = self.say(&mut stream, &origin, &answer, asked.head).await;
+        _ = self.say(&mut stream, &origin, &answer, asked.head, number).await;
         _ = stream.shutdown().await;
         while matches!(stream.read(&mut [0; 64]).await, Ok(1..)) {}
     }
@@ -369,6 +389,7 @@ impl Script {
         origin: &Origin,
         answer: &Answer,
         head_alone: bool,
+        number: usize,
     ) -> std::io::Result<()> {
         let body = &answer.body;
         let has_body = !head_alone && answer.status != 304;
@@ -405,7 +426,7 @@ impl Script {
         let (one, other) = body.split_at(body.len() / 2);
         for (at, half) in [one, other].into_iter().enumerate() {
             if at == 1 {
-                _ = self.go_on.subscribe().wait_for(|go_on| *go_on).await;
+                _ = self.go_on.subscribe().wait_for(|first| number >= *first).await;
                 if answer.cut {
                     return Ok(());
                 }

@@ -41,9 +41,24 @@ fn the_engine_does_what_the_model_does() {
     };
     match TestRunner::new(config).run(&(sequence::world(), sequence::steps()), agree) {
         Ok(()) => {}
-        Err(TestError::Fail(first, (world, steps))) => {
-            let text = transcript(&bench, world, &steps).err();
-            panic!("{}", text.unwrap_or_else(|| format!("it happened only once: {first}")));
+        Err(TestError::Fail(first, (world, mut steps))) => {
+            let mut told = format!("it happened only once: {first}");
+            if let Err(text) = transcript(&bench, world, &steps) {
+                told = text;
+            }
+            // Scenes are shrunk as wholes; of their steps not all are needed.
+            let mut at = 0;
+            while at < steps.len() {
+                let left_out = steps.remove(at);
+                match transcript(&bench, world, &steps) {
+                    Err(text) => told = text,
+                    Ok(()) => {
+                        steps.insert(at, left_out);
+                        at += 1;
+                    }
+                }
+            }
+            panic!("{told}");
         }
         Err(error) => panic!("{error}"),
     }

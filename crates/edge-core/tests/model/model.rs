@@ -92,9 +92,12 @@ impl Model {
     fn visit(&mut self, request: &Request, meanwhile: Meanwhile) -> Vec<Reply> {
         let before = self.stored.clone();
         let (first, others) = self.request(request);
+        // Which of two is done first makes no difference to anybody.
+        let meanwhile =
+            if meanwhile == Meanwhile::Overtaken { Meanwhile::Again(Some("/*")) } else { meanwhile };
         match meanwhile {
             // What others may want is fetched to its end without him.
-            Meanwhile::Nothing | Meanwhile::Leaves => vec![first],
+            Meanwhile::Nothing | Meanwhile::Leaves | Meanwhile::Overtaken => vec![first],
             Meanwhile::Invalidated(pattern) | Meanwhile::InvalidatedInBody(pattern) => {
                 self.invalidate(pattern);
                 vec![first]

@@ -59,6 +59,8 @@ pub(crate) enum Meanwhile {
     Leaves,
     /// The same request comes once more, after this was invalidated.
     Again(Option<&'static str>),
+    /// All is invalidated while the body arrives; the same request comes once more, and is done before.
+    Overtaken,
     /// This is invalidated while the origin is asked, …
     Invalidated(&'static str),
     /// … or while the body arrives.
@@ -206,13 +208,8 @@ impl Origin {
             body,
         };
         if answer.etag.is_some() && answer.etag == asked.if_none_match {
-            return Some(Answer {
-                status: 304,
-                set_cookie: false,
-                body: String::new(),
-                cut: false,
-                ..answer
-            });
+            let nothing = Answer { body: String::new(), cut: false, by_close: false, ..answer };
+            return Some(Answer { status: 304, set_cookie: false, ..nothing });
         }
         let heeded = self.ranges && self.status == 200 && self.framing == Framing::Length && !asked.head;
         if let Some(range) = asked.range.as_deref().and_then(Range::read).filter(|_| heeded) {
@@ -241,18 +238,31 @@ pub(crate) fn world() -> impl Strategy<Value = World> {
         .prop_map(|(guarded, ttl, cookies, error_ttl)| World { guarded, ttl, cookies, error_ttl })
 }
 
+/// A few scenes, one after the other.
 pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
-    vec(step(), 2..24)
+    vec(scene(), 1..9).prop_map(|scenes| scenes.concat())
 }
 
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        7 => (request(), meanwhile()).prop_map(|(request, meanwhile)| Step::Visit(request, meanwhile)),
+/// Any steps; or those that show what an answer is kept for: it is given, time goes by, something is asked again.
+fn scene() -> impl Strategy<Value = Vec<Step>> {
+    let visit = || (request(), meanwhile()).prop_map(|(request, meanwhile)| Step::Visit(request, meanwhile));
+    let again = (origin(), pass(), visit()).prop_map(|(origin, pass, visit)| {
+        let plain =
+            Request { head: false, path: "/a", query: None, range: None, if_none_match: None, cookie: None };
+        vec![Step::Origin(origin), Step::Visit(plain, Meanwhile::Nothing), pass, visit]
+    });
+    let any = prop_oneof![
+        6 => visit(),
         4 => origin().prop_map(Step::Origin),
         1 => Just(Step::Edit),
-        4 => select(&[1, 4, 5, 9, 10, 11, 20, 30, 60, 100, 500, 4_000][..]).prop_map(Step::Pass),
+        3 => pass(),
         1 => pattern().prop_map(Step::Invalidate),
-    ]
+    ];
+    prop_oneof![2 => vec(any, 1..5), 1 => again]
+}
+
+fn pass() -> impl Strategy<Value = Step> {
+    select(&[1, 4, 5, 9, 10, 11, 20, 30, 60, 100, 500, 4_000][..]).prop_map(Step::Pass)
 }
 
 fn pattern() -> impl Strategy<Value = &'static str> {
@@ -260,8 +270,8 @@ fn pattern() -> impl Strategy<Value = &'static str> {
 }
 
 fn request() -> impl Strategy<Value = Request> {
-    let path = prop_oneof![6 => Just("/a"), 1 => Just("/ab"), 1 => Just("/b")];
-    let query = prop_oneof![5 => Just(None), 2 => Just(Some("v=1")), 1 => Just(Some("x=1&v=1")), 1 => Just(Some("x=2"))];
+    let path = prop_oneof![10 => Just("/a"), 1 => Just("/ab"), 1 => Just("/b")];
+    let query = prop_oneof![10 => Just(None), 2 => Just(Some("v=1")), 1 => Just(Some("x=1&v=1")), 1 => Just(Some("x=2"))];
     let range = option::weighted(0.2, {
         use Range::{From, FromTo, Last};
         select(&[FromTo(0, 5), FromTo(3, 8), FromTo(4, 900), From(6), Last(4), From(500)][..])
@@ -286,6 +296,7 @@ fn meanwhile() -> impl Strategy<Value = Meanwhile> {
         1 => Just(Meanwhile::Leaves),
         2 => Just(Meanwhile::Again(None)),
         1 => pattern().prop_map(|path| Meanwhile::Again(Some(path))),
+        1 => Just(Meanwhile::Overtaken),
         1 => pattern().prop_map(Meanwhile::Invalidated),
         1 => pattern().prop_map(Meanwhile::InvalidatedInBody),
     ]

@@ -70,6 +70,9 @@ impl fmt::Display for Meanwhile {
             Self::Again(Some(pattern)) => {
                 write!(f, "; meanwhile {pattern} is invalidated, then the same by another")
             }
+            Self::Overtaken => f.write_str(
+                "; while the body arrives all is invalidated, and the same by another is done before",
+            ),
             Self::Invalidated(pattern) => write!(f, "; {pattern} is invalidated while the origin is asked"),
             Self::InvalidatedInBody(pattern) => {
                 write!(f, "; {pattern} is invalidated while the body arrives")
