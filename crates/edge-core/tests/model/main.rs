@@ -27,9 +27,8 @@ const ATTEMPTS: usize = 8;
 
 #[test]
 fn the_engine_does_what_the_model_does() {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES);
     let config = ProptestConfig {
-        cases,
+        cases: cases(),
         max_shrink_iters: 4_000,
         failure_persistence: None,
         ..ProptestConfig::default()
@@ -62,6 +61,11 @@ fn the_engine_does_what_the_model_does() {
         }
         Err(error) => panic!("{error}"),
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a variable of proptest's, which its own default hides")]
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES)
 }
 
 /// Runs a sequence. `Err`: all of it in words, up to where engine and model part.
