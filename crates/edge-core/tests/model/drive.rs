@@ -18,6 +18,7 @@ use edge_core::proxy::body::Body as EdgeBody;
 use edge_core::proxy::clock::{Clock, Hand};
 use edge_core::proxy::edge::{Edge, Running, Viewer};
 use edge_core::proxy::fetch::{Origins, OriginsConfig};
+use edge_core::proxy::invalidations::Status;
 use edge_core::proxy::pool;
 use edge_core::response::Place;
 use edge_core::viewer::Scheme;
@@ -28,10 +29,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::model::{Body, Reply};
 use super::sequence::{
-    Answer, Asked, Cookies, Framing, Meanwhile, Origin, Request, Step, Trouble, World, etag,
+    Answer, Asked, Cookies, Framing, Meanwhile, Origin, PAGE, Reply, Request, Step, Trouble,
 };
+use super::sequence::{World, etag};
 
 const HOST: &str = "edge.test";
 const ORIGIN: &str = "origin.test";
@@ -57,15 +58,22 @@ pub(crate) struct Bench {
 /// What the origin does now, and what it saw.
 struct Script {
     state: Mutex<State>,
-    /// Whether bodies go on behind their first half.
-    go_on: watch::Sender<bool>,
+    /// From which request on, counted over all sequences, bodies go on behind their first half.
+    go_on: watch::Sender<usize>,
 }
 
 struct State {
     origin: Origin,
     version: u32,
     asked: Vec<Asked>,
+    /// How many requests came, over all sequences.
+    count: usize,
 }
+
+/// Bodies stop half way …
+const NONE: usize = usize::MAX;
+/// … or do not.
+const ALL: usize = 0;
 
 /// An edge with an empty cache.
 pub(crate) struct Engine<'a> {
@@ -82,8 +90,8 @@ impl Bench {
     pub(crate) fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let script = Arc::new(Script {
-            state: Mutex::new(State { origin: Origin::default(), version: 1, asked: Vec::new() }),
-            go_on: watch::channel(true).0,
+            state: Mutex::new(State { origin: Origin::default(), version: 1, asked: Vec::new(), count: 0 }),
+            go_on: watch::channel(ALL).0,
         });
         let addr = runtime.block_on(listen(Arc::clone(&script)));
         // Bound, so that nobody else gets the port, and not listening.
@@ -105,7 +113,10 @@ impl Bench {
         });
         let running = Running { rules: Arc::clone(&rules), origins: Arc::clone(&self.there) };
         let edge = Edge::new(running, 1 << 24, clock);
-        *self.script.lock() = State { origin: Origin::default(), version: 1, asked: Vec::new() };
+        let mut state = self.script.lock();
+        (state.origin, state.version) = (Origin::default(), 1);
+        state.asked.clear();
+        drop(state);
         Engine { bench: self, edge, hand, rules, invalidations: 0, was_slow: false }
     }
 }
@@ -193,9 +204,11 @@ impl Engine<'_> {
     async fn visit(&mut self, request: &Request, meanwhile: Meanwhile) -> Vec<Reply> {
         let script = &self.bench.script;
         let trouble = script.lock().origin.trouble;
-        let halts = matches!(meanwhile, Meanwhile::Leaves | Meanwhile::InvalidatedInBody(_));
+        use Meanwhile::{InvalidatedInBody, Leaves, Overtaken};
+        let halts =
+            trouble == Trouble::Cuts || matches!(meanwhile, Leaves | Overtaken | InvalidatedInBody(_));
         // What breaks off does so when its head has been read.
-        script.go_on.send_replace(!halts && trouble != Trouble::Cuts);
+        script.go_on.send_replace(if halts { NONE } else { ALL });
         let edge = self.edge.clone();
         let mut first = pin!(edge.handle(self.sent(request), viewer()));
         let begun = once(first.as_mut()).await;
@@ -226,17 +239,24 @@ impl Engine<'_> {
             }
         };
         let (first, second) = tokio::join!(first, second);
-        if let Meanwhile::InvalidatedInBody(pattern) = meanwhile {
+        if let InvalidatedInBody(pattern) = meanwhile {
             self.invalidate(pattern);
         }
-        if meanwhile == Meanwhile::Leaves {
+        let mut replies = Vec::new();
+        if meanwhile == Overtaken {
+            self.invalidate("/*");
+            let later = self.bench.script.lock().count;
+            self.bench.script.go_on.send_replace(later);
+            replies.push(read(edge.handle(self.sent(request), viewer()).await).await);
+        }
+        if meanwhile == Leaves {
             let (parts, body) = first.into_parts();
             drop(body);
-            self.bench.script.go_on.send_replace(true);
-            return vec![reply(&parts, Body::All(String::new()))];
+            self.bench.script.go_on.send_replace(ALL);
+            return vec![reply(&parts)];
         }
-        self.bench.script.go_on.send_replace(true);
-        let mut replies = vec![read(first).await];
+        self.bench.script.go_on.send_replace(ALL);
+        replies.insert(0, read(first).await);
         if let Some(second) = second {
             replies.push(read(second).await);
         }
@@ -265,7 +285,11 @@ impl Engine<'_> {
 
     fn invalidate(&mut self, pattern: &str) {
         self.invalidations += 1;
-        self.edge.invalidate(&self.invalidations.to_string(), vec![pattern.to_owned()]).unwrap();
+        let batch = self.edge.invalidate(&self.invalidations.to_string(), vec![pattern.to_owned()]).unwrap();
+        // Memory is freed in a thread of its own; that it is not our turn meanwhile makes sequences repeatable.
+        while self.edge.invalidations().status(&batch) != Status::Completed {
+            std::thread::yield_now();
+        }
     }
 }
 
@@ -310,15 +334,11 @@ async fn read(response: http::Response<EdgeBody>) -> Reply {
         }
     }
     let text = String::from_utf8(bytes).unwrap();
-    let body = match whole {
-        true if text.starts_with("<!DOCTYPE") => Body::Page,
-        true => Body::All(text),
-        false => Body::CutOf(text),
-    };
-    reply(&parts, body)
+    let body = if text.starts_with("<!DOCTYPE") { PAGE.to_owned() } else { text };
+    Reply { body, cut: !whole, ..reply(&parts) }
 }
 
-fn reply(parts: &http::response::Parts, body: Body) -> Reply {
+fn reply(parts: &http::response::Parts) -> Reply {
     let field = |name: &str| parts.headers.get(name).map(|value| value.to_str().unwrap());
     let x_cache = match field("x-cache") {
         Some("Hit from cloudfront") => "Hit",
@@ -331,10 +351,10 @@ fn reply(parts: &http::response::Parts, body: Body) -> Reply {
         status: parts.status.as_u16(),
         x_cache,
         age: field("age").map(|age| age.parse().unwrap()),
-        body,
         content_range: field("content-range").map(str::to_owned),
         etag: field("etag").map(str::to_owned),
         set_cookie: field("set-cookie").is_some(),
+        ..Reply::default()
     }
 }
 
@@ -346,18 +366,19 @@ impl Script {
     /// One request on a connection of its own.
     async fn serve(&self, mut stream: TcpStream) {
         let Some(asked) = asked(&mut stream).await else { return };
-        let (origin, answer) = {
+        let (origin, answer, number) = {
             let mut state = self.lock();
+            state.count += 1;
             let answer = state.origin.answer(&asked, state.version);
             state.asked.push(asked.clone());
-            (state.origin, answer)
+            (state.origin, answer, state.count - 1)
         };
         let Some(answer) = answer else {
             socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
             return;
         };
         // The edge may have had enough of it at any time.
-        _ = self.say(&mut stream, &origin, &answer, asked.head).await;
+        _ = self.say(&mut stream, &origin, &answer, asked.head, number).await;
         _ = stream.shutdown().await;
         while matches!(stream.read(&mut [0; 64]).await, Ok(1..)) {}
     }
@@ -368,6 +389,7 @@ impl Script {
         origin: &Origin,
         answer: &Answer,
         head_alone: bool,
+        number: usize,
     ) -> std::io::Result<()> {
         let body = &answer.body;
         let has_body = !head_alone && answer.status != 304;
@@ -378,6 +400,9 @@ impl Script {
         }
         if let Some(etag) = &answer.etag {
             line("ETag", etag);
+        }
+        if answer.age > 0 {
+            line("Age", &answer.age.to_string());
         }
         if answer.set_cookie {
             line("Set-Cookie", "s=new");
@@ -401,7 +426,7 @@ impl Script {
         let (one, other) = body.split_at(body.len() / 2);
         for (at, half) in [one, other].into_iter().enumerate() {
             if at == 1 {
-                _ = self.go_on.subscribe().wait_for(|go_on| *go_on).await;
+                _ = self.go_on.subscribe().wait_for(|first| number >= *first).await;
                 if answer.cut {
                     return Ok(());
                 }

@@ -5,29 +5,10 @@
 //! leaves something open, `fixtures/divergences.toml` says what was chosen. An origin answers at once here, so what is
 //! fetched behind a viewer's back is there when the next step begins.
 
-use super::sequence::{Answer, Asked, Cookies, Meanwhile, Origin, Request, Step, Trouble, World, etag};
-
-/// What a viewer sees.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Reply {
-    pub(crate) status: u16,
-    pub(crate) x_cache: &'static str,
-    pub(crate) age: Option<u64>,
-    pub(crate) body: Body,
-    pub(crate) content_range: Option<String>,
-    pub(crate) etag: Option<String>,
-    pub(crate) set_cookie: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Body {
-    /// To its end.
-    All(String),
-    /// Some of this, then the connection breaks.
-    CutOf(String),
-    /// A page of the edge's own.
-    Page,
-}
+use super::sequence::{
+    Answer, Asked, Cookies, Meanwhile, Origin, PAGE, Range, Reply, Request, Step, Trouble,
+};
+use super::sequence::{World, etag};
 
 /// A stored thing.
 #[derive(Debug, Clone)]
@@ -40,10 +21,10 @@ struct Thing {
     holds: Holds,
     /// The body; of what came in parts, the bytes that are there.
     bytes: Vec<Option<u8>>,
-    /// The edge wrote it, because the origin failed.
-    page: bool,
     /// Stored, or last confirmed.
     since: u64,
+    /// How old it was by then.
+    age: u64,
     /// Fresh for so long.
     ttl: u64,
     /// `no-cache`: confirmed each time.
@@ -95,25 +76,14 @@ impl Model {
 
     /// What viewers get, and what the origin is asked.
     pub(crate) fn step(&mut self, step: &Step) -> (Vec<Reply>, Vec<Asked>) {
-        let replies = match step {
-            Step::Origin(origin) => {
-                self.origin = *origin;
-                Vec::new()
-            }
-            Step::Edit => {
-                self.version += 1;
-                Vec::new()
-            }
-            Step::Pass(seconds) => {
-                self.now += seconds;
-                Vec::new()
-            }
-            Step::Invalidate(pattern) => {
-                self.invalidate(pattern);
-                Vec::new()
-            }
-            Step::Visit(request, meanwhile) => self.visit(request, *meanwhile),
-        };
+        let mut replies = Vec::new();
+        match step {
+            Step::Origin(origin) => self.origin = *origin,
+            Step::Edit => self.version += 1,
+            Step::Pass(seconds) => self.now += seconds,
+            Step::Invalidate(pattern) => self.invalidate(pattern),
+            Step::Visit(request, meanwhile) => replies = self.visit(request, *meanwhile),
+        }
         let mut asked = std::mem::take(&mut self.asked);
         asked.sort();
         (replies, asked)
@@ -122,9 +92,12 @@ impl Model {
     fn visit(&mut self, request: &Request, meanwhile: Meanwhile) -> Vec<Reply> {
         let before = self.stored.clone();
         let (first, others) = self.request(request);
+        // Which of two is done first makes no difference to anybody.
+        let meanwhile =
+            if meanwhile == Meanwhile::Overtaken { Meanwhile::Again(Some("/*")) } else { meanwhile };
         match meanwhile {
             // What others may want is fetched to its end without him.
-            Meanwhile::Nothing | Meanwhile::Leaves => vec![first],
+            Meanwhile::Nothing | Meanwhile::Leaves | Meanwhile::Overtaken => vec![first],
             Meanwhile::Invalidated(pattern) | Meanwhile::InvalidatedInBody(pattern) => {
                 self.invalidate(pattern);
                 vec![first]
@@ -142,8 +115,7 @@ impl Model {
                         // What arrives is not cut (§7.12).
                         let range = request.range.filter(|_| first.x_cache != "Miss");
                         let shared = self.serve(&thing, &Request { range, ..request.clone() }, "Hit");
-                        let is_cut = matches!(first.body, Body::CutOf(_)) && shared.status != 304;
-                        if is_cut { Reply { body: first.body.clone(), ..shared } } else { shared }
+                        Reply { cut: first.cut && shared.status != 304, ..shared }
                     }
                     Others::Nothing => {
                         self.stored = before;
@@ -160,9 +132,8 @@ impl Model {
     fn request(&mut self, request: &Request) -> (Reply, Others) {
         let key = self.key(request);
         let held = self.stored.iter().find(|thing| thing.key == key).cloned();
-        let held_in_part = held.as_ref().is_some_and(|thing| thing.holds == Holds::Parts);
         let Some(thing) = held.filter(|thing| is_enough(thing, request)) else {
-            return self.ask(request, None, held_in_part);
+            return self.ask(request, None);
         };
         let is_fresh = !thing.each_time && self.now < thing.since + thing.ttl;
         if is_fresh || self.now < thing.left_alone_until && self.stands_in(&thing) {
@@ -172,26 +143,25 @@ impl Model {
             let reply = self.serve(&thing, request, "Hit");
             // For everybody: whole, and unconditional.
             let whole = Request { head: false, range: None, if_none_match: None, ..request.clone() };
-            self.ask(&whole, Some(thing), false);
+            self.ask(&whole, Some(thing));
             return (reply, Others::Same);
         }
-        self.ask(request, Some(thing), held_in_part)
+        self.ask(request, Some(thing))
     }
 
     /// To the origin; `held` is stale, and enough for the request.
-    fn ask(&mut self, request: &Request, held: Option<Thing>, held_in_part: bool) -> (Reply, Others) {
+    fn ask(&mut self, request: &Request, held: Option<Thing>) -> (Reply, Others) {
         let validator = held
             .as_ref()
             .filter(|thing| thing.status < 400 && thing.holds != Holds::Parts && self.shares(request))
             .and_then(|thing| thing.etag.clone());
-        let theirs = request.if_none_match.map(|ago| etag(self.version.saturating_sub(ago), None));
         let held_whole = held.as_ref().is_some_and(|thing| thing.holds == Holds::Whole);
         let asked = Asked {
             head: request.head,
             target: self.key(request).0,
             cookie: request.cookie.filter(|_| self.world.cookies != Cookies::Dropped).map(str::to_owned),
-            if_none_match: validator.clone().or(theirs),
-            range: request.range.filter(|_| !request.head && !held_whole).map(super::sequence::Range::field),
+            if_none_match: validator.clone().or_else(|| self.condition(request)),
+            range: request.range.filter(|_| !request.head && !held_whole).map(Range::field),
         };
         self.is_for_all = !asked.head && asked.range.is_none() && asked.if_none_match == validator;
         if self.origin.trouble != Trouble::Refuses {
@@ -205,21 +175,25 @@ impl Model {
             (Some(answer), Some(thing)) if answer.status >= 500 && self.stands_in(&thing) => {
                 self.stand_in(thing, request)
             }
-            (None, held) => self.fail(request, held.as_ref(), held_in_part),
-            (Some(answer), held) => self.deliver(&answer, request, held.as_ref(), held_in_part),
+            // The page the edge writes then is kept like the origin's own errors (§7.2).
+            (None, _) => {
+                let page = Answer { status: 502, body: PAGE.to_owned(), ..Answer::default() };
+                self.deliver(&page, request)
+            }
+            (Some(answer), _) => self.deliver(&answer, request),
         }
     }
 
     /// §7.8: what is held lives on, with what the 304 says.
     fn confirm(&mut self, mut thing: Thing, answer: &Answer, request: &Request) -> (Reply, Others) {
         self.forget(&thing.key);
-        thing.since = self.now;
+        (thing.since, thing.age) = (self.now, answer.age);
         thing.left_alone_until = 0;
         if !answer.cache_control.is_empty() {
             answer.cache_control.clone_into(&mut thing.cache_control);
         }
         let reply = self.serve(&thing, request, "RefreshHit");
-        let lifetime = self.lifetime(thing.status, &thing.cache_control);
+        let lifetime = self.lifetime(thing.status, &thing.cache_control, answer.age);
         match lifetime.filter(|_| !self.withholds(&thing.cache_control, answer, request)) {
             Some((ttl, each_time)) => {
                 (thing.ttl, thing.each_time) = (ttl, each_time);
@@ -238,77 +212,39 @@ impl Model {
         (self.serve(&thing, request, "Hit"), self.others(thing, request))
     }
 
-    /// The origin gives no answer: the edge writes one, and it is kept like the origin's own (§7.2).
-    fn fail(&mut self, request: &Request, held: Option<&Thing>, held_in_part: bool) -> (Reply, Others) {
-        let answer = Answer {
-            status: 502,
-            cache_control: "",
-            etag: None,
-            set_cookie: false,
-            vary: false,
-            part: None,
-            body: String::new(),
-            cut: false,
-        };
-        let (mut reply, mut others) = self.deliver(&answer, request, held, held_in_part);
-        if !request.head {
-            reply.body = Body::Page;
-        }
-        let key = self.key(request);
-        self.stored
-            .iter_mut()
-            .filter(|thing| thing.key == key && thing.status == 502)
-            .for_each(|thing| thing.page = true);
-        if let Others::Share(thing) = &mut others {
-            thing.page = true;
-        }
-        (reply, others)
-    }
-
     /// The origin's answer goes to the viewer, and into the cache if it may.
-    fn deliver(
-        &mut self,
-        answer: &Answer,
-        request: &Request,
-        held: Option<&Thing>,
-        held_in_part: bool,
-    ) -> (Reply, Others) {
-        let body = match answer {
-            _ if request.head => Body::All(String::new()),
-            answer if answer.cut => Body::CutOf(answer.body.clone()),
-            answer => Body::All(answer.body.clone()),
-        };
+    fn deliver(&mut self, answer: &Answer, request: &Request) -> (Reply, Others) {
         let set_cookie = answer.set_cookie && self.world.cookies != Cookies::Dropped; // §7.6
         let reply = Reply {
             status: answer.status,
             x_cache: if answer.status >= 400 { "Error" } else { "Miss" },
-            age: None,
-            content_range: content_range(answer),
+            age: Some(answer.age).filter(|age| *age > 0), // the origin's own (§8.3)
+            content_range: answer.part.map(|(first, last, length)| format!("bytes {first}-{last}/{length}")),
             etag: answer.etag.clone(),
-            body,
+            body: if request.head { String::new() } else { answer.body.clone() },
+            cut: answer.cut,
             set_cookie,
         };
         let whole_status = if answer.part.is_some() { 200 } else { answer.status };
-        let Some((ttl, each_time)) = self.lifetime(whole_status, answer.cache_control) else {
+        // §3: a head is no object. It answers HEAD, and takes the place of nothing that can do more.
+        let key = self.key(request);
+        let in_the_way = |thing: &Thing| thing.key == key && thing.holds != Holds::Head;
+        let displaces = request.head && self.stored.iter().any(in_the_way);
+        let lifetime = self.lifetime(whole_status, answer.cache_control, answer.age);
+        let may_keep = !displaces && !self.withholds(answer.cache_control, answer, request);
+        let Some((ttl, each_time)) = lifetime.filter(|_| may_keep) else {
             return (reply, Others::Nothing);
         };
-        if self.withholds(answer.cache_control, answer, request) {
-            return (reply, Others::Nothing);
-        }
-        // §3: a head is no object. It answers HEAD, and takes the place of nothing that can do more.
-        if request.head && (held_in_part || held.is_some_and(|thing| thing.holds != Holds::Head)) {
-            return (reply, Others::Nothing);
-        }
         let mut thing = Thing {
-            key: self.key(request),
+            key,
             status: whole_status,
             cache_control: answer.cache_control.to_owned(),
             etag: answer.etag.clone(),
             set_cookie,
             holds: Holds::Whole,
             bytes: answer.body.bytes().map(Some).collect(),
-            page: false,
             since: self.now,
+            age: answer.age,
             ttl,
             each_time,
             left_alone_until: 0,
@@ -344,6 +280,9 @@ impl Model {
             for (byte, held) in thing.bytes.iter_mut().zip(&held.bytes) {
                 *byte = byte.or(*held);
             }
+            if thing.bytes.iter().all(Option::is_some) {
+                thing.holds = Holds::Whole;
+            }
         }
     }
 
@@ -352,59 +291,59 @@ impl Model {
         let mut reply = Reply {
             status: thing.status,
             x_cache: if thing.status >= 400 { "Error" } else { x_cache },
-            age: (x_cache == "Hit").then(|| self.now - thing.since),
-            body: Body::All(String::new()),
-            content_range: None,
+            age: (x_cache == "Hit").then(|| self.now - thing.since + thing.age),
             etag: thing.etag.clone(),
             set_cookie: thing.set_cookie,
+            ..Reply::default()
         };
-        let theirs = request.if_none_match.map(|ago| etag(self.version.saturating_sub(ago), None));
+        let theirs = self.condition(request);
         if thing.status == 200 && theirs.is_some() && theirs == thing.etag {
             return Reply { status: 304, ..reply };
         }
         if request.head || thing.holds == Holds::Head {
             return reply;
         }
-        if thing.page {
-            return Reply { body: Body::Page, ..reply };
-        }
         let length = thing.bytes.len() as u64;
         let mut span = (0, length - 1);
         if let Some(range) = request.range.filter(|_| thing.status == 200) {
             let content_range = |what| Some(format!("bytes {what}/{length}"));
             let Some((first, last)) = range.of(length) else {
-                return Reply {
-                    status: 416,
-                    x_cache: "Error",
-                    age: None,
-                    body: Body::Page,
-                    content_range: content_range("*".to_owned()),
-                    etag: None,
-                    set_cookie: false,
-                };
+                let content_range = content_range("*".to_owned());
+                let body = PAGE.to_owned();
+                return Reply { status: 416, x_cache: "Error", body, content_range, ..Reply::default() };
             };
             span = (first, last);
             (reply.status, reply.content_range) = (206, content_range(format!("{first}-{last}")));
         }
         let bytes = thing.bytes[span.0 as usize..=span.1 as usize].iter().map(|byte| byte.unwrap_or(b'?'));
-        reply.body = Body::All(bytes.map(char::from).collect());
+        reply.body = bytes.map(char::from).collect();
         reply
     }
 
+    /// The ETag the viewer names.
+    fn condition(&self, request: &Request) -> Option<String> {
+        request.if_none_match.map(|ago| etag(self.version.saturating_sub(ago), None))
+    }
+
     /// §7.1 to §7.3: for how long it is fresh, and whether it is confirmed each time nevertheless; `None`: not stored.
-    fn lifetime(&self, status: u16, cache_control: &str) -> Option<(u64, bool)> {
+    fn lifetime(&self, status: u16, cache_control: &str, age: u64) -> Option<(u64, bool)> {
         let (min, default, max) = self.world.ttl;
         let has = |name| directive(cache_control, name).is_some();
         let said = directive(cache_control, "s-maxage").or(directive(cache_control, "max-age"));
-        let error = self.world.error_ttl.max(said.unwrap_or_default().min(max));
+        // What is old already has used up some of what was promised for it (RFC 9111 §4.2).
+        let said = said.map(|said| said.saturating_sub(age));
+        let forbids = has("no-store") || has("private") || has("no-cache");
+        let as_error = self.world.error_ttl.max(said.filter(|_| !forbids).unwrap_or_default().min(max));
         match status {
             _ if max == 0 => None,
-            404 if has("no-store") || has("no-cache") || has("private") => None,
-            404 | 500 | 502 | 503 => Some((error, false)),
-            403 => said.map(|_| (error, false)),
-            200 | 302 if (has("no-store") || has("private")) && min == 0 => None,
-            200 | 302 if has("no-cache") && min == 0 => Some((0, true)),
-            200 | 302 if has("no-store") || has("private") || has("no-cache") => Some((min, false)),
+            404 if forbids => None,
+            403 if said.is_none() => None,
+            403 | 404 | 500 | 502 | 503 => Some((as_error, false)).filter(|(ttl, _)| *ttl > 0),
+            200 | 302 if has("no-cache") && !has("no-store") && !has("private") && min == 0 => {
+                Some((0, true))
+            }
+            200 | 302 if forbids && min == 0 => None,
+            200 | 302 if forbids => Some((min, false)),
             200 | 302 => Some((said.map_or(default.max(min), |said| said.clamp(min, max)), false)),
             _ => None,
         }
@@ -413,15 +352,13 @@ impl Model {
     /// The guard: what is one viewer's is not shared.
     fn withholds(&self, cache_control: &str, answer: &Answer, request: &Request) -> bool {
         let says = |name| directive(cache_control, name).is_some();
-        let ends_anyhow = self.origin.framing == super::sequence::Framing::Close;
-        let has_body = !request.head && !answer.body.is_empty();
         self.world.guarded
             && (answer.set_cookie
                 || answer.vary
                 || says("private")
                 || says("no-store")
                 || self.world.cookies == Cookies::Forwarded && request.cookie.is_some()
-                || ends_anyhow && has_body)
+                || answer.by_close)
     }
 
     /// §7.4, §7.5: whether it may answer for an origin that fails.
@@ -438,11 +375,13 @@ impl Model {
 
     /// §7.5: whether a viewer gets it at once, and the origin is asked behind his back.
     fn may_refresh_behind(&self, thing: &Thing) -> bool {
-        let window = directive(&thing.cache_control, "stale-while-revalidate").unwrap_or_default();
+        let (min, _, max) = self.world.ttl;
+        let says = |name| directive(&thing.cache_control, name);
+        let window = says("stale-while-revalidate").unwrap_or_default().min(max);
+        // Without asking is not what these two are for, except where MinTTL says that no-cache does not count.
+        let asks_first = says("must-revalidate").is_some() || says("no-cache").is_some() && min == 0;
         // Parts are not fetched whole for nobody.
-        thing.holds != Holds::Parts
-            && !thing.each_time
-            && self.now - thing.since - thing.ttl < window.min(self.world.ttl.2)
+        thing.holds != Holds::Parts && !asks_first && self.now - thing.since - thing.ttl < window
     }
 
     /// §7.11, §7.8: whether the edge revalidates and collapses for this request. Where cookies are forwarded CloudFront
@@ -503,8 +442,4 @@ fn directive(cache_control: &str, name: &str) -> Option<u64> {
         let (found, value) = directive.split_once('=').unwrap_or((directive, "0"));
         (found == name).then(|| value.parse().unwrap_or_default())
     })
-}
-
-fn content_range(answer: &Answer) -> Option<String> {
-    answer.part.map(|(first, last, length)| format!("bytes {first}-{last}/{length}"))
 }

@@ -59,6 +59,8 @@ pub(crate) enum Meanwhile {
     Leaves,
     /// The same request comes once more, after this was invalidated.
     Again(Option<&'static str>),
+    /// All is invalidated while the body arrives; the same request comes once more, and is done before.
+    Overtaken,
     /// This is invalidated while the origin is asked, …
     Invalidated(&'static str),
     /// … or while the body arrives.
@@ -77,6 +79,8 @@ pub(crate) enum Range {
 pub(crate) struct Origin {
     pub(crate) status: u16,
     pub(crate) cache_control: &'static str,
+    /// How old its responses are already.
+    pub(crate) age: u64,
     /// A 200 has an ETag, and If-None-Match is heeded.
     pub(crate) etag: bool,
     /// Range is heeded.
@@ -116,11 +120,29 @@ pub(crate) struct Asked {
     pub(crate) range: Option<String>,
 }
 
+/// What a viewer sees.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) x_cache: &'static str,
+    pub(crate) age: Option<u64>,
+    pub(crate) body: String,
+    /// The body broke off.
+    pub(crate) cut: bool,
+    pub(crate) content_range: Option<String>,
+    pub(crate) etag: Option<String>,
+    pub(crate) set_cookie: bool,
+}
+
+/// Stands for the body of any page the edge writes itself.
+pub(crate) const PAGE: &str = "(a page of the edge's own)";
+
 /// A response of the origin.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) cache_control: &'static str,
+    pub(crate) age: u64,
     pub(crate) etag: Option<String>,
     pub(crate) set_cookie: bool,
     pub(crate) vary: bool,
@@ -128,6 +150,8 @@ pub(crate) struct Answer {
     pub(crate) part: Option<(u64, u64, u64)>,
     /// As a GET gets it.
     pub(crate) body: String,
+    /// Where the body ends only the end of the connection tells.
+    pub(crate) by_close: bool,
     /// Not all of the body comes.
     pub(crate) cut: bool,
 }
@@ -174,21 +198,18 @@ impl Origin {
         let mut answer = Answer {
             status: self.status,
             cache_control: self.cache_control,
+            age: self.age,
             set_cookie: self.set_cookie,
             vary: self.vary,
             part: None,
+            by_close: self.framing == Framing::Close && !asked.head,
             cut: self.trouble == Trouble::Cuts && self.framing != Framing::Close && !asked.head,
             etag,
             body,
         };
         if answer.etag.is_some() && answer.etag == asked.if_none_match {
-            return Some(Answer {
-                status: 304,
-                set_cookie: false,
-                body: String::new(),
-                cut: false,
-                ..answer
-            });
+            let nothing = Answer { body: String::new(), cut: false, by_close: false, ..answer };
+            return Some(Answer { status: 304, set_cookie: false, ..nothing });
         }
         let heeded = self.ranges && self.status == 200 && self.framing == Framing::Length && !asked.head;
         if let Some(range) = asked.range.as_deref().and_then(Range::read).filter(|_| heeded) {
@@ -213,26 +234,35 @@ pub(crate) fn world() -> impl Strategy<Value = World> {
     let ttl =
         select(&[(0, 20, 100), (5, 20, 60), (0, 0, 60), (0, 30, 31_536_000), (30, 30, 30), (0, 0, 0)][..]);
     let cookies = select(&[Cookies::Dropped, Cookies::Forwarded, Cookies::Keyed][..]);
-    (any::<bool>(), ttl, cookies, select(&[10, 3][..])).prop_map(|(guarded, ttl, cookies, error_ttl)| World {
-        guarded,
-        ttl,
-        cookies,
-        error_ttl,
-    })
+    (any::<bool>(), ttl, cookies, select(&[10, 3, 0][..]))
+        .prop_map(|(guarded, ttl, cookies, error_ttl)| World { guarded, ttl, cookies, error_ttl })
 }
 
+/// A few scenes, one after the other.
 pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
-    vec(step(), 2..24)
+    vec(scene(), 1..9).prop_map(|scenes| scenes.concat())
 }
 
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        7 => (request(), meanwhile()).prop_map(|(request, meanwhile)| Step::Visit(request, meanwhile)),
+/// Any steps; or those that show what an answer is kept for: it is given, time goes by, something is asked again.
+fn scene() -> impl Strategy<Value = Vec<Step>> {
+    let visit = || (request(), meanwhile()).prop_map(|(request, meanwhile)| Step::Visit(request, meanwhile));
+    let again = (origin(), pass(), visit()).prop_map(|(origin, pass, visit)| {
+        let plain =
+            Request { head: false, path: "/a", query: None, range: None, if_none_match: None, cookie: None };
+        vec![Step::Origin(origin), Step::Visit(plain, Meanwhile::Nothing), pass, visit]
+    });
+    let any = prop_oneof![
+        6 => visit(),
         4 => origin().prop_map(Step::Origin),
         1 => Just(Step::Edit),
-        4 => select(&[1, 4, 5, 9, 10, 11, 20, 30, 60, 100, 500, 4_000][..]).prop_map(Step::Pass),
+        3 => pass(),
         1 => pattern().prop_map(Step::Invalidate),
-    ]
+    ];
+    prop_oneof![2 => vec(any, 1..5), 1 => again]
+}
+
+fn pass() -> impl Strategy<Value = Step> {
+    select(&[1, 4, 5, 9, 10, 11, 20, 30, 60, 100, 500, 4_000][..]).prop_map(Step::Pass)
 }
 
 fn pattern() -> impl Strategy<Value = &'static str> {
@@ -240,11 +270,11 @@ fn pattern() -> impl Strategy<Value = &'static str> {
 }
 
 fn request() -> impl Strategy<Value = Request> {
-    let path = prop_oneof![6 => Just("/a"), 1 => Just("/ab"), 1 => Just("/b")];
-    let query = prop_oneof![5 => Just(None), 2 => Just(Some("v=1")), 1 => Just(Some("x=1&v=1")), 1 => Just(Some("x=2"))];
+    let path = prop_oneof![10 => Just("/a"), 1 => Just("/ab"), 1 => Just("/b")];
+    let query = prop_oneof![10 => Just(None), 2 => Just(Some("v=1")), 1 => Just(Some("x=1&v=1")), 1 => Just(Some("x=2"))];
     let range = option::weighted(0.2, {
         use Range::{From, FromTo, Last};
-        select(&[FromTo(0, 3), FromTo(2, 6), FromTo(4, 900), From(6), Last(4), From(500)][..])
+        select(&[FromTo(0, 5), FromTo(3, 8), FromTo(4, 900), From(6), Last(4), From(500)][..])
     });
     let cookie = option::weighted(0.3, select(&["s=1", "s=2"][..]));
     let condition = option::weighted(0.15, 0_u32..2);
@@ -266,12 +296,13 @@ fn meanwhile() -> impl Strategy<Value = Meanwhile> {
         1 => Just(Meanwhile::Leaves),
         2 => Just(Meanwhile::Again(None)),
         1 => pattern().prop_map(|path| Meanwhile::Again(Some(path))),
+        1 => Just(Meanwhile::Overtaken),
         1 => pattern().prop_map(Meanwhile::Invalidated),
         1 => pattern().prop_map(Meanwhile::InvalidatedInBody),
     ]
 }
 
-const CACHE_CONTROLS: [&str; 15] = [
+const CACHE_CONTROLS: [&str; 18] = [
     "",
     "max-age=10",
     "max-age=0",
@@ -287,6 +318,9 @@ const CACHE_CONTROLS: [&str; 15] = [
     "max-age=5, stale-while-revalidate=10, stale-if-error=40",
     "max-age=10, stale-while-revalidate=5000, stale-if-error=5000",
     "no-cache, stale-if-error=20",
+    "no-cache, stale-while-revalidate=20",
+    "max-age=5, stale-while-revalidate=20, must-revalidate",
+    "private, max-age=30",
 ];
 
 fn origin() -> impl Strategy<Value = Origin> {
@@ -302,6 +336,7 @@ fn origin() -> impl Strategy<Value = Origin> {
     (
         status,
         select(&CACHE_CONTROLS[..]),
+        prop_oneof![9 => Just(0), 1 => Just(3)],
         prop::bool::weighted(0.7),
         prop::bool::weighted(0.8),
         rarely(),
@@ -309,15 +344,8 @@ fn origin() -> impl Strategy<Value = Origin> {
         framing,
         trouble,
     )
-        .prop_map(|(status, cache_control, etag, ranges, set_cookie, vary, framing, trouble)| Origin {
-            status,
-            cache_control,
-            etag,
-            ranges,
-            set_cookie,
-            vary,
-            framing,
-            trouble,
+        .prop_map(|(status, cache_control, age, etag, ranges, set_cookie, vary, framing, trouble)| {
+            Origin { status, cache_control, age, etag, ranges, set_cookie, vary, framing, trouble }
         })
 }
 
@@ -326,6 +354,7 @@ impl Default for Origin {
         Self {
             status: 200,
             cache_control: "max-age=10",
+            age: 0,
             etag: true,
             ranges: true,
             set_cookie: false,
