@@ -296,9 +296,10 @@ impl Ask {
     fn holds(&self, status: StatusCode, origin: &HeaderMap) -> Option<Holds> {
         let ranged = self.call.headers.contains_key(RANGE);
         let lacking = matches!(self.passage.trace.found, Some(Verdict::Lacking));
-        if status.as_u16() >= 400 && (ranged || lacking) {
-            // One viewer's range may be all that is wrong (threats S5), and the parts that are held are good.
-            return None;
+        // An origin that cannot be reached is so for all; what it says of a range may be that viewer's doing (threats S5).
+        let of_the_range = ranged && matches!(self.passage.trace.failure, None | Some(Failure::ContentRange));
+        if status.as_u16() >= 400 && (of_the_range || lacking) {
+            return None; // where parts are held, they stay
         }
         if self.passage.request().method == Method::HEAD {
             // It never stands in for the whole (threats S2), so it takes no whole's place either, nor that of parts:

@@ -59,6 +59,10 @@ pub(crate) struct Model {
     asked: Vec<Asked>,
     /// What was asked last was asked in nobody's name: no HEAD, no range, no condition of a viewer's.
     is_for_all: bool,
+    /// What was asked last was a range.
+    is_range: bool,
+    /// Nobody waits for it.
+    is_behind: bool,
 }
 
 impl Model {
@@ -71,6 +75,8 @@ impl Model {
             stored: Vec::new(),
             asked: Vec::new(),
             is_for_all: false,
+            is_range: false,
+            is_behind: false,
         }
     }
 
@@ -141,9 +147,13 @@ impl Model {
         }
         if self.may_refresh_behind(&thing) {
             let reply = self.serve(&thing, request, "Hit");
-            // For everybody: whole, and unconditional.
-            let whole = Request { head: false, range: None, if_none_match: None, ..request.clone() };
+            // For everybody: whole, and unconditional; the guard leaves behind what is one viewer's.
+            let named = self.world.guarded && self.world.cookies == Cookies::Forwarded;
+            let cookie = request.cookie.filter(|_| !named);
+            let whole = Request { head: false, range: None, if_none_match: None, cookie, ..request.clone() };
+            self.is_behind = true;
             self.ask(&whole, Some(thing));
+            self.is_behind = false;
             return (reply, Others::Same);
         }
         self.ask(request, Some(thing))
@@ -163,6 +173,7 @@ impl Model {
             if_none_match: validator.clone().or_else(|| self.condition(request)),
             range: request.range.filter(|_| !request.head && !held_whole).map(Range::field),
         };
+        self.is_range = asked.range.is_some();
         self.is_for_all = !asked.head && asked.range.is_none() && asked.if_none_match == validator;
         if self.origin.trouble != Trouble::Refuses {
             self.asked.push(asked.clone());
@@ -230,8 +241,17 @@ impl Model {
         let key = self.key(request);
         let in_the_way = |thing: &Thing| thing.key == key && thing.holds != Holds::Head;
         let displaces = request.head && self.stored.iter().any(in_the_way);
+        // An error may be for the range that was asked for; and what is held of the whole is good all the same.
+        let is_ours = answer.body == PAGE;
+        let lacks = self.stored.iter().any(|thing| thing.key == key && !is_enough(thing, request));
+        let is_of_one = answer.status >= 400 && (self.is_range && !is_ours || lacks);
         let lifetime = self.lifetime(whole_status, answer.cache_control, answer.age);
-        let may_keep = !displaces && !self.withholds(answer.cache_control, answer, request);
+        // What everybody would get, and nobody may keep, ends what was kept before.
+        let is_final = answer.status < 300 || self.is_behind && (400..500).contains(&answer.status);
+        if lifetime.is_none() && is_final && self.is_for_all && self.shares(request) {
+            self.forget(&key);
+        }
+        let may_keep = !displaces && !is_of_one && !self.withholds(answer.cache_control, answer, request);
         let Some((ttl, each_time)) = lifetime.filter(|_| may_keep) else {
             return (reply, Others::Nothing);
         };
@@ -381,7 +401,10 @@ impl Model {
         // Without asking is not what these two are for, except where MinTTL says that no-cache does not count.
         let asks_first = says("must-revalidate").is_some() || says("no-cache").is_some() && min == 0;
         // Parts are not fetched whole for nobody.
-        thing.holds != Holds::Parts && !asks_first && self.now - thing.since - thing.ttl < window
+        thing.status < 400
+            && thing.holds != Holds::Parts
+            && !asks_first
+            && self.now - thing.since - thing.ttl < window
     }
 
     /// §7.11, §7.8: whether the edge revalidates and collapses for this request. Where cookies are forwarded CloudFront
