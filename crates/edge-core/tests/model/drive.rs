@@ -38,7 +38,7 @@ const HOST: &str = "edge.test";
 const ORIGIN: &str = "origin.test";
 
 /// Nothing takes this long unless it never comes.
-const LONG: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_secs(5);
 
 /// With the guard on, viewers wait 40 ms of real time for an origin that failed before. A machine that is busy with
 /// other things may need longer than that, and then a step shows nothing.

@@ -247,10 +247,14 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
 fn scene() -> impl Strategy<Value = Vec<Step>> {
     let visit = || (request(), meanwhile()).prop_map(|(request, meanwhile)| Step::Visit(request, meanwhile));
     let again = (origin(), pass(), visit()).prop_map(|(origin, pass, visit)| {
-        let plain =
-            Request { head: false, path: "/a", query: None, range: None, if_none_match: None, cookie: None };
-        vec![Step::Origin(origin), Step::Visit(plain, Meanwhile::Nothing), pass, visit]
+        vec![Step::Origin(origin), Step::Visit(plain(None), Meanwhile::Nothing), pass, visit]
     });
+    let parts =
+        (range(), option::of(Just(Step::Edit)), range(), range()).prop_map(|(one, edit, other, third)| {
+            let [one, other, third] =
+                [one, other, third].map(|range| Step::Visit(plain(Some(range)), Meanwhile::Nothing));
+            [Some(one), edit, Some(other), Some(third)].into_iter().flatten().collect()
+        });
     let any = prop_oneof![
         6 => visit(),
         4 => origin().prop_map(Step::Origin),
@@ -258,7 +262,16 @@ fn scene() -> impl Strategy<Value = Vec<Step>> {
         3 => pass(),
         1 => pattern().prop_map(Step::Invalidate),
     ];
-    prop_oneof![2 => vec(any, 1..5), 1 => again]
+    prop_oneof![6 => vec(any, 1..5), 3 => again, 1 => parts]
+}
+
+fn plain(range: Option<Range>) -> Request {
+    Request { head: false, path: "/a", query: None, range, if_none_match: None, cookie: None }
+}
+
+fn range() -> impl Strategy<Value = Range> {
+    use Range::{From, FromTo, Last};
+    select(&[FromTo(0, 5), FromTo(3, 8), FromTo(4, 900), From(6), Last(4), From(500)][..])
 }
 
 fn pass() -> impl Strategy<Value = Step> {
@@ -272,10 +285,7 @@ fn pattern() -> impl Strategy<Value = &'static str> {
 fn request() -> impl Strategy<Value = Request> {
     let path = prop_oneof![10 => Just("/a"), 1 => Just("/ab"), 1 => Just("/b")];
     let query = prop_oneof![10 => Just(None), 2 => Just(Some("v=1")), 1 => Just(Some("x=1&v=1")), 1 => Just(Some("x=2"))];
-    let range = option::weighted(0.2, {
-        use Range::{From, FromTo, Last};
-        select(&[FromTo(0, 5), FromTo(3, 8), FromTo(4, 900), From(6), Last(4), From(500)][..])
-    });
+    let range = option::weighted(0.2, range());
     let cookie = option::weighted(0.3, select(&["s=1", "s=2"][..]));
     let condition = option::weighted(0.15, 0_u32..2);
     (prop::bool::weighted(0.15), path, query, range, condition, cookie).prop_map(
