@@ -10,7 +10,6 @@ use super::{Answer, Ask, LookUp, Passage, Step, StoodIn, Trace, serve};
 use crate::cache::reuse::{self, Revalidation, Verdict};
 use crate::cache::storing::Guard;
 use crate::cache::{Epoch, Held, Holds, Key};
-use crate::header::conditional::Validators;
 use crate::header::cookie;
 use crate::response::XCache;
 
@@ -33,13 +32,12 @@ impl LookUp {
         if !self.passage.is_content_with(held) {
             return self.ask(Verdict::Lacking, None);
         }
-        let revalidation = if self.passage.may_share() { Revalidation::Allowed } else { Revalidation::Off };
-        let verdict = reuse::judge(Some(held.head), revalidation, now);
+        let verdict = reuse::judge(Some(held.head), self.passage.revalidation(), now);
         match &verdict {
             Verdict::Fresh { .. } => {}
             Verdict::HeldOver { .. } => self.passage.trace.stood_in = Some(StoodIn::WithoutAsking),
-            Verdict::Refreshing { conditions, .. } => {
-                let refresh = self.passage.refresh(self.key, held, conditions.clone());
+            Verdict::Refreshing { .. } => {
+                let refresh = self.passage.refresh(self.key, held, now);
                 self.passage.trace.found = Some(verdict);
                 return match self.passage.serve(held, XCache::Hit, None, now) {
                     Step::Answer(answer) => {
@@ -67,6 +65,11 @@ impl LookUp {
 }
 
 impl Passage {
+    /// Whether the edge's own validators go along (§7.8).
+    fn revalidation(&self) -> Revalidation {
+        if self.may_share() { Revalidation::Allowed } else { Revalidation::Off }
+    }
+
     /// Whether as much is held as this request wants.
     pub(super) fn is_content_with(&self, held: Held<'_>) -> bool {
         match &held.head.holds {
@@ -82,7 +85,7 @@ impl Passage {
 
     /// The request that brings a stale object up to date for everybody: this viewer's conditions are not in it, and with
     /// the guard on nothing of his that the key does not hold, as nothing was in the request that brought the object.
-    fn refresh(&self, key: Key, held: Held<'_>, conditions: Option<Validators>) -> Ask {
+    fn refresh(&self, key: Key, held: Held<'_>, now: SystemTime) -> Ask {
         let mut passage = self.clone();
         passage.admitted.request.ask_for_all();
         passage.background = true;
@@ -100,6 +103,10 @@ impl Passage {
                 headers.insert(COOKIE, cookies);
             }
         }
+        let conditions = match reuse::judge(Some(held.head), passage.revalidation(), now) {
+            Verdict::Refreshing { conditions, .. } => conditions,
+            _ => None,
+        };
         passage.trace.found =
             Some(Verdict::Stale { expired_for: Duration::ZERO, conditions: conditions.clone() });
         Ask::new(passage, Some(key), Some(held), conditions)

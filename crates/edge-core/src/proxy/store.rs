@@ -230,16 +230,14 @@ impl Store {
         if self.is_covered(&key, &object) {
             return;
         }
-        if object.head.holds == Holds::Head && object.head.status.as_u16() < 400 {
-            // What a HEAD brought takes no place of a body that came meanwhile.
-            self.objects.entry(key).and_compute_with(|entry| match entry {
-                Some(entry) if entry.value().head.holds != Holds::Head => Op::Nop,
-                _ => Op::Put(object),
-            });
-            return;
-        }
+        // What a HEAD brought takes no place of a body that came meanwhile.
+        let yields = object.head.holds == Holds::Head && object.head.status.as_u16() < 400;
         let large = object.content.len() > LARGE_BYTES;
-        self.objects.insert(key, object);
+        // One after the other with what sweeps and replaces: moka promises that of computed entries alone.
+        self.objects.entry(key).and_compute_with(|entry| match entry {
+            Some(entry) if yields && entry.value().head.holds != Holds::Head => Op::Nop,
+            _ => Op::Put(object),
+        });
         if large {
             // moka evicts when it has leisure; a few large objects must not wait for that above the bound.
             self.objects.run_pending_tasks();

@@ -29,7 +29,7 @@ const ATTEMPTS: usize = 8;
 fn the_engine_does_what_the_model_does() {
     let config = ProptestConfig {
         cases: cases(),
-        max_shrink_iters: 4_000,
+        max_shrink_iters: 300,
         failure_persistence: None,
         ..ProptestConfig::default()
     };
@@ -68,6 +68,18 @@ fn cases() -> u32 {
     std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES)
 }
 
+/// A step in which nothing happens while a body arrives that its viewer sees only when it is whole.
+fn tame(model: &Model, step: &Step) -> Step {
+    match step {
+        Step::Visit(request, Meanwhile::Leaves | Meanwhile::Overtaken | Meanwhile::InvalidatedInBody(_))
+            if model.is_held_back(request) =>
+        {
+            Step::Visit(request.clone(), Meanwhile::Nothing)
+        }
+        step => step.clone(),
+    }
+}
+
 /// Runs a sequence. `Err`: all of it in words, up to where engine and model part.
 fn transcript(bench: &Bench, world: World, steps: &[Step]) -> Result<(), String> {
     let mut result = Ok(());
@@ -75,6 +87,7 @@ fn transcript(bench: &Bench, world: World, steps: &[Step]) -> Result<(), String>
         let (mut engine, mut model) = (bench.engine(world), Model::new(world));
         let mut text = format!("engine and model part:\n\n     {world:?}\n");
         result = steps.iter().enumerate().try_for_each(|(number, step)| {
+            let step = &tame(&model, step);
             let (expected, seen) = (model.step(step), engine.step(step));
             tell(&mut text, number, step, &expected, &seen);
             if agree(step, &expected, &seen) { Ok(()) } else { Err(std::mem::take(&mut text)) }

@@ -186,6 +186,15 @@ impl Model {
             (Some(answer), Some(thing)) if answer.status >= 500 && self.stands_in(&thing) => {
                 self.stand_in(thing, request)
             }
+            // The guard begins no body that may break off while something older is at hand.
+            (Some(answer), Some(thing))
+                if answer.cut
+                    && self.holds_back(&thing)
+                    && !request.head
+                    && self.would_keep(&answer, request) =>
+            {
+                self.stand_in(thing, request)
+            }
             // The page the edge writes then is kept like the origin's own errors (§7.2).
             (None, _) => {
                 let page = Answer { status: 502, body: PAGE.to_owned(), ..Answer::default() };
@@ -248,7 +257,7 @@ impl Model {
         let lifetime = self.lifetime(whole_status, answer.cache_control, answer.age);
         // What everybody would get, and nobody may keep, ends what was kept before.
         let is_final = answer.status < 300 || self.is_behind && (400..500).contains(&answer.status);
-        if lifetime.is_none() && is_final && self.is_for_all && self.shares(request) {
+        if lifetime.is_none() && is_final && self.is_for_all && self.shares(request) && !lacks {
             self.forget(&key);
         }
         let may_keep = !displaces && !is_of_one && !self.withholds(answer.cache_control, answer, request);
@@ -379,6 +388,26 @@ impl Model {
                 || says("no-store")
                 || self.world.cookies == Cookies::Forwarded && request.cookie.is_some()
                 || answer.by_close)
+    }
+
+    /// Whether a response would be kept for what it replaces.
+    fn would_keep(&self, answer: &Answer, request: &Request) -> bool {
+        let whole_status = if answer.part.is_some() { 200 } else { answer.status };
+        whole_status < 400
+            && self.lifetime(whole_status, answer.cache_control, answer.age).is_some()
+            && !self.withholds(answer.cache_control, answer, request)
+    }
+
+    /// With the guard on, what is stale is at hand for a body that does not become whole.
+    fn holds_back(&self, thing: &Thing) -> bool {
+        self.world.guarded && !thing.each_time && self.stands_in(thing)
+    }
+
+    /// Whether a viewer would wait for the whole body before he sees any of it: then nothing happens to him meanwhile.
+    pub(crate) fn is_held_back(&self, request: &Request) -> bool {
+        let key = self.key(request);
+        let held = self.stored.iter().find(|thing| thing.key == key && is_enough(thing, request));
+        held.is_some_and(|thing| self.now >= thing.since + thing.ttl && self.holds_back(thing))
     }
 
     /// §7.4, §7.5: whether it may answer for an origin that fails.
