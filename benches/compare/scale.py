@@ -76,7 +76,7 @@ def arguments():
     parser.add_argument("--parts", default=PARTS, type=parts, help="of " + ",".join(PARTS) + " (default all)")
     parser.add_argument("--rules", type=int, default=10_000, help="invalidations in force (default 10,000)")
     parser.add_argument("--objects", type=int, default=1_000_000, help="objects held (default 1,000,000)")
-    parser.add_argument("--cache-size", default="6G", help="for those (default 6G; an object of 1 KiB weighs about 3 KiB)")
+    parser.add_argument("--cache-size", default="6G", help="for those (default 6G; an object of 1 KiB weighs 4 KiB)")
     parser.add_argument("--rounds", type=int, default=9, help="pairs of rounds (default 9)")
     parser.add_argument("--seconds", type=int, default=3, help="length of one round (default 3)")
     parser.add_argument("-c", "--connections", type=int, default=32, help="connections (default 32)")
@@ -111,7 +111,7 @@ class Subject:
     def fill(self, count):
         """Asks for that many objects once each. Every body is checked; returns the resident memory they took."""
         before = self.server.memory_kib("VmRSS")
-        say = lambda text, end="": print(f"\r{self.name}: {text}", end=end, file=sys.stderr, flush=True)
+        say = lambda text, end="": print(f"\r{self.name}: {text:<40}", end=end, file=sys.stderr, flush=True)
         while self.held < count:
             step = min(FILL_STEP, count - self.held)
             self.load(range(FIRST + self.held, FIRST + self.held + step), "Miss")
@@ -120,11 +120,11 @@ class Subject:
         say(f"{count} objects, all held", "\n")
         sample = range(FIRST, FIRST + count, max(1, count // FEW))
         self.load(sample, "Hit")
-        held = self.admin.counters()["edge_cache_objects"]
-        if held < count * 0.999:  # moka counts when it has leisure
-            sys.exit(f"{self.name}: {held} objects are held, not {count}: is the cache large enough?")
-        kib = self.server.memory_kib("VmRSS") - before
-        return {"objects": count, "resident_kib": kib, "bytes_per_object": kib * 1024 / count}
+        counters = self.admin.counters()
+        if counters["edge_cache_objects"] < count * 0.999:  # moka counts when it has leisure
+            sys.exit(f"{self.name}: {counters['edge_cache_objects']} objects are held, not {count}: is the cache large enough?")
+        resident = (self.server.memory_kib("VmRSS") - before) * 1024
+        return {"objects": count, "bytes_per_object": resident / count, "weight_per_object": counters["edge_cache_bytes"] / count}
 
     def load(self, numbers, expected):
         urls = self.directory / "urls"
@@ -182,7 +182,8 @@ def uncovering():
 def objects(many, few, memory, args):
     heading(f"h1, 1k: random hits among {many.held} objects, against {few.held}", args)
     result = compared((many, few), Subject.hits, args) | {"memory": memory[0]}
-    print(f"  {memory[0]['bytes_per_object']:.0f} bytes resident for each of {many.held} objects", file=out(args), flush=True)
+    print(f"  {memory[0]['bytes_per_object']:.0f} bytes resident for each of {many.held} objects; "
+          f"the cache counts {memory[0]['weight_per_object']:.0f}", file=out(args), flush=True)
     return result
 
 

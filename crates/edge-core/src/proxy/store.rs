@@ -229,7 +229,7 @@ impl Store {
             return;
         }
         let large = object.content.len() > LARGE_BYTES;
-        self.objects.insert(key, object);
+        self.objects.insert(key.fitted(), object);
         if large {
             // moka evicts when it has leisure; a few large objects must not wait for that above the bound.
             self.objects.run_pending_tasks();
