@@ -9,7 +9,7 @@ TARGET = $(or $(CARGO_TARGET_DIR),target)
 STAGES = test fuzz-smoke lint docs deny wordpress-or-skip
 
 .DEFAULT_GOAL := help
-.PHONY: help prepare demo test pure wordpress wordpress-or-skip bench compare cache-tests fuzz fuzz-smoke lint docs deny ci
+.PHONY: help prepare demo test pure wordpress wordpress-or-skip bench compare scale cache-tests fuzz fuzz-smoke lint docs deny ci
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -50,6 +50,10 @@ cache-tests: ## The public HTTP cache tests (CHECKOUT=… of them; benches/cache
 	@test -n "$(CHECKOUT)" || { echo "say where the suite is: make cache-tests CHECKOUT=…"; exit 2; }
 	$(CARGO) build --locked -p edge-bin
 	benches/cache-tests/run.py "$(CHECKOUT)" --edge "$(TARGET)/debug/edge-bin" --runs 2 --write
+
+scale: ## CPU per hit with 10,000 invalidations, and with 1,000,000 objects (needs nginx, wrk and 5 GiB)
+	$(CARGO) build --locked --release -p edge-bin
+	benches/compare/scale.py "$(TARGET)/release/edge-bin" --ratio-max-rules 1.05 --ratio-max-objects 1.2
 
 fuzz: prepare ## Every fuzz target under libFuzzer, a minute each (SECONDS_EACH=60; needs a C++ compiler)
 	tools/fuzz

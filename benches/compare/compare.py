@@ -13,13 +13,10 @@ requests it completed; the ratio is formed pair by pair.
 import argparse
 import contextlib
 import json
-import os
-import re
 import shutil
-import statistics
-import subprocess
 import sys
 
+import rounds
 import servers
 
 PROTOCOLS = {
@@ -95,21 +92,11 @@ def listed(known):
 def compare(pair, protocol, size, args):
     for server in pair:
         warm(server, protocol, size)
-    rounds = []
-    for number in range(args.rounds + 1):
-        order = pair if number % 2 == 0 else pair[::-1]
-        figures = {server.name: one_round(server, protocol, size, args) for server in order}
-        if number > 0:  # the first pair warms allocators, branch predictors and the CPU's clock
-            rounds.append([figures[server.name] for server in pair])
-    result = {"protocol": protocol, "size": size, "servers": {}}
-    for index, server in enumerate(pair):
-        result["servers"][server.name] = {
-            "cpu_us_per_request": spread([figures[index]["cpu_us"] for figures in rounds]),
-            "requests_per_s": spread([figures[index]["requests_per_s"] for figures in rounds]),
-            "requests": sum(figures[index]["requests"] for figures in rounds),
-        }
-    result["ratio"] = spread([a["cpu_us"] / b["cpu_us"] for a, b in rounds])
-    show(result, pair, args)
+    measured = rounds.alternate(pair, args.rounds, lambda server: one_round(server, protocol, size, args))
+    result = {"protocol": protocol, "size": size} | rounds.summary(pair, measured)
+    out = sys.stderr if args.json else sys.stdout
+    print(f"{protocol}, {size}", file=out)
+    rounds.show(result, out)
     return result
 
 
@@ -127,48 +114,11 @@ def one_round(server, protocol, size, args):
     port, scheme, tool = PROTOCOLS[protocol]
     url = f"{scheme}://127.0.0.1:{server.ports[port]}/{size}"
     h2_connections = max(1, args.connections // 4)
-    command = {
-        "wrk": ["wrk", "-t1", f"-c{args.connections}", f"-d{args.seconds}s", url],
-        "h2load": ["h2load", "-t1", f"-c{h2_connections}", f"-m{args.streams}", f"-D{args.seconds}", "--warm-up-time=0", url],
+    options = {
+        "wrk": ["-t1", f"-c{args.connections}", f"-d{args.seconds}s", url],
+        "h2load": ["-t1", f"-c{h2_connections}", f"-m{args.streams}", f"-D{args.seconds}", "--warm-up-time=0", url],
     }[tool]
-    before = server.cpu_seconds()
-    run = subprocess.run(command, capture_output=True, text=True, timeout=args.seconds + 30)
-    cpu = server.cpu_seconds() - before
-    requests = {"wrk": wrk_requests, "h2load": h2load_requests}[tool](run)
-    if requests < 1000 or cpu == 0:
-        sys.exit(f"{' '.join(command)}: too little to measure: {requests} requests\n{run.stdout}{run.stderr}")
-    return {"cpu_us": cpu * 1e6 / requests, "requests": requests, "requests_per_s": requests / args.seconds}
-
-
-def wrk_requests(run):
-    done = re.search(r"(\d+) requests in", run.stdout)
-    if run.returncode != 0 or done is None or "Socket errors" in run.stdout or "Non-2xx" in run.stdout:
-        sys.exit(f"wrk failed:\n{run.stdout}{run.stderr}")
-    return int(done[1])
-
-
-def h2load_requests(run):
-    done = re.search(r"(\d+) succeeded, (\d+) failed, (\d+) errored", run.stdout)
-    if run.returncode != 0 or done is None or int(done[2]) + int(done[3]) > 0:
-        sys.exit(f"h2load failed:\n{run.stdout}{run.stderr}")
-    return int(done[1])
-
-
-def spread(values):
-    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
-
-
-def show(result, pair, args):
-    def line(name, figures, unit, digits):
-        return f"  {name:<10}{figures['median']:8.{digits}f} {unit} ({figures['min']:.{digits}f} to {figures['max']:.{digits}f})"
-
-    out = sys.stderr if args.json else sys.stdout
-    print(f"{result['protocol']}, {result['size']}", file=out)
-    for server in pair:
-        figures = result["servers"][server.name]
-        rate = figures["requests_per_s"]["median"]
-        print(line(server.name, figures["cpu_us_per_request"], "µs CPU per hit", 2) + f", {rate:.0f} per second", file=out)
-    print(line("ratio", result["ratio"], f"{pair[0].name} / {pair[1].name}", 3), file=out, flush=True)
+    return rounds.measured(server, tool, options, args.seconds)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The servers under comparison: how each is started, found, measured and stopped.
 
-Everything that knows a command line or a configuration file is here; compare.py and memory.py only measure.
+Everything that knows a command line or a configuration file is here; the other files only measure.
 """
 
 import contextlib
@@ -95,8 +95,8 @@ def scratch():
         yield Path(path)
 
 
-def start_origin(directory):
-    """nginx with static files: /1k, /10k and /64k, and the same files again under /N/1k for any N."""
+def start_origin(directory, tags=""):
+    """nginx with static files: /1k, /10k and /64k, and the same files again under /N/1k for any N; with these tags."""
     root = directory / "objects"
     root.mkdir()
     for name, size in OBJECTS.items():
@@ -111,6 +111,7 @@ def start_origin(directory):
         root {root};
         default_type text/html;
         add_header Cache-Control "public, max-age=86400";
+        add_header {TAG_HEADER} "{tags}";
         location ~ ^/[0-9]+/(?<object>[0-9]+k)$ {{ try_files /$object =404; }}
     }}
 """)
@@ -207,7 +208,7 @@ def workers_of(master):
     sys.exit("nginx started no worker")
 
 
-def start_edge(binary, directory, origin, name="edge", cache_size="256M", tls=False):
+def start_edge(binary, directory, origin, name="edge", cache_size="256M", tls=False, admin=False):
     """`edge-bin serve`: the one place that knows its command line and what it prints when it is ready."""
     home = directory / name
     home.mkdir()
@@ -217,7 +218,7 @@ def start_edge(binary, directory, origin, name="edge", cache_size="256M", tls=Fa
         str(binary), "serve", str(config),
         "--http", "127.0.0.1:0",
         "--https", "127.0.0.1:0" if tls else "off",
-        "--admin", "off",
+        "--admin", "127.0.0.1:0" if admin else "off",
         "--data-dir", str(home / "data"),
         "--threads", "1",
         "--cache-size", cache_size,
@@ -235,7 +236,7 @@ def start_edge(binary, directory, origin, name="edge", cache_size="256M", tls=Fa
         lines.put(None)
 
     threading.Thread(target=read, daemon=True).start()
-    wanted = {"http", "https"} if tls else {"http"}
+    wanted = {"http"} | ({"https"} if tls else set()) | ({"admin"} if admin else set())
     give_up = time.monotonic() + START_SECONDS_MAX
     while not wanted <= server.ports.keys():
         try:
@@ -253,6 +254,7 @@ def start_edge(binary, directory, origin, name="edge", cache_size="256M", tls=Fa
 
 
 ORIGIN_NAME = "origin.example.com"
+TAG_HEADER = "Cache-Tag"
 
 
 def distribution_config():
@@ -298,6 +300,7 @@ def distribution_config():
             "CachePolicyId": "658327ea-f89d-4fab-a63d-7e88639e58f6",
         },
         "CacheBehaviors": {"Quantity": 0},
+        "CacheTagConfig": {"HeaderName": TAG_HEADER},
         "CustomErrorResponses": {"Quantity": 0},
         "Logging": {"Enabled": False, "IncludeCookies": False, "Bucket": "", "Prefix": ""},
         "ViewerCertificate": {"CloudFrontDefaultCertificate": True, "MinimumProtocolVersion": "TLSv1"},

@@ -163,6 +163,13 @@ impl Key {
         })
     }
 
+    /// The same, without the room in which it was built.
+    #[must_use]
+    pub fn fitted(mut self) -> Self {
+        self.0.shrink_to_fit();
+        self
+    }
+
     /// How many bytes the key takes.
     pub fn size(&self) -> usize {
         self.0.len()

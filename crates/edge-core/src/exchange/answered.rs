@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::header::{AGE, CONTENT_LENGTH, RANGE};
+use http::header::{AGE, CONTENT_LENGTH, RANGE, VIA};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::refuse::page;
@@ -20,8 +20,9 @@ use crate::distribution::{Distribution, OriginKind};
 use crate::header::cache_control::{CacheControl, NoCache};
 use crate::header::encoding;
 use crate::header::range::{self, ContentRange};
+use crate::header::together::together;
 use crate::origin::{Failure, REQUEST_ID};
-use crate::response::{self, Response, Source, X_CACHE, XCache};
+use crate::response::{self, POP, Response, Source, X_CACHE, XCache};
 
 /// `ErrorCachingMinTTL` where no custom error response says otherwise (§7.3).
 const ERROR_CACHING_MIN_DEFAULT: Duration = Duration::from_secs(10);
@@ -345,11 +346,11 @@ impl Ask {
         let stale = freshness::stale(&CacheControl::of(&headers), &self.passage.behavior().ttl);
         headers.insert(X_CACHE, XCache::Hit.of(status).value());
         headers.insert(AGE, HeaderValue::from_static("0"));
-        headers.insert(REQUEST_ID, self.passage.id.clone());
+        headers.insert(REQUEST_ID, HeaderValue::from_static("0"));
         let initial_age = freshness::initial_age(arrived, now, now);
         Stored {
             status,
-            headers,
+            headers: together(&headers, &[VIA, POP, X_CACHE, AGE, REQUEST_ID]),
             stored_at: now,
             initial_age,
             ttl,

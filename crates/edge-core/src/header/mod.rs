@@ -13,6 +13,7 @@ pub mod hop;
 pub mod names;
 pub mod query;
 pub mod range;
+pub mod together;
 
 use std::time::SystemTime;
 

@@ -234,7 +234,7 @@ impl Store {
         let yields = object.head.holds == Holds::Head && object.head.status.as_u16() < 400;
         let large = object.content.len() > LARGE_BYTES;
         // One after the other with what sweeps and replaces: moka promises that of computed entries alone.
-        self.objects.entry(key).and_compute_with(|entry| match entry {
+        self.objects.entry(key.fitted()).and_compute_with(|entry| match entry {
             Some(entry) if yields && entry.value().head.holds != Holds::Head => Op::Nop,
             _ => Op::Put(object),
         });
