@@ -117,7 +117,8 @@ impl Answer {
 /// What to do with the store.
 #[derive(Debug)]
 pub enum Storing {
-    /// Keep this head with the body the answer carries, once it arrived whole.
+    /// Keep this head with what comes with it, once all of that arrived: the body, a part of one, or none, as
+    /// [`Stored::holds`] says.
     Whole {
         /// Under this key.
         key: Key,

@@ -1,4 +1,4 @@
-//! What is kept, under which key, for how long, and whether it may be shared.
+//! What is kept, under which key, for how long, whether it may be shared, and what ends it.
 //!
 //! Everything here is a function of values; the bytes of bodies and the map from key to object are the proxy's.
 
@@ -22,7 +22,7 @@ pub use parts::Parts;
 /// The head of a stored object: what the decisions read of it. The body is the store's.
 #[derive(Debug, Clone)]
 pub struct Stored {
-    /// As the origin sent it.
+    /// As the origin sent it; 200 where it is held in parts.
     pub status: StatusCode,
     /// Ready for a viewer: hop-by-hop fields gone, `Vary` filtered, CloudFront's own fields in place, with
     /// placeholders for those that change per response, so that a hit clones once and grows nothing.
@@ -65,7 +65,7 @@ pub enum Holds {
 pub struct Held<'a> {
     /// The head.
     pub head: &'a Arc<Stored>,
-    /// Of the whole body, in bytes; `None` while it is still arriving without a length.
+    /// Of the whole body, in bytes; `None` while it is still arriving: nothing can be cut from it yet.
     pub length: Option<u64>,
 }
 

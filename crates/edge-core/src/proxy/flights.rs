@@ -20,7 +20,7 @@ use crate::cache::{Epoch, Held, Key, Stored};
 /// What a flight brings to those who wait.
 #[derive(Debug, Clone)]
 pub enum Cargo {
-    /// A whole object.
+    /// An object, as much of it as is held.
     Whole(Arc<Object>),
     /// A response that is still arriving.
     Arriving {

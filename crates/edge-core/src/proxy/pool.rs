@@ -165,8 +165,8 @@ impl Pool {
         at(passed_over)
     }
 
-    /// The server to ask: not one that is retired if there is another, not one of `tried` if there is another, not one left alone if there is another, the one
-    /// with the fewest requests under way, in turn. There is always an answer: a last resort beats an error.
+    /// The server to ask: if there is another, not one that is retired, not one of `tried`, not one left alone; of the
+    /// rest the one with the fewest requests under way, in turn. There is always an answer: a last resort beats an error.
     pub(crate) fn pick(&self, tried: &[Arc<Member>], now: Instant) -> Option<Arc<Member>> {
         let count = self.members.len();
         let turn = self.next_turn(now);
