@@ -132,6 +132,27 @@ async fn one_viewer_finds_out_that_an_origin_hangs() {
     soon("the new page", async { while world.get("/two").await.text() != "new" {} }).await;
 }
 
+/// What stood in meanwhile is what a late 304 is about.
+#[tokio::test]
+async fn a_304_that_is_late_makes_it_fresh_all_the_same() {
+    let mut origin = Origin::start().await;
+    let world = World::new(&origin).await;
+    for page in ["/one", "/two"] {
+        let (reply, ()) = tokio::join!(world.get(page), async {
+            let page = ok("Connection: close\r\nCache-Control: max-age=10\r\nETag: \"1\"\r\n", "page");
+            origin.asked().await.answer(page).await;
+        });
+        assert_eq!(reply.x_cache(), "Miss");
+    }
+    world.pass(10);
+    // One failure, so that nobody waits long for the next page.
+    let (_, ()) = tokio::join!(world.get("/one"), async { origin.asked().await.reset() });
+    let (reply, hung) = tokio::join!(world.get("/two"), origin.asked());
+    assert_eq!((reply.is(), reply.field("age")), ((200, "Hit", "page"), Some("10")));
+    hung.answer("HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\n\r\n").await;
+    soon("the page to be fresh", async { while world.get("/two").await.field("age") != Some("0") {} }).await;
+}
+
 /// An origin that hangs, or that a firewall swallows, keeps nobody waiting where something is held.
 #[tokio::test]
 async fn nobody_waits_long_for_an_origin_that_hangs() {

@@ -297,9 +297,12 @@ impl Bench {
     /// Until every errand is done, and every connection to the origin closed.
     async fn rest(&self) {
         let handle = tokio::runtime::Handle::current();
-        while handle.metrics().num_alive_tasks() > self.tasks {
-            tokio::task::yield_now().await;
-        }
+        soon(async {
+            while handle.metrics().num_alive_tasks() > self.tasks {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
     }
 }
 

@@ -83,7 +83,7 @@ impl Edge {
     {
         let mut tell = Some(tell);
         let mut until = self.deadline(&errand);
-        let mut fetched = self.fetched(&errand, body, until, lead.as_ref(), &mut tell).await;
+        let mut fetched = self.fetched(&mut errand, body, until, lead.as_ref(), &mut tell).await;
         loop {
             let Some(outcome) = fetched else { return };
             let (outcome, source) = outcome_of(outcome, &self.0.clock);
@@ -100,7 +100,7 @@ impl Edge {
                 Step::Ask(ask) => {
                     errand = Errand { ask, held, origins, form };
                     until = self.deadline(&errand);
-                    fetched = self.fetched(&errand, Empty::new(), until, lead.as_ref(), &mut tell).await;
+                    fetched = self.fetched(&mut errand, Empty::new(), until, lead.as_ref(), &mut tell).await;
                 }
                 step => {
                     let step = self.failed(step, &rules, lead.as_ref());
@@ -224,7 +224,7 @@ impl Edge {
     /// at hand, as do all who wait with him, and the request goes on: for those who come, or to know that it answers again.
     async fn fetched<B>(
         &self,
-        errand: &Errand,
+        errand: &mut Errand,
         body: B,
         until: Option<Instant>,
         lead: Option<&Lead>,
@@ -236,6 +236,7 @@ impl Edge {
     {
         self.0.counters.origin_requests.fetch_add(1, Ordering::Relaxed);
         let Errand { ask, held, origins, form } = errand;
+        let ask = &**ask;
         let origin = ask.call().origin;
         let hint = tell.as_ref().map(Teller::hinter);
         let heard = |interim: &Interim| {
@@ -266,9 +267,10 @@ impl Edge {
         }
         self.0.moods.note(origin, Mood::Troubled);
         if let Some(Answer { response, storing, .. }) = ask.unanswered(self.0.clock.now()) {
-            let object = self.keep(storing, &response.body, held.clone(), lead);
+            // What comes yet is about this one.
+            *held = self.keep(storing, &response.body, held.take(), lead);
             if let Some(waiting) = tell.take() {
-                waiting.send(form.answer(response, object.as_deref()));
+                waiting.send(form.answer(response, held.as_deref()));
             }
         }
         let fetched = self.noted(origin, fetching.await);
