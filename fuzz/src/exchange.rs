@@ -4,8 +4,8 @@
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
-use edge_core::cache::{Epoch, Held};
 use edge_core::cache::storing::Guard;
+use edge_core::cache::{Epoch, Held};
 use edge_core::distribution::load;
 use edge_core::exchange::{Ending, Outcome, Rules, Step, Storing, begin};
 use edge_core::response::Place;
