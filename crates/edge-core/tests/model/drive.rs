@@ -84,6 +84,8 @@ pub(crate) struct Engine<'a> {
     invalidations: usize,
     /// Some step took so long that the patience of viewers may have ended.
     pub(crate) was_slow: bool,
+    /// The next viewer sees nothing of a body before it is whole: his origin must not wait for him.
+    pub(crate) is_held_back: bool,
 }
 
 impl Bench {
@@ -117,7 +119,7 @@ impl Bench {
         (state.origin, state.version) = (Origin::default(), 1);
         state.asked.clear();
         drop(state);
-        Engine { bench: self, edge, hand, rules, invalidations: 0, was_slow: false }
+        Engine { bench: self, edge, hand, rules, invalidations: 0, was_slow: false, is_held_back: false }
     }
 }
 
@@ -205,8 +207,8 @@ impl Engine<'_> {
         let script = &self.bench.script;
         let trouble = script.lock().origin.trouble;
         use Meanwhile::{InvalidatedInBody, Leaves, Overtaken};
-        let halts =
-            trouble == Trouble::Cuts || matches!(meanwhile, Leaves | Overtaken | InvalidatedInBody(_));
+        let halts = !self.is_held_back
+            && (trouble == Trouble::Cuts || matches!(meanwhile, Leaves | Overtaken | InvalidatedInBody(_)));
         // What breaks off does so when its head has been read.
         script.go_on.send_replace(if halts { NONE } else { ALL });
         let edge = self.edge.clone();

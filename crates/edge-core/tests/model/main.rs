@@ -88,6 +88,7 @@ fn transcript(bench: &Bench, world: World, steps: &[Step]) -> Result<(), String>
         let mut text = format!("engine and model part:\n\n     {world:?}\n");
         result = steps.iter().enumerate().try_for_each(|(number, step)| {
             let step = &tame(&model, step);
+            engine.is_held_back = matches!(step, Step::Visit(request, _) if model.is_held_back(request));
             let (expected, seen) = (model.step(step), engine.step(step));
             tell(&mut text, number, step, &expected, &seen);
             if agree(step, &expected, &seen) { Ok(()) } else { Err(std::mem::take(&mut text)) }
