@@ -139,7 +139,7 @@ fn distribution(world: World) -> Distribution {
     distribution.domain_name = HOST.to_owned();
     let origin = &mut distribution.origins[0];
     (origin.connection_attempts, origin.connection_timeout, origin.read_timeout) = (1, LONG, LONG);
-    distribution.error_responses = [403, 404, 500, 502, 503]
+    distribution.error_responses = [403, 404, 500, 502, 503, 504]
         .map(|code| ErrorResponse {
             error_code: http::StatusCode::from_u16(code).unwrap(),
             page: None,
