@@ -17,7 +17,7 @@ use crate::cache::storing::Unkeyed;
 use crate::distribution::{
     Behavior, HeaderDefaults, HeaderForwarding, Names, OptionsCaching, Origin, OriginKind, OriginProtocol,
 };
-use crate::header::conditional::Validators;
+use crate::header::conditional::{CONDITIONS, Validators};
 use crate::header::encoding::AcceptEncoding;
 use crate::header::{cookie, hop, query, range};
 use crate::viewer::device::Device;
@@ -255,14 +255,7 @@ fn may_pass(name: &HeaderName) -> bool {
                 | "x-forwarded-proto"
                 | "x-real-ip"
         )
-        || is_conditional(text))
-}
-
-fn is_conditional(name: &str) -> bool {
-    matches!(
-        name,
-        "if-match" | "if-none-match" | "if-modified-since" | "if-unmodified-since" | "if-range" | "range"
-    )
+        || CONDITIONS.contains(name))
 }
 
 fn forwards(name: &HeaderName, read_as: &HeaderName, request: &Request, behavior: &Behavior) -> bool {
@@ -417,7 +410,7 @@ fn conditional_headers(out: &mut HeaderMap, sources: &Sources<'_>) {
     };
     for (name, value) in &request.headers {
         let ranged = *name == RANGE || *name == IF_RANGE;
-        if is_conditional(name.as_str()) && (!ranged || ranges_pass) {
+        if CONDITIONS.contains(name) && (!ranged || ranges_pass) {
             out.append(name, value.clone());
         }
     }

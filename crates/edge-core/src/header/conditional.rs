@@ -8,10 +8,15 @@ use std::time::{Duration, SystemTime};
 
 use http::header::{
     DATE, ETAG, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED,
+    RANGE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{date, only, only_date, trim};
+
+/// The fields that make a request one for what a viewer has, or for a part (RFC 9110 §13.1, §14.2).
+pub(crate) const CONDITIONS: [HeaderName; 6] =
+    [IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE, IF_RANGE, RANGE];
 
 /// What the conditions of a request come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

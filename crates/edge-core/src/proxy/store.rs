@@ -212,12 +212,7 @@ impl Store {
                 thread::yield_now();
             }
             if self.is_covered(&key, &object) {
-                // What came under the same key in the meantime stays.
-                let entry = self.objects.entry_by_ref(&*key);
-                entry.and_compute_with(|entry| match entry {
-                    Some(entry) if Arc::ptr_eq(entry.value(), &object) => Op::Remove,
-                    _ => Op::Nop,
-                });
+                self.remove(&key, &object); // what came under the same key in the meantime stays
             }
         }
         // moka frees when it has leisure; who invalidates everything wants the memory.

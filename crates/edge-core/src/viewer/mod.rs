@@ -15,6 +15,7 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 
+use crate::header::conditional::CONDITIONS;
 use crate::header::hop;
 
 /// The longest URL, path and query together, in bytes (§1.3).
@@ -138,11 +139,8 @@ impl Request {
 
     /// Makes it a plain GET of the whole: what this one viewer has or wants a part of is left out.
     pub(crate) fn ask_for_all(&mut self) {
-        use http::header::{
-            IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE,
-        };
         (self.method, self.body) = (Method::GET, Body::None);
-        for name in [IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE] {
+        for name in CONDITIONS {
             self.headers.remove(name);
         }
     }
