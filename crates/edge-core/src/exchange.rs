@@ -276,8 +276,29 @@ struct Passage {
 }
 
 impl Passage {
+    /// As the gate let it in.
+    fn new(rules: &Arc<Rules>, admitted: Admitted, id: HeaderValue) -> Self {
+        let behavior = rules.distribution.behavior(admitted.behavior);
+        let seen = device(rules, behavior, &admitted.request);
+        let trace = Trace { behavior: Some(admitted.behavior), device: seen, ..Trace::default() };
+        Self {
+            rules: Arc::clone(rules),
+            admitted,
+            id,
+            root: None,
+            accept: AcceptEncoding::Absent,
+            device: seen.unwrap_or(Device::UNKNOWN),
+            page_status: None,
+            connection: Connection::Kept,
+            background: false,
+            since: Epoch::default(),
+            trace,
+        }
+    }
+
     /// Looks for what may be held, or asks at once.
-    fn enter(self) -> Step {
+    fn enter(mut self) -> Step {
+        self.accept = accepted(self.behavior(), self.request());
         if !is_looked_up(self.behavior(), self.request()) {
             return Step::Ask(Box::new(Ask::new(self, None, None, None)));
         }
@@ -322,41 +343,24 @@ impl Passage {
 
 /// The first step. `id` is the exchange's `X-Amz-Cf-Id`, different for each.
 pub fn begin(rules: &Arc<Rules>, request: Request, id: HeaderValue, now: SystemTime) -> Step {
-    let mut admitted = match gate::admit(&rules.distribution, request) {
+    let admitted = match gate::admit(&rules.distribution, request) {
         Ok(admitted) => admitted,
         Err((refused, request)) => {
             return error_page::for_refused(rules, refused, &request, &id)
                 .unwrap_or_else(|| Step::Answer(refuse::refuse(rules, refused, &request, &id, now)));
         }
     };
-    let behavior = rules.distribution.behavior(admitted.behavior);
-    let seen = device(rules, behavior, &admitted.request);
-    let mut trace = Trace { behavior: Some(admitted.behavior), device: seen, ..Trace::default() };
-    let device = seen.unwrap_or(Device::UNKNOWN);
-    if let Some(rule) = &behavior.viewer_request {
-        trace.applied = Some(rule.apply(&mut admitted.request, device, &id));
+    let mut passage = Passage::new(rules, admitted, id);
+    let Passage { admitted, device, id, trace, .. } = &mut passage;
+    if let Some(rule) = &rules.distribution.behavior(admitted.behavior).viewer_request {
+        trace.applied = Some(rule.apply(&mut admitted.request, *device, id));
     }
-    let root = match &rules.distribution.default_root_object {
-        Some(object) if admitted.request.target.path() == "/" => Some(format!("/{object}")),
-        _ => None,
-    };
-    let accept = accepted(behavior, &admitted.request);
-    let rules = Arc::clone(rules);
-    let (connection, since) = (Connection::Kept, Epoch::default());
-    Passage {
-        rules,
-        admitted,
-        id,
-        root,
-        accept,
-        device,
-        page_status: None,
-        connection,
-        background: false,
-        since,
-        trace,
+    if let Some(object) = &rules.distribution.default_root_object
+        && admitted.request.target.path() == "/"
+    {
+        passage.root = Some(format!("/{object}"));
     }
-    .enter()
+    passage.enter()
 }
 
 /// Accept-Encoding as the behavior's key has it (§4.4).

@@ -8,11 +8,9 @@ use std::sync::Arc;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, StatusCode};
 
-use super::{Passage, Rules, Step, Storing, Trace, accepted, device};
-use crate::cache::Epoch;
+use super::{Passage, Rules, Step, Storing, Trace};
 use crate::distribution::ErrorPage;
 use crate::response::Connection;
-use crate::viewer::device::Device;
 use crate::viewer::gate::{self, Refused};
 use crate::viewer::{Body, Request};
 
@@ -56,28 +54,13 @@ fn fetch(
     let failed = std::mem::replace(&mut request.target, target);
     request.ask_for_all(); // by GET: *(unsure)*
     let admitted = gate::admit_error_page(&rules.distribution, request, failed);
-    let behavior = rules.distribution.behavior(admitted.behavior);
-    let seen = device(rules, behavior, &admitted.request);
-    let accept = accepted(behavior, &admitted.request);
-    let trace =
-        Trace { behavior: Some(admitted.behavior), device: seen, page_for: Some(status), ..Trace::default() };
+    let mut passage = Passage::new(rules, admitted, id.clone());
+    passage.trace.page_for = Some(status);
+    passage.page_status = Some(page.response_code);
     // §10.1: with a page, these statuses end an HTTP/1.1 connection.
-    let connection = match status.as_u16() {
+    passage.connection = match status.as_u16() {
         400 | 405 | 414 | 416 | 500 | 501 => Connection::Closed,
         _ => connection,
-    };
-    let passage = Passage {
-        rules: Arc::clone(rules),
-        admitted,
-        id: id.clone(),
-        root: None,
-        accept,
-        device: seen.unwrap_or(Device::UNKNOWN),
-        page_status: Some(page.response_code),
-        connection,
-        background: false,
-        since: Epoch::default(),
-        trace,
     };
     Some(passage.enter())
 }

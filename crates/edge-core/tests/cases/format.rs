@@ -734,6 +734,14 @@ impl Differences<'_> {
     }
 }
 
+/// That something was said about each of these.
+pub(crate) fn assert_said(failures: &[String], all: &[&str]) {
+    for what in all {
+        let said = failures.iter().any(|failure| failure.contains(&format!("): {what}: expected")));
+        assert!(said, "nothing was said about {what}: {failures:#?}");
+    }
+}
+
 /// Whether `got` is `pattern`, in which `…` stands for any text.
 pub(crate) fn fits(pattern: &str, got: &str) -> bool {
     let mut parts = pattern.split('…');
