@@ -22,9 +22,11 @@ mod failover;
 mod found;
 mod refuse;
 mod serve;
+mod standing;
 
 pub use failover::Because as FailedOver;
 pub use refuse::refuse_unread;
+pub use standing::{Did, Mood, Standing};
 
 use std::fmt;
 use std::sync::Arc;
@@ -229,15 +231,6 @@ impl fmt::Display for Sharing {
     }
 }
 
-/// How an origin did the last time it was asked, for whatever.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mood {
-    /// It answered, or nobody asked yet.
-    Fine,
-    /// It failed, or somebody's patience with it ended.
-    Troubled,
-}
-
 /// What an origin did.
 #[derive(Debug)]
 pub enum Outcome {
@@ -272,6 +265,10 @@ struct Passage {
     background: bool,
     /// Where in the sequence of invalidations the look-up was.
     since: Epoch,
+    /// When the look-up was.
+    looked_up_at: SystemTime,
+    /// When the last outage of the origin was over, where that makes a difference.
+    origin_back_since: Option<SystemTime>,
     trace: Trace,
 }
 
@@ -292,6 +289,8 @@ impl Passage {
             connection: Connection::Kept,
             background: false,
             since: Epoch::default(),
+            looked_up_at: SystemTime::UNIX_EPOCH,
+            origin_back_since: None,
             trace,
         }
     }

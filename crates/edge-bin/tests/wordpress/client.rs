@@ -247,7 +247,8 @@ impl Viewer {
             None => return Err("no connection".to_owned()),
         };
         drop(connection);
-        complete(answering.await.map_err(told)?).await
+        let answer = answering.await;
+        complete(answer.map_err(|error| if was_reset(&error) { cut(error) } else { told(error) })?).await
     }
 
     fn request(&self, ask: Ask) -> Request<Full<Bytes>> {
@@ -329,8 +330,21 @@ pub(crate) const CUT: &str = "its body was cut short";
 
 async fn complete(response: http::Response<hyper::body::Incoming>) -> Result<Answer, String> {
     let (parts, body) = response.into_parts();
-    let body = body.collect().await.map_err(|error| format!("{CUT}: {}", told(error)))?.to_bytes();
+    let body = body.collect().await.map_err(cut)?.to_bytes();
     Ok(Answer { status: parts.status, version: parts.version, headers: parts.headers, body })
+}
+
+fn cut(error: hyper::Error) -> String {
+    format!("{CUT}: {}", told(error))
+}
+
+/// Whether the server broke the stream off. With a stream HTTP/2 drops all that was not written yet, and where the body
+/// broke off soon that is the head too.
+fn was_reset(error: &hyper::Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<h2::Error>());
+    cause.is_some_and(|cause| {
+        cause.is_reset() && cause.is_remote() && cause.reason() == Some(h2::Reason::INTERNAL_ERROR)
+    })
 }
 
 /// An error with its causes.

@@ -107,6 +107,11 @@ impl Edge {
         Viewer::new(Door::plain(self.http), &format!("{NAME}:{}", self.http.port()))
     }
 
+    /// How many lines of its log say this.
+    pub(crate) fn said(&self, text: &str) -> usize {
+        said(&self.directory).lines().filter(|line| line.contains(text)).count()
+    }
+
     /// `/metrics`: one counter.
     pub(crate) async fn counter(&self, name: &str) -> u64 {
         let admin = Viewer::new(Door::plain(self.admin), &self.admin.to_string());

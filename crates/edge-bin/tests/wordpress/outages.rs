@@ -88,6 +88,8 @@ async fn the_death_of_one_instance_fails_no_request() {
         failed.into_iter().partition(|problem| problem.contains(CUT));
     assert!(failed.is_empty(), "{} of {answered} failed: {failed:#?}", failed.len());
     assert!(cut.len() <= VIEWERS, "more cut than were under way: {cut:#?}");
+    let broke_off = edge.said("the origin's response broke off");
+    assert!(cut.len() <= broke_off, "{broke_off} responses of the origin broke off: {cut:#?}");
     println!(
         "{answered} uncached searches while one instance died and came back: none failed, {} cut in their body",
         cut.len()

@@ -37,8 +37,8 @@ pub struct Stored {
     pub reuse: Reuse,
     /// What it is good for once it expired (§7.4, §7.5).
     pub stale: Stale,
-    /// The origin failed: until then the stale object answers without asking again (§7.4).
-    pub held_over_until: Option<SystemTime>,
+    /// The origin failed: for a while the stale object answers without asking again (§7.4). Boxed, for few are.
+    pub held_over: Option<Box<HeldOver>>,
     /// How much of the body is there.
     pub holds: Holds,
     /// Where in the sequence of invalidations the request that brought it, or a 304 for it, went to the origin: those
@@ -46,6 +46,15 @@ pub struct Stored {
     pub since: Epoch,
     /// The header whose lines name its tags, if tags were configured by then (§13.3).
     pub tagged_by: Option<HeaderName>,
+}
+
+/// How long the origin is left alone, after it failed while something stale was held (§7.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeldOver {
+    /// When the request that failed began.
+    pub since: SystemTime,
+    /// When it is asked again.
+    pub until: SystemTime,
 }
 
 /// How much of a response is held.

@@ -80,9 +80,13 @@ pub enum Revalidation {
     Off,
 }
 
-/// Judges what is held.
-pub fn judge(held: Option<&Stored>, revalidation: Revalidation, now: SystemTime) -> Verdict {
-    let Some(stored) = held else { return Verdict::Absent };
+/// Judges what is held. An origin is left alone no longer than until its outage is over, where anybody knows when.
+pub fn judge(
+    stored: &Stored,
+    revalidation: Revalidation,
+    origin_back_since: Option<SystemTime>,
+    now: SystemTime,
+) -> Verdict {
     let expired_for = match (stored.expired_for(now), &stored.reuse) {
         (None, Reuse::WhileFresh) => {
             let since = now.duration_since(stored.stored_at).unwrap_or_default();
@@ -90,11 +94,12 @@ pub fn judge(held: Option<&Stored>, revalidation: Revalidation, now: SystemTime)
         }
         (expired, _) => expired.unwrap_or_default(),
     };
-    if let Some(until) = stored.held_over_until
-        && now < until
+    if let Some(held_over) = &stored.held_over
+        && now < held_over.until
+        && origin_back_since.is_none_or(|back| back <= held_over.since)
         && stands_in(stored, now)
     {
-        return Verdict::HeldOver { until };
+        return Verdict::HeldOver { until: held_over.until };
     }
     let in_parts = matches!(stored.holds, Holds::Parts(_));
     let validators = Validators::of(&stored.headers);

@@ -15,7 +15,7 @@ use crate::cache::freshness::{self, Lifetime};
 use crate::cache::parts::Parts;
 use crate::cache::reuse::{self, Verdict};
 use crate::cache::storing::{self, Ending, Guard, Withheld};
-use crate::cache::{Held, Holds, Key, Reuse, Stored};
+use crate::cache::{Held, HeldOver, Holds, Key, Reuse, Stored};
 use crate::distribution::{Distribution, OriginKind};
 use crate::header::cache_control::{CacheControl, NoCache};
 use crate::header::encoding;
@@ -356,7 +356,7 @@ impl Ask {
             ttl,
             reuse,
             stale,
-            held_over_until: None,
+            held_over: None,
             holds: Holds::Whole,
             since: self.passage.since,
             tagged_by: self.passage.rules.distribution.cache_tag_header.clone(),
@@ -394,7 +394,8 @@ fn is_about_the_body(name: &http::HeaderName) -> bool {
 /// not asked again (§7.4).
 fn stand_in(mut passage: Passage, key: Option<Key>, held: Had, status: StatusCode, now: SystemTime) -> Step {
     let pause = error_caching_min(&passage.rules.distribution, status);
-    let stored = Arc::new(Stored { held_over_until: Some(now + pause), ..Stored::clone(&held.head) });
+    let held_over = HeldOver { since: passage.looked_up_at, until: now + pause };
+    let stored = Arc::new(Stored { held_over: Some(Box::new(held_over)), ..Stored::clone(&held.head) });
     passage.trace.stood_in = Some(StoodIn::ForFailure);
     let storing = key.map(|key| Storing::Head { key, stored: Arc::clone(&stored) });
     passage.serve(Held { head: &stored, length: held.length }, XCache::Hit, storing, now)

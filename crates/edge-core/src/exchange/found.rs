@@ -6,7 +6,7 @@ use http::HeaderValue;
 use http::Method;
 use http::header::{AUTHORIZATION, COOKIE};
 
-use super::{Answer, Ask, LookUp, Passage, Step, StoodIn, Trace, serve};
+use super::{Answer, Ask, LookUp, Passage, Standing, Step, StoodIn, Trace, failover, serve};
 use crate::cache::reuse::{self, Revalidation, Verdict};
 use crate::cache::storing::Guard;
 use crate::cache::{Epoch, Held, Holds, Key};
@@ -24,15 +24,29 @@ impl LookUp {
         &self.passage.trace
     }
 
+    /// The origin to know about before the verdict on what is held: this is left alone because that one failed (§7.4).
+    /// With the guard on that ends early, with its outage.
+    pub fn waits_for(&self, held: Held<'_>) -> Option<usize> {
+        let Passage { rules, .. } = &self.passage;
+        let waits = rules.guard == Guard::On && held.head.held_over.is_some();
+        waits.then(|| failover::Turn::first(self.passage.behavior().target).origin(&rules.distribution))
+    }
+
+    /// When the last outage of that origin was over.
+    pub fn knowing(mut self, origin: Standing) -> Self {
+        self.passage.origin_back_since = origin.back_since();
+        self
+    }
+
     /// The store holds this, or nothing. `since` is the place in the sequence of invalidations, taken before the store
     /// was asked.
     pub fn found(mut self, held: Option<Held<'_>>, since: Epoch, now: SystemTime) -> Step {
-        self.passage.since = since;
+        (self.passage.since, self.passage.looked_up_at) = (since, now);
         let Some(held) = held else { return self.ask(Verdict::Absent, None) };
         if !self.passage.is_content_with(held) {
             return self.ask(Verdict::Lacking, None);
         }
-        let verdict = reuse::judge(Some(held.head), self.passage.revalidation(), now);
+        let verdict = self.passage.judge(held, now);
         match &verdict {
             Verdict::Fresh { .. } => {}
             Verdict::HeldOver { .. } => self.passage.trace.stood_in = Some(StoodIn::WithoutAsking),
@@ -65,6 +79,10 @@ impl LookUp {
 }
 
 impl Passage {
+    fn judge(&self, held: Held<'_>, now: SystemTime) -> Verdict {
+        reuse::judge(held.head, self.revalidation(), self.origin_back_since, now)
+    }
+
     /// Whether the edge's own validators go along (§7.8).
     fn revalidation(&self) -> Revalidation {
         if self.may_share() { Revalidation::Allowed } else { Revalidation::Off }
@@ -103,7 +121,7 @@ impl Passage {
                 headers.insert(COOKIE, cookies);
             }
         }
-        let conditions = match reuse::judge(Some(held.head), passage.revalidation(), now) {
+        let conditions = match passage.judge(held, now) {
             Verdict::Refreshing { conditions, .. } => conditions,
             _ => None,
         };

@@ -5,13 +5,14 @@
 
 mod errand;
 mod form;
-mod moods;
 mod origin;
 mod pump;
+mod standings;
 mod teller;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -19,7 +20,7 @@ use http::{Method, Version};
 
 use self::errand::Errand;
 use self::form::Form;
-use self::moods::Moods;
+use self::standings::Standings;
 use super::body::Body;
 use super::clock::Clock;
 use super::fetch::Origins;
@@ -28,7 +29,7 @@ use super::ids::RequestIds;
 use super::invalidations::{Batch, Invalidations, NotInvalidated};
 use super::listen::Interims;
 use super::store::{Object, Store};
-use crate::exchange::{self, Rules, Sharing, Step, Trace};
+use crate::exchange::{self, LookUp, Rules, Sharing, Step, Trace};
 use crate::response::Source;
 use crate::viewer::{self, Refusal, Scheme, Stream};
 
@@ -41,7 +42,7 @@ struct Inner {
     running: ArcSwap<Running>,
     store: Store,
     flights: Arc<Flights>,
-    moods: Moods,
+    standings: Standings,
     invalidations: Arc<Invalidations>,
     clock: Clock,
     ids: RequestIds,
@@ -84,7 +85,7 @@ impl Edge {
             running: ArcSwap::from_pointee(running),
             store: Store::new(cache_bytes),
             flights: Arc::default(),
-            moods: Moods::default(),
+            standings: Standings::default(),
             invalidations: Arc::default(),
             clock,
             ids: RequestIds::new(),
@@ -95,7 +96,7 @@ impl Edge {
     /// From the next request on, these. Requests under way end as they began; the cache stays.
     pub fn replace(&self, running: Running) {
         self.0.running.store(Arc::new(running));
-        self.0.moods.forget();
+        self.0.standings.forget();
     }
 
     /// What is in force now.
@@ -191,10 +192,7 @@ impl Edge {
                 }
                 Step::Ask(_) | Step::Answer(_) => break,
             };
-            // Before the look: what comes in between covers what this request brings.
-            let since = inner.store.in_force().epoch();
-            held = inner.store.get(look_up.key());
-            step = look_up.found(held.as_deref().map(Object::held), since, now);
+            (step, held) = self.look_up(look_up, now);
         }
         match step {
             Step::Answer(mut answer) => {
@@ -210,6 +208,19 @@ impl Edge {
             // Both lead on, above.
             Step::LookUp(_) | Step::Instead { .. } => Decided::Answered(form.broken()),
         }
+    }
+
+    /// What the store holds, and what follows from it.
+    fn look_up(&self, mut look_up: LookUp, now: SystemTime) -> (Step, Option<Arc<Object>>) {
+        let Inner { store, standings, .. } = &*self.0;
+        // Before the look: what comes in between covers what this request brings.
+        let since = store.in_force().epoch();
+        let object = store.get(look_up.key());
+        let held = object.as_deref().map(Object::held);
+        if let Some(origin) = held.and_then(|held| look_up.waits_for(held)) {
+            look_up = look_up.knowing(standings.of(origin));
+        }
+        (look_up.found(held, since, now), object)
     }
 
     /// Refuses a head the listener would not read.

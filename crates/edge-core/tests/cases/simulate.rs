@@ -15,7 +15,8 @@ use edge_core::cache::storing::Guard;
 use edge_core::cache::{Epoch, Held, Holds, Key, Stored};
 use edge_core::distribution::{self, document};
 use edge_core::exchange::{
-    self, Answer, Ask, Ending, Outcome, Rules, Sharing, Step as Decision, Storing, Trace,
+    self, Answer, Ask, Did, Ending, LookUp, Outcome, Rules, Sharing, Standing, Step as Decision, Storing,
+    Trace,
 };
 use edge_core::header::range::Slice;
 use edge_core::origin::Failure;
@@ -78,6 +79,7 @@ struct Simulator<'w> {
     rules: Arc<Rules>,
     store: HashMap<Key, Object>,
     ledger: Ledger,
+    standings: HashMap<usize, Standing>,
     requests: u64,
     refreshed: Vec<Refreshed>,
 }
@@ -130,8 +132,17 @@ impl<'w> Simulator<'w> {
             Mode::Guard => Guard::On,
         };
         let rules = Rules { distribution, guard, place: Place::new(7, None), devices: Memo::new(16) };
-        let (store, ledger) = (HashMap::new(), Ledger::default());
-        Self { mode, watch, rules: Arc::new(rules), store, ledger, requests: 0, refreshed: Vec::new() }
+        let (store, ledger, standings) = (HashMap::new(), Ledger::default(), HashMap::new());
+        Self {
+            mode,
+            watch,
+            rules: Arc::new(rules),
+            store,
+            ledger,
+            standings,
+            requests: 0,
+            refreshed: Vec::new(),
+        }
     }
 
     fn run(mut self, case: &Case) -> Vec<String> {
@@ -248,9 +259,7 @@ impl<'w> Simulator<'w> {
         let mut parts = None;
         if let Decision::LookUp(look_up) = decision {
             parts = Some(key_parts(look_up.key()));
-            held = self.get(look_up.key());
-            let since = self.ledger.epoch();
-            decision = look_up.found(held.as_ref().map(Object::held), since, world.now);
+            (decision, held) = self.look_up(look_up, world.now);
         }
         match decision {
             Decision::Ask(ask) => Ok(Begun::Asks(ask, parts, held)),
@@ -259,6 +268,15 @@ impl<'w> Simulator<'w> {
                 self.walk(&mut walk, decision).map(|seen| Begun::Answered(Box::new(seen)))
             }
         }
+    }
+
+    fn look_up(&self, mut look_up: LookUp, now: SystemTime) -> (Decision, Option<Object>) {
+        let object = self.get(look_up.key());
+        let held = object.as_ref().map(Object::held);
+        if let Some(origin) = held.and_then(|held| look_up.waits_for(held)) {
+            look_up = look_up.knowing(self.standings.get(&origin).copied().unwrap_or_default());
+        }
+        (look_up.found(held, self.ledger.epoch(), now), object)
     }
 
     /// From a step to what the viewer sees.
@@ -278,9 +296,9 @@ impl<'w> Simulator<'w> {
                     return Ok(self.seen(answer, body.as_deref(), asked, key));
                 }
                 Decision::LookUp(look_up) => {
-                    walk.held = self.get(look_up.key());
-                    let since = self.ledger.epoch();
-                    look_up.found(walk.held.as_ref().map(Object::held), since, walk.world.now)
+                    let (decision, held) = self.look_up(look_up, walk.world.now);
+                    walk.held = held;
+                    decision
                 }
                 Decision::Instead { storing, page, .. } => {
                     walk.shared = self.keep(walk.held.as_ref(), storing.as_ref(), &Source::Empty, &None);
@@ -319,7 +337,7 @@ impl<'w> Simulator<'w> {
     }
 
     /// Asks the case's origin.
-    fn ask_origin(&self, walk: &mut Walk<'_>, ask: &Ask) -> Result<(Outcome, Vec<u8>), String> {
+    fn ask_origin(&mut self, walk: &mut Walk<'_>, ask: &Ask) -> Result<(Outcome, Vec<u8>), String> {
         let call = ask.call();
         let origin = self.rules.distribution.origins.get(call.origin).map(|origin| origin.id.clone());
         let asked = SeenAsked {
@@ -339,6 +357,12 @@ impl<'w> Simulator<'w> {
             },
         };
         walk.asked.push(asked);
+        let did = match &answered {
+            Ok((Outcome::Response { status, .. }, _)) => Did::answer(*status),
+            _ => Did::Failed,
+        };
+        let standing = self.standings.entry(call.origin).or_default();
+        *standing = standing.after(did, walk.world.now);
         answered
     }
 

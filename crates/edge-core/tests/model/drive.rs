@@ -81,6 +81,8 @@ pub(crate) struct Engine<'a> {
     edge: Edge,
     hand: Hand,
     rules: Arc<Rules>,
+    /// Another address is asked, where nobody listens.
+    refuses: bool,
     invalidations: usize,
     /// Some step took so long that the patience of viewers may have ended.
     pub(crate) was_slow: bool,
@@ -119,7 +121,16 @@ impl Bench {
         (state.origin, state.version) = (Origin::default(), 1);
         state.asked.clear();
         drop(state);
-        Engine { bench: self, edge, hand, rules, invalidations: 0, was_slow: false, is_held_back: false }
+        Engine {
+            bench: self,
+            edge,
+            hand,
+            rules,
+            refuses: false,
+            invalidations: 0,
+            was_slow: false,
+            is_held_back: false,
+        }
     }
 }
 
@@ -171,8 +182,11 @@ impl Engine<'_> {
             Step::Origin(origin) => {
                 self.bench.script.lock().origin = *origin;
                 let refuses = origin.trouble == Trouble::Refuses;
-                let origins = if refuses { &self.bench.gone } else { &self.bench.there };
-                self.edge.replace(Running { rules: Arc::clone(&self.rules), origins: Arc::clone(origins) });
+                if std::mem::replace(&mut self.refuses, refuses) != refuses {
+                    let origins = if refuses { &self.bench.gone } else { &self.bench.there };
+                    let rules = Arc::clone(&self.rules);
+                    self.edge.replace(Running { rules, origins: Arc::clone(origins) });
+                }
                 Vec::new()
             }
             Step::Edit => {

@@ -29,8 +29,8 @@ struct Thing {
     ttl: u64,
     /// `no-cache`: confirmed each time.
     each_time: bool,
-    /// The origin failed, and is not asked before then.
-    left_alone_until: u64,
+    /// The origin failed, and is not asked from the first to the second.
+    left_alone: (u64, u64),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +55,9 @@ pub(crate) struct Model {
     now: u64,
     origin: Origin,
     version: u32,
+    /// How often it failed in a row, and when it answered again after that was an outage.
+    failures: u32,
+    back_since: Option<u64>,
     stored: Vec<Thing>,
     asked: Vec<Asked>,
     /// What was asked last was asked in nobody's name: no HEAD, no range, no condition of a viewer's.
@@ -72,6 +75,8 @@ impl Model {
             now: 0,
             origin: Origin::default(),
             version: 1,
+            failures: 0,
+            back_since: None,
             stored: Vec::new(),
             asked: Vec::new(),
             is_for_all: false,
@@ -84,7 +89,13 @@ impl Model {
     pub(crate) fn step(&mut self, step: &Step) -> (Vec<Reply>, Vec<Asked>) {
         let mut replies = Vec::new();
         match step {
-            Step::Origin(origin) => self.origin = *origin,
+            Step::Origin(origin) => {
+                // It moves to where nobody listens, or back: of another origin nothing is known.
+                if (origin.trouble == Trouble::Refuses) != (self.origin.trouble == Trouble::Refuses) {
+                    (self.failures, self.back_since) = (0, None);
+                }
+                self.origin = *origin;
+            }
             Step::Edit => self.version += 1,
             Step::Pass(seconds) => self.now += seconds,
             Step::Invalidate(pattern) => self.invalidate(pattern),
@@ -142,7 +153,7 @@ impl Model {
             return self.ask(request, None);
         };
         let is_fresh = !thing.each_time && self.now < thing.since + thing.ttl;
-        if is_fresh || self.now < thing.left_alone_until && self.stands_in(&thing) {
+        if is_fresh || self.is_left_alone(&thing) && self.stands_in(&thing) {
             return (self.serve(&thing, request, "Hit"), Others::Nothing);
         }
         if self.may_refresh_behind(&thing) {
@@ -178,7 +189,9 @@ impl Model {
         if self.origin.trouble != Trouble::Refuses {
             self.asked.push(asked.clone());
         }
-        match (self.origin.answer(&asked, self.version), held) {
+        let answer = self.origin.answer(&asked, self.version);
+        self.note(answer.as_ref());
+        match (answer, held) {
             (Some(answer), Some(thing)) if answer.status == 304 && validator.is_some() => {
                 self.confirm(thing, &answer, request)
             }
@@ -193,7 +206,11 @@ impl Model {
                     && !request.head
                     && self.would_keep(&answer, request) =>
             {
-                self.stand_in(thing, request)
+                let (reply, others) = self.stand_in(thing, request);
+                // Its head, which came whole, released those for whom its body would not have been.
+                let lifetime = self.lifetime(answer.status, answer.cache_control, answer.age);
+                let for_all = matches!(lifetime, Some((ttl, false)) if ttl > 0);
+                (reply, if for_all { others } else { Others::Nothing })
             }
             // The page the edge writes then is kept like the origin's own errors (§7.2).
             (None, _) => {
@@ -208,7 +225,7 @@ impl Model {
     fn confirm(&mut self, mut thing: Thing, answer: &Answer, request: &Request) -> (Reply, Others) {
         self.forget(&thing.key);
         (thing.since, thing.age) = (self.now, answer.age);
-        thing.left_alone_until = 0;
+        thing.left_alone = (0, 0);
         if !answer.cache_control.is_empty() {
             answer.cache_control.clone_into(&mut thing.cache_control);
         }
@@ -224,9 +241,27 @@ impl Model {
         }
     }
 
+    /// With the guard on, an origin that failed is left alone no longer than its outage lasts: three failures in a row,
+    /// and then an answer.
+    fn note(&mut self, answer: Option<&Answer>) {
+        if answer.is_none_or(|answer| answer.status >= 500) {
+            self.failures += 1;
+            return;
+        }
+        if self.failures >= 3 && self.world.guarded {
+            self.back_since = Some(self.now);
+        }
+        self.failures = 0;
+    }
+
+    fn is_left_alone(&self, thing: &Thing) -> bool {
+        let (since, until) = thing.left_alone;
+        self.now < until && self.back_since.is_none_or(|back| back <= since)
+    }
+
     /// §7.4: what is stale answers for an origin that fails, which is then left alone for a while.
     fn stand_in(&mut self, mut thing: Thing, request: &Request) -> (Reply, Others) {
-        thing.left_alone_until = self.now + self.world.error_ttl;
+        thing.left_alone = (self.now, self.now + self.world.error_ttl);
         self.forget(&thing.key);
         self.stored.push(thing.clone());
         (self.serve(&thing, request, "Hit"), self.others(thing, request))
@@ -252,7 +287,9 @@ impl Model {
         let displaces = request.head && self.stored.iter().any(in_the_way);
         // An error may be for the range that was asked for; and what is held of the whole is good all the same.
         let is_ours = answer.body == PAGE;
-        let lacks = self.stored.iter().any(|thing| thing.key == key && !is_enough(thing, request));
+        // What is fetched behind a viewer's back is about what he got, be that a head.
+        let lacks =
+            !self.is_behind && self.stored.iter().any(|thing| thing.key == key && !is_enough(thing, request));
         let is_of_one = answer.status >= 400 && (self.is_range && !is_ours || lacks);
         let lifetime = self.lifetime(whole_status, answer.cache_control, answer.age);
         // What everybody would get, and nobody may keep, ends what was kept before.
@@ -276,7 +313,7 @@ impl Model {
             age: answer.age,
             ttl,
             each_time,
-            left_alone_until: 0,
+            left_alone: (0, 0),
         };
         if request.head {
             (thing.holds, thing.bytes) = (Holds::Head, Vec::new());

@@ -18,7 +18,7 @@ use super::pump::{Arrival, pump};
 use super::teller::{self, Teller};
 use super::{Edge, Origins};
 use crate::cache::{Key, Stored};
-use crate::exchange::{Answer, Ask, Mood, Outcome, Rules, Step, Storing};
+use crate::exchange::{Answer, Ask, Did, Outcome, Rules, Step, Storing};
 use crate::proxy::body::Body;
 use crate::proxy::clock::Clock;
 use crate::proxy::fetch::{Interim, OriginBody, OriginFailure, OriginResponse};
@@ -116,7 +116,7 @@ impl Edge {
 
     /// Until when its viewer waits, where something stale is at hand.
     fn deadline(&self, errand: &Errand) -> Option<Instant> {
-        let mood = self.0.moods.of(errand.ask.call().origin);
+        let mood = self.0.standings.of(errand.ask.call().origin).mood();
         errand.ask.patience(mood, self.0.clock.now()).map(|patience| Instant::now() + patience)
     }
 
@@ -188,10 +188,7 @@ impl Edge {
             loop {
                 match step {
                     Step::LookUp(look_up) => {
-                        let since = edge.0.store.in_force().epoch();
-                        held = edge.0.store.get(look_up.key());
-                        let now = edge.0.clock.now();
-                        step = look_up.found(held.as_deref().map(Object::held), since, now);
+                        (step, held) = edge.look_up(look_up, edge.0.clock.now());
                     }
                     Step::Instead { .. } => step = edge.failed(step, &edge.0.running.load().rules, None),
                     Step::Ask(ask) => {
@@ -265,7 +262,7 @@ impl Edge {
             () = gone, if lead.is_none() => return None,
             () = patience => {}
         }
-        self.0.moods.note(origin, Mood::Troubled);
+        self.0.standings.note(origin, Did::Dallied, self.0.clock.now());
         if let Some(Answer { response, storing, .. }) = ask.unanswered(self.0.clock.now()) {
             // What comes yet is about this one.
             *held = self.keep(storing, &response.body, held.take(), lead);
@@ -277,13 +274,14 @@ impl Edge {
         (lead.is_some() || tell.is_some()).then_some(fetched)
     }
 
-    /// Notes whether the origin answers.
+    /// Notes how the origin did.
     fn noted(
         &self,
         origin: usize,
         fetched: Result<OriginResponse, OriginFailure>,
     ) -> Result<OriginResponse, OriginFailure> {
-        self.0.moods.note(origin, if fetched.is_ok() { Mood::Fine } else { Mood::Troubled });
+        let did = fetched.as_ref().map_or(Did::Failed, |response| Did::answer(response.status));
+        self.0.standings.note(origin, did, self.0.clock.now());
         fetched
     }
 

@@ -1,0 +1,34 @@
+//! How each origin did lately: whoever comes next with something stale at hand does not wait for one that was silent as
+//! long as the first one did (threats U1), nor leaves one alone that answers again.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use crate::exchange::{Did, Standing};
+
+/// By the origin's index in the distribution, so it holds no more than there are origins.
+#[derive(Debug, Default)]
+pub(super) struct Standings(Mutex<HashMap<usize, Standing>>);
+
+impl Standings {
+    pub(super) fn of(&self, origin: usize) -> Standing {
+        self.standings().get(&origin).copied().unwrap_or_default()
+    }
+
+    /// What it did with one more request.
+    pub(super) fn note(&self, origin: usize, did: Did, now: SystemTime) {
+        let mut standings = self.standings();
+        let standing = standings.entry(origin).or_default();
+        *standing = standing.after(did, now);
+    }
+
+    /// Other origins have the numbers now.
+    pub(super) fn forget(&self) {
+        self.standings().clear();
+    }
+
+    fn standings(&self) -> MutexGuard<'_, HashMap<usize, Standing>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
