@@ -1,24 +1,23 @@
 //! `edge-bin explain`: what would be done with one request, decision by decision.
 //!
-//! It drives the same steps as the proxy and prints what they carry; it decides nothing. No server is asked: the
-//! origin's answer is read from a file, or the story ends where it would be needed.
+//! It prints what [`edge_core::explain`] tells; it decides nothing. What the origin answers is read from a file, or the
+//! real origin is asked, or the story ends where it would be needed.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use edge_core::cache::key::Kind;
+use edge_core::cache::Held;
 use edge_core::cache::storing::Guard;
-use edge_core::cache::{Epoch, Held, Stored};
-use edge_core::exchange::{self, Answer, Ask, Ending, LookUp, Outcome, Rules, Step, Storing, Trace};
+use edge_core::exchange::{Ask, Ending, Outcome};
+use edge_core::explain::{self, Explanation, Part, Which, WhyMiss};
 use edge_core::proxy::clock::Clock;
-use edge_core::response::Place;
-use edge_core::viewer::device::Memo;
+use edge_core::proxy::edge::Running;
+use edge_core::proxy::server::Settings;
 use edge_core::viewer::{Request, Scheme, Stream};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::BAD_CONFIGURATION;
 use crate::configuration::ConfigArgs;
@@ -29,6 +28,7 @@ use crate::configuration::ConfigArgs;
 ///   edge-bin explain --preset wordpress --origin http://127.0.0.1:8000 --url https://localhost/?utm_source=x
 ///   edge-bin explain distribution.json --url https://www.example.com/a.css -H 'Accept-Encoding: gzip' \
 ///       --origin-says response.txt --held 60
+///   edge-bin explain distribution.json --url https://www.example.com/?id=1 --other-cookie lang=de --why-miss
 ///
 /// The file of --origin-says is a response as HTTP/1.1 writes it: status line, headers, blank line, body.
 #[derive(clap::Args, Debug)]
@@ -37,6 +37,40 @@ use crate::configuration::ConfigArgs;
 pub(crate) struct Explain {
     #[command(flatten)]
     config: ConfigArgs,
+    #[command(flatten)]
+    asked: Asked,
+    /// Send `Accept-Encoding: gzip, deflate, br`.
+    #[arg(long)]
+    compressed: bool,
+    /// The request comes over HTTP/2.
+    #[arg(long)]
+    http2: bool,
+    /// What the origin answers.
+    #[arg(long, value_name = "FILE")]
+    origin_says: Option<PathBuf>,
+    /// Ask the real origin (as --origin or --map say), and go on with what it answers.
+    #[arg(long, conflicts_with = "origin_says")]
+    ask_origin: bool,
+    /// The same request again, this many seconds after that answer was stored.
+    #[arg(long, value_name = "SECONDS")]
+    held: Option<u64>,
+    /// Compare with a second request, and say which parts of their keys differ; the first is the reason of a miss.
+    /// What the --other options do not say of it is as in the first.
+    #[arg(long)]
+    why_miss: bool,
+    #[command(flatten)]
+    other: Other,
+    /// As CloudFront to the letter, without the guard.
+    #[arg(long)]
+    exact: bool,
+    /// One JSON document instead of lines.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A request as curl's options describe it.
+#[derive(clap::Args, Debug, Clone)]
+struct Asked {
     /// The request's URL.
     #[arg(long, value_name = "URL")]
     url: http::Uri,
@@ -52,25 +86,52 @@ pub(crate) struct Explain {
     /// Its User-Agent.
     #[arg(short = 'A', long)]
     user_agent: Option<String>,
-    /// Send `Accept-Encoding: gzip, deflate, br`.
-    #[arg(long)]
-    compressed: bool,
-    /// The request comes over HTTP/2.
-    #[arg(long)]
-    http2: bool,
-    /// What the origin answers.
-    #[arg(long, value_name = "FILE")]
-    origin_says: Option<PathBuf>,
-    /// The same request again, this many seconds after that answer was stored.
-    #[arg(long, value_name = "SECONDS", requires = "origin_says")]
-    held: Option<u64>,
-    /// As CloudFront to the letter, without the guard.
-    #[arg(long)]
-    exact: bool,
-    /// One JSON document instead of lines.
-    #[arg(long)]
-    json: bool,
 }
+
+/// In what a second request differs.
+#[derive(clap::Args, Debug)]
+struct Other {
+    /// The second request's URL.
+    #[arg(long, value_name = "URL")]
+    other_url: Option<http::Uri>,
+    /// Its method.
+    #[arg(long, value_name = "METHOD")]
+    other_request: Option<http::Method>,
+    /// Its headers, instead of the first's.
+    #[arg(long, value_name = "NAME: VALUE")]
+    other_header: Option<Vec<String>>,
+    /// Its cookies; "" is none.
+    #[arg(long, value_name = "NAME=VALUE")]
+    other_cookie: Option<String>,
+    /// Its User-Agent.
+    #[arg(long, value_name = "USER_AGENT")]
+    other_user_agent: Option<String>,
+}
+
+impl Other {
+    fn is_given(&self) -> bool {
+        let Self { other_url, other_request, other_header, other_cookie, other_user_agent } = self;
+        other_url.is_some()
+            || other_request.is_some()
+            || other_header.is_some()
+            || other_cookie.is_some()
+            || other_user_agent.is_some()
+    }
+
+    fn or(&self, first: &Asked) -> Asked {
+        let cookie = self.other_cookie.clone().filter(|cookies| !cookies.is_empty());
+        Asked {
+            url: self.other_url.clone().unwrap_or_else(|| first.url.clone()),
+            request: self.other_request.clone().unwrap_or_else(|| first.request.clone()),
+            header: self.other_header.clone().unwrap_or_else(|| first.header.clone()),
+            cookie: if self.other_cookie.is_some() { cookie } else { first.cookie.clone() },
+            user_agent: self.other_user_agent.clone().or_else(|| first.user_agent.clone()),
+        }
+    }
+}
+
+/// The exchange's id, which is another for each in life.
+const ID: &str = "EXPLAINED-REQUEST-ID-0000000000000000000000000000000000==";
 
 /// Prints.
 pub(crate) fn run(args: &Explain) -> anyhow::Result<ExitCode> {
@@ -81,31 +142,83 @@ pub(crate) fn run(args: &Explain) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(BAD_CONFIGURATION));
         }
     };
-    let rules = Arc::new(Rules {
-        distribution: configured.distribution,
-        guard: if args.exact { Guard::Off } else { Guard::On },
-        place: Place::new(0, None),
-        devices: Memo::new(16),
-    });
-    let said = args.origin_says.as_ref().map(read_response).transpose()?;
+    let mut settings = Settings::new(configured.distribution);
+    settings.guard = if args.exact { Guard::Off } else { Guard::On };
+    settings.servers = configured.servers;
+    let running = Running::of(&settings)?;
+    let rules = Arc::clone(&running.rules);
+    let says = match &args.origin_says {
+        Some(path) => read_response(path).map(|(status, headers)| Says::File(status, headers))?,
+        None if args.ask_origin => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            Says::Servers(Box::new((running, runtime)))
+        }
+        None => Says::Nothing,
+    };
     let now = Clock::system().now();
-    let mut story = Story::default();
-    let stored = story.tell(&rules, args.to_request()?, said.as_ref(), None, now);
-    if let (Some(age), Some(stored)) = (args.held, stored) {
-        story.say("again", format!("the same request {age} s later"));
-        story.tell(&rules, args.to_request()?, said.as_ref(), Some(&stored), now + Duration::from_secs(age));
-    }
-    print!("{}", if args.json { story.json()? } else { story.text() });
+    let tell = |request, held: Option<Held<'_>>, now| {
+        let id = HeaderValue::from_static(ID);
+        explain::tell(&rules, request, id, held, &mut |ask| says.outcome(ask), now)
+    };
+    let first = tell(args.to_request(&args.asked)?, None, now);
+    let again = match (args.held, &first.stored) {
+        (Some(age), Some(stored)) => {
+            let held = Held { head: stored, length: None };
+            Some((age, tell(args.to_request(&args.asked)?, Some(held), now + Duration::from_secs(age))))
+        }
+        _ => None,
+    };
+    let other = if args.why_miss || args.other.is_given() {
+        Some(tell(args.to_request(&args.other.or(&args.asked))?, None, now))
+    } else {
+        None
+    };
+    let why = other.as_ref().map(|other| explain::why_miss(first.key.as_ref(), other.key.as_ref()));
+    print!(
+        "{}",
+        if args.json {
+            json(&first, again.as_ref(), why.as_ref())?
+        } else {
+            text(&first, again.as_ref(), why.as_ref())
+        }
+    );
     Ok(ExitCode::SUCCESS)
 }
 
+fn text(first: &Explanation, again: Option<&(u64, Explanation)>, why: Option<&WhyMiss>) -> String {
+    let mut text = first.text();
+    if let Some((age, again)) = again {
+        text.push_str(&format!("\n{age} s later, the same request:\n{}", again.text()));
+    }
+    for line in why.map(told).unwrap_or_default() {
+        text.push_str(&format!("{:<12} {line}\n", "differs in"));
+    }
+    text
+}
+
+/// Fields are added, never changed: `schema` would say so.
+fn json(
+    first: &Explanation,
+    again: Option<&(u64, Explanation)>,
+    why: Option<&WhyMiss>,
+) -> anyhow::Result<String> {
+    let mut document = json!({ "schema": 1, "decisions": first.decisions });
+    if let Some((age, again)) = again {
+        document["later"] = json!({ "seconds": age, "decisions": again.decisions });
+    }
+    if let Some(why) = why {
+        document["differs_in"] = json!(told(why));
+    }
+    Ok(serde_json::to_string_pretty(&document)? + "\n")
+}
+
 impl Explain {
-    fn to_request(&self) -> anyhow::Result<Request> {
+    fn to_request(&self, asked: &Asked) -> anyhow::Result<Request> {
         let version = if self.http2 { http::Version::HTTP_2 } else { http::Version::HTTP_11 };
-        let target = self.url.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-        let mut build = http::Request::builder().method(self.request.clone()).uri(target).version(version);
+        let target = asked.url.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+        let mut build = http::Request::builder().method(asked.request.clone()).uri(target).version(version);
         let mut fields: Vec<(&str, &str)> = Vec::new();
-        for field in &self.header {
+        for field in &asked.header {
             let (name, value) = field
                 .split_once(':')
                 .ok_or_else(|| anyhow::anyhow!("-H {field:?}: expected 'Name: value'"))?;
@@ -113,13 +226,13 @@ impl Explain {
         }
         let given = |wanted: &str| fields.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted));
         if !given("host") {
-            let host = self.url.authority().map_or("localhost", http::uri::Authority::as_str);
+            let host = asked.url.authority().map_or("localhost", http::uri::Authority::as_str);
             build = build.header("host", host);
         }
         if self.compressed && !given("accept-encoding") {
             build = build.header("accept-encoding", "gzip, deflate, br");
         }
-        for (name, value) in [("cookie", &self.cookie), ("user-agent", &self.user_agent)] {
+        for (name, value) in [("cookie", &asked.cookie), ("user-agent", &asked.user_agent)] {
             if let Some(value) = value {
                 build = build.header(name, value);
             }
@@ -128,199 +241,48 @@ impl Explain {
             build = build.header(name, value);
         }
         let (parts, ()) = build.body(())?.into_parts();
-        let scheme = if self.url.scheme_str() == Some("http") { Scheme::Http } else { Scheme::Https };
+        let scheme = if asked.url.scheme_str() == Some("http") { Scheme::Http } else { Scheme::Https };
         Request::read(parts, scheme, Stream::Ended, ([127, 0, 0, 1], 50_000).into())
             .map_err(|refusal| anyhow::anyhow!("CloudFront would refuse the request unread: {refusal:?}"))
     }
 }
 
-/// What is printed: lines with a subject each.
-#[derive(Default)]
-struct Story(Vec<(&'static str, String)>);
+/// The origin's answer as the file has it, a real origin's, or none.
+enum Says {
+    Nothing,
+    File(StatusCode, HeaderMap),
+    Servers(Box<(Running, tokio::runtime::Runtime)>),
+}
 
-impl Story {
-    fn say(&mut self, subject: &'static str, text: impl Into<String>) {
-        self.0.push((subject, text.into()));
-    }
-
-    /// Drives the steps; returns what was stored.
-    fn tell(
-        &mut self,
-        rules: &Arc<Rules>,
-        request: Request,
-        said: Option<&(StatusCode, HeaderMap)>,
-        held: Option<&Arc<Stored>>,
-        now: SystemTime,
-    ) -> Option<Arc<Stored>> {
-        self.say("request", format!("{} {} for {}", request.method, request.target, request.host_name()));
-        let id = HeaderValue::from_static("EXPLAINED-REQUEST-ID-0000000000000000000000000000000000==");
-        let mut step = exchange::begin(rules, request, id, now);
-        let mut stored = None;
-        // A second look-up or question is about the custom error page, or the group's second origin: nothing is held of
-        // the one, and the other says the same.
-        let mut held = held.map(|head| Held { head, length: None });
-        loop {
-            step = match step {
-                Step::Answer(answer) => return self.answer(rules, answer).or(stored),
-                Step::LookUp(look_up) => {
-                    self.entered(rules, look_up.trace());
-                    self.key(&look_up);
-                    look_up.found(held.take(), Epoch::default(), now)
-                }
-                Step::Instead { storing, trace, page } => {
-                    stored = head_of(storing);
-                    self.failed(&trace);
-                    *page
-                }
-                Step::Ask(ask) => {
-                    self.asked(rules, &ask);
-                    let Some((status, headers)) = said else {
-                        self.say("origin", "not asked (give its answer with --origin-says FILE)");
-                        return stored;
-                    };
-                    self.say("origin", format!("answers {status}"));
-                    let (status, headers) = (*status, headers.clone());
-                    ask.answered(Outcome::Response { status, headers, ending: Ending::Provable }, now)
-                }
-            };
-        }
-    }
-
-    /// What a custom error page is shown for.
-    fn failed(&mut self, trace: &Trace) {
-        if let Some(refused) = trace.refused {
-            self.say("gate", refused.to_string());
-        }
-        if let Some(failure) = trace.failure {
-            self.say("origin", failure.to_string());
-        }
-        if let Some(lifetime) = &trace.lifetime {
-            self.say("storing", format!("that it failed: {lifetime}"));
-        }
-        if let Some(withheld) = &trace.withheld {
-            self.say("guard", withheld.to_string());
-        }
-        self.say("error page", "the viewer gets a page of its own (§10.1)");
-    }
-
-    fn asked(&mut self, rules: &Rules, ask: &Ask) {
-        match (ask.key(), &ask.trace().found) {
-            (Some(_), Some(found)) => self.say("look-up", found.to_string()),
-            _ => {
-                self.entered(rules, ask.trace());
-                self.say("key", "none: nothing is looked up for this behavior or method");
+impl Says {
+    fn outcome(&self, ask: &Ask) -> Option<Outcome> {
+        match self {
+            Self::Nothing => None,
+            Self::File(status, headers) => {
+                let (status, headers) = (*status, headers.clone());
+                Some(Outcome::Response { status, headers, ending: Ending::Provable })
             }
+            Self::Servers(servers) => Some(servers.1.block_on(servers.0.ask(ask))),
         }
-        if let Some(because) = &ask.trace().failed_over {
-            self.say("failover", because.to_string());
-        }
-        self.call(rules, ask);
-    }
-
-    fn entered(&mut self, rules: &Rules, trace: &Trace) {
-        if let Some(id) = trace.behavior {
-            let behavior = rules.distribution.behavior(id);
-            self.say("behavior", format!("{} ({})", behavior.path_pattern.as_str(), behavior.names.cache));
-        }
-        if let Some(device) = trace.device {
-            self.say("device", device.to_string());
-        }
-        if let Some(applied) = trace.applied {
-            self.say("function", applied.to_string());
-        }
-    }
-
-    fn key(&mut self, look_up: &LookUp) {
-        for (kind, part) in look_up.key().parts() {
-            let part = String::from_utf8_lossy(part);
-            self.say(
-                "key",
-                match kind {
-                    Kind::Unguarded => "without the guard".to_owned(),
-                    Kind::Distribution => format!("distribution {part}"),
-                    Kind::Method => format!("method {part}"),
-                    Kind::Path => format!("path {part}"),
-                    Kind::AcceptEncoding => format!("accept-encoding {part}"),
-                    Kind::HeaderName => format!("header {part}"),
-                    Kind::HeaderValue => format!("  = {part}"),
-                    Kind::Cookies => format!("cookies {part}"),
-                    Kind::Query => format!("query {part}"),
-                },
-            );
-        }
-    }
-
-    fn call(&mut self, rules: &Rules, ask: &Ask) {
-        let call = ask.call();
-        let origin =
-            rules.distribution.origins.get(call.origin).map_or("?", |origin| origin.domain_name.as_str());
-        self.say("to origin", format!("{} {}://{origin}{}", call.method, call.scheme.as_str(), call.target));
-        for (name, value) in &call.headers {
-            self.say("to origin", format!("  {name}: {}", String::from_utf8_lossy(value.as_bytes())));
-        }
-        self.say("sharing", ask.sharing().to_string());
-    }
-
-    fn answer(&mut self, rules: &Rules, answer: Answer) -> Option<Arc<Stored>> {
-        let Answer { response, storing, compress, refresh, trace } = answer;
-        if let Some(refused) = trace.refused {
-            self.say("gate", refused.to_string());
-        }
-        match (&trace.found, &trace.stood_in) {
-            (Some(found), None) if trace.lifetime.is_none() => {
-                if !self.0.iter().any(|(subject, _)| *subject == "behavior") {
-                    self.entered(rules, &trace);
-                }
-                self.say("look-up", found.to_string());
-            }
-            (_, Some(stood_in)) => self.say("stale", stood_in.to_string()),
-            _ => {}
-        }
-        if let Some(lifetime) = &trace.lifetime {
-            self.say("storing", lifetime.to_string());
-        }
-        if let Some(withheld) = &trace.withheld {
-            self.say("guard", withheld.to_string());
-        }
-        if let Some(coding) = compress {
-            self.say("compress", format!("{coding:?}"));
-        }
-        if let Some(status) = trace.page_for {
-            self.say("error page", format!("instead of {} (§10.1)", status.as_str()));
-        }
-        if let Some(refresh) = refresh {
-            self.say("refresh", "in the background, for everybody (§7.5)");
-            self.call(rules, &refresh);
-        }
-        self.say("viewer gets", response.status.to_string());
-        for (name, value) in &response.headers {
-            self.say("viewer gets", format!("  {name}: {}", String::from_utf8_lossy(value.as_bytes())));
-        }
-        head_of(storing)
-    }
-
-    fn text(&self) -> String {
-        let mut text = String::new();
-        let mut last = "";
-        for (subject, line) in &self.0 {
-            let shown = if *subject == last { "" } else { subject };
-            _ = writeln!(text, "{shown:<12} {line}");
-            last = subject;
-        }
-        text
-    }
-
-    fn json(&self) -> anyhow::Result<String> {
-        let lines: Vec<Value> =
-            self.0.iter().map(|(subject, line)| json!({ "subject": subject, "text": line })).collect();
-        Ok(serde_json::to_string_pretty(&json!({ "decisions": lines }))? + "\n")
     }
 }
 
-fn head_of(storing: Option<Storing>) -> Option<Arc<Stored>> {
-    match storing? {
-        Storing::Whole { stored, .. } | Storing::Head { stored, .. } => Some(stored),
-        Storing::Forget { .. } => None,
+/// Why the second request is no hit on what the first one left, ready to print.
+fn told(why: &WhyMiss) -> Vec<String> {
+    let part = |part: &Option<Part>| part.as_ref().map_or("nothing".to_owned(), ToString::to_string);
+    match why {
+        WhyMiss::SameKey => vec!["nothing: both have the same key, so they share a copy".to_owned()],
+        WhyMiss::NotLookedUp(which) => {
+            let which = match which {
+                Which::First => "the first request is",
+                Which::Second => "the second request is",
+                Which::Both => "both requests are",
+            };
+            vec![format!("{which} never answered from the cache")]
+        }
+        WhyMiss::Differ(parts) => {
+            parts.iter().map(|(one, other)| format!("{}, in the second {}", part(one), part(other))).collect()
+        }
     }
 }
 

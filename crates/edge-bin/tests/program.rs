@@ -292,7 +292,8 @@ fn explain_tells_the_story_of_a_request() {
     let story = String::from_utf8(stdout).unwrap();
     assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
     for part in [
-        "behavior     * (Managed-CachingOptimized)",
+        "behavior     *   <- DefaultCacheBehavior",
+        "<- cache policy Managed-CachingOptimized: EnableAcceptEncodingGzip",
         "accept-encoding br,gzip",
         "stored for 60 s",
         "Miss from cloudfront",

@@ -460,6 +460,11 @@ impl Ask {
         &self.call
     }
 
+    /// The viewer's request, as the viewer-request function left it.
+    pub fn request(&self) -> &Request {
+        self.passage.request()
+    }
+
     /// The rules this exchange goes by, from begin to end.
     pub fn rules(&self) -> &Arc<Rules> {
         &self.passage.rules

@@ -14,6 +14,7 @@
 //! | [`origin`] | the origin request |
 //! | [`response`] | what viewers see |
 //! | [`exchange`] | begin, found, answered: the conductor |
+//! | [`explain`] | all of it for one request, with the places in the configuration |
 //! | [`site`] | `edge.toml` and presets into AWS documents |
 //! | `proxy` | the data path (feature `proxy`, on by default) |
 //!
@@ -23,6 +24,7 @@
 pub mod cache;
 pub mod distribution;
 pub mod exchange;
+pub mod explain;
 pub mod function;
 pub mod header;
 pub mod origin;

@@ -22,7 +22,7 @@ const LAYERS: [&[&str]; 9] = [
     &["origin"],
     &["response"],
     &["exchange"],
-    &["log", "replay", "proxy"],
+    &["explain", "log", "replay", "proxy"],
 ];
 
 /// What each of these may see of the others, where that is less than all below it.

@@ -12,6 +12,7 @@ use crate::cache::storing::Guard;
 use crate::cache::{Epoch, Held, Holds, Key};
 use crate::header::cookie;
 use crate::response::XCache;
+use crate::viewer::Request;
 
 impl LookUp {
     /// What to look for.
@@ -22,6 +23,11 @@ impl LookUp {
     /// What was decided so far.
     pub fn trace(&self) -> &Trace {
         &self.passage.trace
+    }
+
+    /// The request, as the viewer-request function left it.
+    pub fn request(&self) -> &Request {
+        self.passage.request()
     }
 
     /// The origin to know about before the verdict on what is held: this is left alone because that one failed (§7.4).

@@ -206,6 +206,13 @@ impl Server {
     }
 }
 
+impl Running {
+    /// What these settings make of it, without listeners: who decides, and who is asked.
+    pub fn of(settings: &Settings) -> Result<Self, StartError> {
+        running(settings, None, None)
+    }
+}
+
 fn running(
     settings: &Settings,
     https_port: Option<u16>,

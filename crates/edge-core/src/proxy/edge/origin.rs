@@ -1,10 +1,27 @@
 //! Between the core's words and the origin side's.
 
+use bytes::Bytes;
+use http_body_util::Empty;
+
+use super::Running;
 use crate::distribution::Distribution;
-use crate::exchange::Ending;
+use crate::exchange::{Ask, Ending, Outcome};
 use crate::origin::{self, Failure};
-use crate::proxy::fetch::{Call, Framing, OriginBody, OriginFailure, RequestBody};
+use crate::proxy::fetch::{Call, Framing, Interim, OriginBody, OriginFailure, OriginResponse, RequestBody};
 use crate::viewer;
+
+impl Running {
+    /// Asks the origin once, and nothing else: what it answers is neither stored nor read further than its head.
+    pub async fn ask(&self, ask: &Ask) -> Outcome {
+        let call = call(ask.call(), &ask.rules().distribution);
+        match self.origins.fetch_hearing(call, Empty::<Bytes>::new(), &|_: &Interim| ()).await {
+            Ok(OriginResponse { status, headers, body, .. }) => {
+                Outcome::Response { status, headers, ending: ending(&body) }
+            }
+            Err(failure) => Outcome::Failed(to_core(&failure)),
+        }
+    }
+}
 
 /// The core's call, as the origin side takes it.
 pub(super) fn call<'a>(call: &'a origin::Call, distribution: &'a Distribution) -> Call<'a> {

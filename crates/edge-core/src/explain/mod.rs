@@ -1,0 +1,300 @@
+//! What would be done with one request, decision by decision, and where in the configuration each comes from.
+//!
+//! It drives the steps of [`crate::exchange`] as the data path does and writes down what they carry; it decides
+//! nothing, and asks no server: what an origin says is told to it. So what it says is what the proxy does, and a test
+//! holds them side by side.
+
+mod place;
+mod why_miss;
+
+pub use why_miss::{Part, Which, WhyMiss, why_miss};
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue};
+use serde::Serialize;
+
+use self::place::Places;
+use crate::cache::{Epoch, Held, Key, Stored};
+use crate::exchange::{self, Answer, Ask, LookUp, Outcome, Rules, Step, Storing, Trace};
+use crate::response::Response;
+use crate::viewer::Request;
+
+/// One decision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Decision {
+    /// What it is about; the set of words is stable.
+    pub about: &'static str,
+    /// What was decided, and by which value.
+    pub text: String,
+    /// The field of the configuration it comes from, where it comes from one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+}
+
+/// All that was decided about a request.
+#[derive(Debug, Default)]
+pub struct Explanation {
+    /// In order.
+    pub decisions: Vec<Decision>,
+    /// What was looked up first.
+    pub key: Option<Key>,
+    /// What the viewer gets; `None` where an origin's answer was needed and nobody gave one.
+    pub response: Option<Response>,
+    /// The head that is kept, if anything is.
+    pub stored: Option<Arc<Stored>>,
+}
+
+/// Tells the story of a request. `held` is what the store holds under its key; `origin` says what an origin answers,
+/// or `None` to end the story there.
+pub fn tell(
+    rules: &Arc<Rules>,
+    request: Request,
+    id: HeaderValue,
+    mut held: Option<Held<'_>>,
+    origin: &mut dyn FnMut(&Ask) -> Option<Outcome>,
+    now: SystemTime,
+) -> Explanation {
+    let (target, headers) = (request.target.clone(), request.headers.clone());
+    let mut story = Story { rules, target, headers, told: Explanation::default(), entered: false };
+    let line = format!("{} {} for {}", request.method, request.target, request.host_name());
+    story.say("request", line, None);
+    let mut step = exchange::begin(rules, request, id, now);
+    loop {
+        step = match step {
+            Step::Answer(answer) => {
+                story.answer(answer);
+                return story.told;
+            }
+            Step::LookUp(look_up) => {
+                story.entered(look_up.trace(), look_up.request());
+                story.key(&look_up);
+                // A second look-up is about a custom error page, of which nothing is held.
+                look_up.found(held.take(), Epoch::default(), now)
+            }
+            Step::Instead { storing, trace, page } => {
+                story.told.stored = head_of(storing);
+                story.failed(&trace);
+                *page
+            }
+            Step::Ask(ask) => {
+                story.asked(&ask);
+                let Some(outcome) = origin(&ask) else {
+                    story.say("origin", "not asked: nobody said what it answers", None);
+                    return story.told;
+                };
+                story.say("origin", said(&outcome), None);
+                ask.answered(outcome, now)
+            }
+        };
+    }
+}
+
+fn said(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Response { status, .. } => format!("answers {status}"),
+        Outcome::Failed(failure) => format!("fails: {failure}"),
+    }
+}
+
+fn head_of(storing: Option<Storing>) -> Option<Arc<Stored>> {
+    match storing? {
+        Storing::Whole { stored, .. } | Storing::Head { stored, .. } => Some(stored),
+        Storing::Forget { .. } => None,
+    }
+}
+
+/// The story as it is told.
+struct Story<'a> {
+    rules: &'a Rules,
+    /// As the viewer sent it.
+    target: PathAndQuery,
+    headers: HeaderMap,
+    told: Explanation,
+    /// Whether it was said which behavior this is.
+    entered: bool,
+}
+
+impl Story<'_> {
+    fn say(&mut self, about: &'static str, text: impl Into<String>, from: Option<String>) {
+        self.told.decisions.push(Decision { about, text: text.into(), from });
+    }
+
+    fn places(&self, trace: &Trace) -> Option<Places<'_>> {
+        trace.behavior.map(|id| Places::of(&self.rules.distribution, id))
+    }
+
+    /// Behavior, device and function.
+    fn entered(&mut self, trace: &Trace, request: &Request) {
+        let Some(id) = trace.behavior.filter(|_| !self.entered) else { return };
+        self.entered = true;
+        let behavior = self.rules.distribution.behavior(id);
+        let places = Places::of(&self.rules.distribution, id);
+        let (pattern, function) = (places.behavior("PathPattern"), places.behavior("FunctionAssociations"));
+        self.say("behavior", behavior.path_pattern.as_str(), Some(pattern));
+        if let Some(device) = trace.device {
+            self.say("device", device.to_string(), None);
+        }
+        if let Some(applied) = trace.applied {
+            self.say("function", applied.to_string(), Some(function));
+            self.changed(request);
+        }
+    }
+
+    /// What the function made of the request.
+    fn changed(&mut self, request: &Request) {
+        let mut lines = Vec::new();
+        if request.target != self.target {
+            lines.push(format!("  {} becomes {}", self.target, request.target));
+        }
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        for name in self.headers.keys().filter(|name| !request.headers.contains_key(*name)) {
+            lines.push(format!("  takes out {name}"));
+        }
+        for (name, value) in &request.headers {
+            match self.headers.get(name) {
+                Some(before) if before == value => {}
+                Some(before) => lines.push(format!("  {name}: {} becomes {}", text(before), text(value))),
+                None => lines.push(format!("  puts in {name}: {}", text(value))),
+            }
+        }
+        for line in lines {
+            self.say("function", line, None);
+        }
+    }
+
+    fn key(&mut self, look_up: &LookUp) {
+        let Some(places) = look_up.trace().behavior.map(|id| Places::of(&self.rules.distribution, id)) else {
+            return;
+        };
+        let parts: Vec<(String, Option<String>)> =
+            why_miss::parts(look_up.key()).map(|part| (part.to_string(), places.key(part.kind))).collect();
+        for (text, from) in parts {
+            self.say("key", text, from);
+        }
+        self.told.key.get_or_insert_with(|| look_up.key().clone());
+    }
+
+    /// What a custom error page is shown for.
+    fn failed(&mut self, trace: &Trace) {
+        self.refused(trace);
+        if let Some(failure) = trace.failure {
+            self.say("origin", failure.to_string(), None);
+        }
+        self.stored(trace);
+        self.say(
+            "error page",
+            "the viewer gets a page of its own (§10.1)",
+            Some("CustomErrorResponses".to_owned()),
+        );
+    }
+
+    fn refused(&mut self, trace: &Trace) {
+        if let Some(refused) = trace.refused {
+            self.say("gate", refused.to_string(), None);
+        }
+    }
+
+    /// Whether it is kept, for how long, by which setting, and what the guard says.
+    fn stored(&mut self, trace: &Trace) {
+        if let Some(lifetime) = &trace.lifetime {
+            let from = self.places(trace).and_then(|places| places.lifetime(lifetime));
+            self.say("storing", lifetime.to_string(), from);
+        }
+        if let Some(withheld) = &trace.withheld {
+            self.say("guard", withheld.to_string(), None);
+        }
+    }
+
+    fn asked(&mut self, ask: &Ask) {
+        self.entered(ask.trace(), ask.request());
+        let trace = ask.trace();
+        match (ask.key(), &trace.found) {
+            (Some(_), Some(found)) => self.say("look-up", found.to_string(), None),
+            _ => self.say("key", "none: nothing is looked up for this behavior or method", None),
+        }
+        if let Some(because) = trace.failed_over {
+            let from = self.places(trace).map(|places| places.behavior("TargetOriginId"));
+            self.say("failover", because.to_string(), from);
+        }
+        self.call(ask);
+    }
+
+    /// What goes to the origin, who put it there, and what stays behind.
+    fn call(&mut self, ask: &Ask) {
+        let (call, distribution) = (ask.call(), &self.rules.distribution);
+        let Some(origin) = distribution.origins.get(call.origin) else { return };
+        let Some(places) = ask.trace().behavior.map(|id| Places::of(distribution, id)) else { return };
+        let line =
+            format!("{} {}://{}{}", call.method, call.scheme.as_str(), origin.domain_name, call.target);
+        let mut lines = vec![(line, Some(places.behavior("TargetOriginId")))];
+        for (name, value) in &call.headers {
+            let text = format!("  {name}: {}", String::from_utf8_lossy(value.as_bytes()));
+            lines.push((text, places.sent(name, value, call.origin)));
+        }
+        for (text, from) in lines {
+            self.say("to origin", text, from);
+        }
+        let mut kept: Vec<&str> = self.headers.keys().map(http::HeaderName::as_str).collect();
+        kept.retain(|name| !call.headers.contains_key(*name));
+        if !kept.is_empty() {
+            let text = format!("the viewer's {}", kept.join(", "));
+            self.say("not sent", text, None);
+        }
+        self.say("sharing", ask.sharing().to_string(), None);
+    }
+
+    fn answer(&mut self, answer: Answer) {
+        let Answer { response, storing, compress, refresh, trace } = answer;
+        self.refused(&trace);
+        match (&trace.found, &trace.stood_in) {
+            (Some(found), None) if trace.lifetime.is_none() => {
+                self.say("look-up", found.to_string(), None);
+            }
+            (_, Some(stood_in)) => self.say("stale", stood_in.to_string(), None),
+            _ => {}
+        }
+        self.stored(&trace);
+        if let Some(coding) = compress {
+            let from = self.places(&trace).map(|places| places.behavior("Compress"));
+            self.say("compress", format!("{coding:?}").to_lowercase(), from);
+        }
+        if let Some(status) = trace.page_for {
+            self.say("error page", format!("instead of {} (§10.1)", status.as_str()), None);
+        }
+        if let Some(refresh) = refresh {
+            self.say("refresh", "in the background, for everybody (§7.5)", None);
+            self.call(&refresh);
+        }
+        self.say("viewer gets", response.status.to_string(), None);
+        let places = self.places(&trace);
+        let header = |(name, value): (&http::HeaderName, &HeaderValue)| {
+            let text = format!("  {name}: {}", String::from_utf8_lossy(value.as_bytes()));
+            (text, places.as_ref().and_then(|places| places.shown(name, value)))
+        };
+        let headers: Vec<_> = response.headers.iter().map(header).collect();
+        for (text, from) in headers {
+            self.say("viewer gets", text, from);
+        }
+        self.told.stored = head_of(storing).or_else(|| self.told.stored.take());
+        self.told.response = Some(response);
+    }
+}
+
+impl Explanation {
+    /// A decision a line, for people.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let mut last = "";
+        for Decision { about, text: line, from } in &self.decisions {
+            let shown = if *about == last { "" } else { about };
+            let from = from.as_ref().map_or(String::new(), |from| format!("   <- {from}"));
+            _ = writeln!(text, "{shown:<12} {line}{from}");
+            last = about;
+        }
+        text
+    }
+}
