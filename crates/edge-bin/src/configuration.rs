@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use edge_core::distribution::problem::Severity;
+use edge_core::distribution::problem::{Problem, Severity};
 use edge_core::distribution::{Distribution, document};
 use edge_core::site::{self, Bundle, Policy};
 
@@ -34,7 +34,15 @@ pub(crate) struct Configured {
     /// By origin domain name.
     pub(crate) servers: HashMap<String, Vec<String>>,
     /// To be said once, at the start.
-    pub(crate) warnings: Vec<String>,
+    pub(crate) warnings: Vec<Warning>,
+}
+
+/// Something to know about a configuration that loaded.
+pub(crate) struct Warning {
+    /// The loader's code.
+    pub(crate) code: &'static str,
+    /// With its file, place and hint, ready to print.
+    pub(crate) text: String,
 }
 
 /// Why there is nothing to serve: everything that is wrong, ready to print.
@@ -74,7 +82,11 @@ impl ConfigArgs {
             document::load(&document).map_err(|problems| BadConfiguration(in_file(&name, &problems.0)))?;
         self.map_servers(&loaded.distribution, &mut servers)?;
         let said = loaded.warnings.iter().filter(|problem| problem.severity == Severity::Warning);
-        let warnings = said.map(|problem| in_file(&name, std::slice::from_ref(problem))).collect();
+        let warning = |problem: &Problem| Warning {
+            code: problem.code,
+            text: in_file(&name, std::slice::from_ref(problem)),
+        };
+        let warnings = said.map(warning).collect();
         Ok(Configured { distribution: loaded.distribution, servers, warnings })
     }
 
@@ -158,7 +170,7 @@ fn in_policy(name: &str, problems: &site::Problems) -> String {
     text
 }
 
-fn in_file(name: &str, problems: &[edge_core::distribution::problem::Problem]) -> String {
+fn in_file(name: &str, problems: &[Problem]) -> String {
     let mut text = String::new();
     for problem in problems {
         let gap = if name.is_empty() { "" } else { ": " };

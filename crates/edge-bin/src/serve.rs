@@ -3,16 +3,18 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use edge_core::cache::storing::Guard;
-use edge_core::distribution::{Behavior, Distribution, Target};
+use edge_core::distribution::problem::codes;
+use edge_core::distribution::{Behavior, Credentials, Distribution, Target};
 use edge_core::proxy::clock::Clock;
 use edge_core::proxy::server::{Server, Settings};
 
 use crate::BAD_CONFIGURATION;
 use crate::admin::{Admin, Time, moment};
-use crate::configuration::ConfigArgs;
+use crate::configuration::{ConfigArgs, Warning};
 use crate::runtime::{self, Asked, Signals};
 
 /// Serve a distribution in front of its real origin, over HTTP and HTTPS.
@@ -40,6 +42,10 @@ pub(crate) struct Serve {
     /// Do not verify the certificates of servers given with --origin or --map.
     #[arg(long)]
     pub(crate) insecure_origins: bool,
+    /// Sign requests to origins with an origin access control, with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and (if there
+    /// is one) AWS_SESSION_TOKEN of the environment: for S3 and whatever speaks its protocol.
+    #[arg(long)]
+    pub(crate) sign_origins: bool,
     /// A clock of its own that stands still until `POST /clock?advance=1h` or `?set=TIME` on the admin listener moves it:
     /// ages, TTLs and dates go by it, network timeouts and certificates do not. It starts now, or at START (2026-11-23T06:55:09Z).
     #[arg(long, value_name = "START", num_args = 0..=1, require_equals = true, default_missing_value = "now")]
@@ -161,9 +167,28 @@ impl Serve {
         settings.origin_roots = self.origin_ca.clone();
         settings.insecure_servers = self.insecure_origins;
         settings.clock = clock.clone();
+        if self.sign_origins {
+            settings.credentials = Some(Arc::new(credentials(|name| std::env::var(name).ok())?));
+        }
         self.listeners.apply(&mut settings).map_err(|error| error.to_string())?;
-        Ok((settings, configured.warnings))
+        let is_moot = |problem: &Warning| self.sign_origins && problem.code == codes::NEEDS_CREDENTIALS;
+        let warnings = configured.warnings.into_iter().filter(|warning| !is_moot(warning));
+        Ok((settings, warnings.map(|warning| warning.text).collect()))
     }
+}
+
+/// As AWS's own clients name them.
+fn credentials(variable: impl Fn(&str) -> Option<String>) -> Result<Credentials, String> {
+    let filled = |name| variable(name).filter(|value| !value.is_empty());
+    let needed = |name| {
+        filled(name)
+            .ok_or_else(|| format!("--sign-origins needs {name} in the environment, as the AWS CLI does"))
+    };
+    Ok(Credentials {
+        access_key_id: needed("AWS_ACCESS_KEY_ID")?,
+        secret_access_key: needed("AWS_SECRET_ACCESS_KEY")?,
+        session_token: filled("AWS_SESSION_TOKEN"),
+    })
 }
 
 /// Serves until a signal ends it.

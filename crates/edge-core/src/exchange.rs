@@ -265,7 +265,7 @@ struct Passage {
     background: bool,
     /// Where in the sequence of invalidations the look-up was.
     since: Epoch,
-    /// When the look-up was.
+    /// When it began, or looked up what is held.
     looked_up_at: SystemTime,
     /// When the last outage of the origin was over, where that makes a difference.
     origin_back_since: Option<SystemTime>,
@@ -274,7 +274,7 @@ struct Passage {
 
 impl Passage {
     /// As the gate let it in.
-    fn new(rules: &Arc<Rules>, admitted: Admitted, id: HeaderValue) -> Self {
+    fn new(rules: &Arc<Rules>, admitted: Admitted, id: HeaderValue, now: SystemTime) -> Self {
         let behavior = rules.distribution.behavior(admitted.behavior);
         let seen = device(rules, behavior, &admitted.request);
         let trace = Trace { behavior: Some(admitted.behavior), device: seen, ..Trace::default() };
@@ -289,7 +289,7 @@ impl Passage {
             connection: Connection::Kept,
             background: false,
             since: Epoch::default(),
-            looked_up_at: SystemTime::UNIX_EPOCH,
+            looked_up_at: now,
             origin_back_since: None,
             trace,
         }
@@ -345,11 +345,11 @@ pub fn begin(rules: &Arc<Rules>, request: Request, id: HeaderValue, now: SystemT
     let admitted = match gate::admit(&rules.distribution, request) {
         Ok(admitted) => admitted,
         Err((refused, request)) => {
-            return error_page::for_refused(rules, refused, &request, &id)
+            return error_page::for_refused(rules, refused, &request, &id, now)
                 .unwrap_or_else(|| Step::Answer(refuse::refuse(rules, refused, &request, &id, now)));
         }
     };
-    let mut passage = Passage::new(rules, admitted, id);
+    let mut passage = Passage::new(rules, admitted, id, now);
     let Passage { admitted, device, id, trace, .. } = &mut passage;
     if let Some(rule) = &rules.distribution.behavior(admitted.behavior).viewer_request {
         trace.applied = Some(rule.apply(&mut admitted.request, *device, id));
@@ -441,6 +441,7 @@ impl Ask {
                 _ if key.is_none() => Ranges::AsAsked,
                 _ => Ranges::Storable,
             },
+            now: passage.looked_up_at,
         });
         let whole = passage.request().method == Method::GET
             // The edge's own conditions stand in place of the viewer's.

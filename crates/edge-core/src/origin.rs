@@ -4,8 +4,11 @@
 //! `Connection` are the connection's business, so they are not here. The same pass tells which credentials went out
 //! without being in the key, which the guard asks about.
 
+mod signing;
+
 use std::borrow::Cow;
 use std::fmt;
+use std::time::SystemTime;
 
 use http::header::{
     ACCEPT, ACCEPT_CHARSET, ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE,
@@ -16,6 +19,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use crate::cache::storing::Unkeyed;
 use crate::distribution::{
     Behavior, HeaderDefaults, HeaderForwarding, Names, OptionsCaching, Origin, OriginKind, OriginProtocol,
+    Signing,
 };
 use crate::header::conditional::{CONDITIONS, Validators};
 use crate::header::encoding::AcceptEncoding;
@@ -117,6 +121,7 @@ pub(crate) struct Sources<'a> {
     pub(crate) via_pseudonym: &'a str,
     pub(crate) conditions: Option<&'a Validators>,
     pub(crate) ranges: Ranges,
+    pub(crate) now: SystemTime,
 }
 
 /// What becomes of the viewer's `Range` (§7.12).
@@ -151,7 +156,7 @@ pub(crate) fn write(sources: &Sources<'_>) -> (Call, Unkeyed) {
             && !(behavior.key.gzip || behavior.key.brotli || behavior.key.headers.contains(&ACCEPT_ENCODING)),
         condition: sources.conditions.is_none() && request.is_conditional(),
     };
-    let call = Call {
+    let mut call = Call {
         origin: index,
         scheme: scheme(origin, request.scheme),
         method: request.method.clone(),
@@ -159,6 +164,9 @@ pub(crate) fn write(sources: &Sources<'_>) -> (Call, Unkeyed) {
         headers,
         body: request.body,
     };
+    if let Some(signing) = &origin.signing {
+        signing::sign(&mut call, signing, sources.now);
+    }
     (call, unkeyed)
 }
 
@@ -166,6 +174,8 @@ fn scheme(origin: &Origin, viewer: Scheme) -> Scheme {
     match origin.kind {
         OriginKind::Custom { protocol: OriginProtocol::HttpOnly, .. } => Scheme::Http,
         OriginKind::Custom { protocol: OriginProtocol::HttpsOnly, .. } => Scheme::Https,
+        // §5.5: what is always signed goes over HTTPS.
+        OriginKind::S3 if origin.signing.as_ref().is_some_and(Signing::is_in_force_always) => Scheme::Https,
         OriginKind::Custom { protocol: OriginProtocol::MatchViewer, .. } | OriginKind::S3 => viewer,
     }
 }

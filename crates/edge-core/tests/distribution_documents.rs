@@ -44,14 +44,22 @@ const REMARKS: &[(&str, &[Remark])] = &[
     (
         "get-distribution.json",
         &[
-            ('w', "Distribution.DistributionConfig.Origins.Items[0].OriginAccessControlId", "NotInForce"),
+            (
+                'w',
+                "Distribution.DistributionConfig.Origins.Items[0].OriginAccessControlId",
+                "NeedsCredentials",
+            ),
             ('i', "Distribution.DistributionConfig.IsIPV6Enabled", "NoLocalEffect"),
         ],
     ),
     (
         "legacy-s3.json",
         &[
-            ('w', "DistributionConfig.Origins.Items[0].S3OriginConfig.OriginAccessIdentity", "NotInForce"),
+            (
+                'w',
+                "DistributionConfig.Origins.Items[0].S3OriginConfig.OriginAccessIdentity",
+                "NeedsCredentials",
+            ),
             ('i', "DistributionConfig.IsIPV6Enabled", "NoLocalEffect"),
             ('i', "DistributionConfig.PriceClass", "NoLocalEffect"),
         ],
@@ -83,7 +91,7 @@ const REMARKS: &[(&str, &[Remark])] = &[
     (
         "api-and-static.json",
         &[
-            ('w', "DistributionConfig.Origins.Items[1].OriginAccessControlId", "NotInForce"),
+            ('w', "DistributionConfig.Origins.Items[1].OriginAccessControlId", "NeedsCredentials"),
             ('i', "DistributionConfig.IsIPV6Enabled", "NoLocalEffect"),
         ],
     ),
@@ -100,7 +108,7 @@ const REMARKS: &[(&str, &[Remark])] = &[
             ('w', "DistributionConfig.CacheBehaviors.Items[0].TrustedSigners", "NotInForce"),
             ('w', "DistributionConfig.DefaultCacheBehavior.TrustedKeyGroups", "NotInForce"),
             ('w', "DistributionConfig.Logging", "NotInForce"),
-            ('w', "DistributionConfig.Origins.Items[0].OriginAccessControlId", "NotInForce"),
+            ('w', "DistributionConfig.Origins.Items[0].OriginAccessControlId", "NeedsCredentials"),
             ('w', "DistributionConfig.Restrictions.GeoRestriction", "NotInForce"),
             ('w', "DistributionConfig.ViewerMtlsConfig", "NotInForce"),
             ('w', "DistributionConfig.WebACLId", "NotInForce"),

@@ -14,6 +14,7 @@ pub mod policy;
 pub mod problem;
 mod response_headers;
 pub mod rule;
+mod signing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,7 @@ pub use path_pattern::PathPattern;
 pub use problem::{Problem, Problems, Severity};
 pub use response_headers::{Cors, OriginHeader, ResponseHeadersPolicy, SetHeader};
 pub use rule::Rule;
+pub use signing::{Credentials, SignedService, Signing, SigningBehavior};
 
 /// A distribution, ready to decide with.
 #[derive(Debug, Clone)]
@@ -103,6 +105,8 @@ pub struct Origin {
     pub keepalive_timeout: Duration,
     /// The whole exchange, retries included; `None` is no cap.
     pub completion_timeout: Option<Duration>,
+    /// Origin access control: whether requests are signed (§5.11).
+    pub signing: Option<Signing>,
 }
 
 /// Which kind of server an origin is.

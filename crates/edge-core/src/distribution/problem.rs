@@ -39,6 +39,8 @@ pub mod codes {
     pub const UNKNOWN_FIELD: &str = "UnknownField";
     /// Loaded and kept, but the edge does not act on it.
     pub const NOT_IN_FORCE: &str = "NotInForce";
+    /// In force once the user brings credentials.
+    pub const NEEDS_CREDENTIALS: &str = "NeedsCredentials";
     /// Means something at AWS only (§17.7).
     pub const NO_LOCAL_EFFECT: &str = "NoLocalEffect";
     /// The API's answer to a value outside its set, of the wrong type, or missing.

@@ -4,6 +4,7 @@
 //! function does not run for it, and an error on the way to it is final.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use http::uri::PathAndQuery;
 use http::{HeaderValue, StatusCode};
@@ -28,11 +29,12 @@ pub(super) fn for_refused(
     refused: Refused,
     request: &Request,
     id: &HeaderValue,
+    now: SystemTime,
 ) -> Option<Step> {
     let page = configured(rules, StatusCode::FORBIDDEN).filter(|_| may_have_page(refused))?;
     // Its body is not wanted (threats M5, M9).
     let connection = if request.body == Body::None { Connection::Kept } else { Connection::Closed };
-    let page = fetch(rules, request.clone(), id, (StatusCode::FORBIDDEN, page), connection)?;
+    let page = fetch((rules, now), request.clone(), id, (StatusCode::FORBIDDEN, page), connection)?;
     let trace = Trace { refused: Some(refused), ..Trace::default() };
     Some(Step::Instead { storing: None, trace: Box::new(trace), page: Box::new(page) })
 }
@@ -44,7 +46,7 @@ fn configured(rules: &Rules, status: StatusCode) -> Option<&ErrorPage> {
 
 /// Goes on with the page instead of what failed; `None` where its path is none.
 fn fetch(
-    rules: &Arc<Rules>,
+    (rules, now): (&Arc<Rules>, SystemTime),
     mut request: Request,
     id: &HeaderValue,
     (status, page): (StatusCode, &ErrorPage),
@@ -54,7 +56,7 @@ fn fetch(
     let failed = std::mem::replace(&mut request.target, target);
     request.ask_for_all(); // by GET: *(unsure)*
     let admitted = gate::admit_error_page(&rules.distribution, request, failed);
-    let mut passage = Passage::new(rules, admitted, id.clone());
+    let mut passage = Passage::new(rules, admitted, id.clone(), now);
     passage.trace.page_for = Some(status);
     passage.page_status = Some(page.response_code);
     // §10.1: with a page, these statuses end an HTTP/1.1 connection.
@@ -78,7 +80,7 @@ impl Passage {
     pub(super) fn fetch_page(&self, status: StatusCode) -> Option<Step> {
         let page = self.page_for(status)?;
         let request = self.admitted.request.clone();
-        fetch(&self.rules, request, &self.id, (status, page), self.connection)
+        fetch((&self.rules, self.looked_up_at), request, &self.id, (status, page), self.connection)
     }
 
     /// The page instead of what came of this request.

@@ -59,6 +59,18 @@ pub fn format(time: SystemTime) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("Thu, 01 Jan 1970 00:00:00 GMT"))
 }
 
+/// `time` as `20261128T073000Z`, to the second, within the same bounds: ISO 8601's basic form, which AWS signs.
+pub fn basic(time: SystemTime) -> String {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let text = format(time);
+    let text = text.to_str().unwrap_or_default();
+    let part = |from: usize, to: usize| text.get(from..to).unwrap_or_default();
+    let month = MONTHS.iter().position(|name| *name == part(8, 11)).map_or(1, |at| at + 1);
+    let (day, year) = (part(5, 7), part(12, 16));
+    format!("{year}{month:02}{day}T{}{}{}Z", part(17, 19), part(20, 22), part(23, 25))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

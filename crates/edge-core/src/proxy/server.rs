@@ -32,7 +32,7 @@ use super::pool;
 use super::tls::{Certificates, Protocols, Tls, TlsError};
 use super::{body::Body, fill::Broken};
 use crate::cache::storing::Guard;
-use crate::distribution::{Distribution, HttpVersion};
+use crate::distribution::{Credentials, Distribution, HttpVersion};
 use crate::exchange::Rules;
 use crate::response::Place;
 use crate::viewer::device::Memo;
@@ -50,6 +50,8 @@ pub struct Settings {
     pub origin_roots: Vec<PathBuf>,
     /// Do not verify the certificates of mapped servers. For servers on one's own machine only.
     pub insecure_servers: bool,
+    /// Whose signature requests to origins with an access control carry (§5.11). `None`: they are not signed.
+    pub credentials: Option<Arc<Credentials>>,
     /// Where plain HTTP is spoken; port 0 is any free one.
     pub http: Vec<SocketAddr>,
     /// Where HTTPS is spoken.
@@ -80,6 +82,7 @@ impl Settings {
             servers: HashMap::new(),
             origin_roots: Vec::new(),
             insecure_servers: false,
+            credentials: None,
             http: Vec::new(),
             https: Vec::new(),
             certificates: Vec::new(),
@@ -243,8 +246,12 @@ fn running(
     let seed = settings.distribution.domain_name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
+    let mut distribution = settings.distribution.clone();
+    for signing in distribution.origins.iter_mut().filter_map(|origin| origin.signing.as_mut()) {
+        signing.credentials.clone_from(&settings.credentials);
+    }
     let rules = Rules {
-        distribution: settings.distribution.clone(),
+        distribution,
         guard: settings.guard,
         place: Place::new(seed, https_port),
         devices: Memo::new(DEVICES_REMEMBERED),

@@ -30,7 +30,7 @@ pub(super) fn distribution(config: &Node<'_>, identity: &Identity<'_>, library: 
     let comment = config.required("Comment");
     comment.within(&quotas::COMMENT, comment.as_text().map_or(0, |text| text.chars().count()));
     let mut targets = Targets::default();
-    let origins = origin::origins(config, &mut targets);
+    let origins = origin::origins(config, &mut targets, library);
     let origin_groups = origin::origin_groups(config, &mut targets);
     let http_version = http_version(config);
     let context =

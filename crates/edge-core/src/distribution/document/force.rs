@@ -174,13 +174,6 @@ const SECURITY_POLICIES: [&str; 9] = [
 
 /// The fields of an origin that name its servers' AWS side.
 pub(super) fn origin(node: &Node<'_>) {
-    if node.filled("OriginAccessControlId").is_some() {
-        node.at("OriginAccessControlId").not_in_force("requests to this origin are not signed");
-    }
-    if node.at("S3OriginConfig").filled("OriginAccessIdentity").is_some() {
-        let field = node.at("S3OriginConfig").at("OriginAccessIdentity");
-        field.not_in_force("requests to this origin are not signed");
-    }
     let shield = node.at("OriginShield");
     if !shield.is_present() {
         return;

@@ -6,12 +6,12 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::super::ResponseHeadersPolicy;
 use super::super::policy::{
     CachePolicy, OriginRequestPolicy, managed_cache_policy, managed_origin_request_policy,
     managed_response_headers_policy,
 };
 use super::super::problem::codes::INVALID_ARGUMENT;
+use super::super::{ResponseHeadersPolicy, SigningBehavior};
 use super::function::Functions;
 use super::node::Node;
 use super::{policies, response_headers};
@@ -23,6 +23,7 @@ pub(super) struct Library {
     origin_request: HashMap<String, OriginRequestPolicy>,
     response_headers: HashMap<String, Arc<ResponseHeadersPolicy>>,
     pub(super) functions: Functions,
+    access_controls: HashMap<String, Option<SigningBehavior>>,
     /// `None` where the document does not carry key groups at all.
     key_groups: Option<HashSet<String>>,
 }
@@ -49,10 +50,24 @@ impl Library {
                 |config| Arc::new(response_headers::policy(config)),
             ),
             functions: Functions::read(root),
+            access_controls: by_id(
+                root,
+                "OriginAccessControls",
+                "OriginAccessControl",
+                "OriginAccessControlConfig",
+                access_control,
+            ),
             key_groups: groups.is_present().then(|| {
                 by_id(root, "KeyGroups", "KeyGroup", "KeyGroupConfig", |_| ()).into_keys().collect()
             }),
         }
+    }
+
+    /// How requests are signed by the origin access control whose id stands in `node`. Where the document does not carry
+    /// it, as it is nearly always configured.
+    pub(super) fn signing(&self, node: &Node<'_>) -> Option<SigningBehavior> {
+        let known = node.as_text().and_then(|id| self.access_controls.get(id));
+        known.copied().unwrap_or(Some(SigningBehavior::Always))
     }
 
     /// The policy whose id stands in `node`.
@@ -102,6 +117,21 @@ impl Library {
             node.error("TrustedKeyGroupDoesNotExist", format!("the document has no key group {id:?}"));
         }
     }
+}
+
+/// An `OriginAccessControlConfig` (§5.11).
+fn access_control(config: &Node<'_>) -> Option<SigningBehavior> {
+    config.ignore(&["Name", "Description"]);
+    config.required_choice("SigningProtocol", &[("sigv4", ())]);
+    let types = ["s3", "mediastore", "lambda", "mediapackagev2"].map(|word| (word, ()));
+    config.required_choice("OriginAccessControlOriginType", &types);
+    let behaviors = [
+        ("always", Some(SigningBehavior::Always)),
+        ("no-override", Some(SigningBehavior::NoOverride)),
+        ("never", None),
+        ("always-amz-auth", Some(SigningBehavior::Always)), // for Lambda URLs
+    ];
+    config.required_choice("SigningBehavior", &behaviors).flatten()
 }
 
 fn no_such_policy<T>(

@@ -10,7 +10,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use serde_json::Value;
 
 use super::super::check::Quota;
-use super::super::problem::codes::{INVALID_ARGUMENT, NO_LOCAL_EFFECT, NOT_IN_FORCE, UNKNOWN_FIELD};
+use super::super::problem::codes::{
+    INVALID_ARGUMENT, NEEDS_CREDENTIALS, NO_LOCAL_EFFECT, NOT_IN_FORCE, UNKNOWN_FIELD,
+};
 use super::super::problem::{Problem, Severity};
 
 /// What reading found out.
@@ -346,6 +348,13 @@ impl<'a> Node<'a> {
     /// The same, with what to do about it.
     pub(super) fn not_in_force_with(&self, message: impl Into<String>, hint: impl Into<String>) {
         self.push(Severity::Warning, NOT_IN_FORCE, message.into(), Some(hint.into()));
+    }
+
+    /// The field is in force once the user brings credentials, which no document carries.
+    pub(super) fn needs_credentials(&self, message: impl Into<String>) {
+        let hint =
+            "start with --sign-origins and AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment";
+        self.push(Severity::Warning, NEEDS_CREDENTIALS, message.into(), Some(hint.to_owned()));
     }
 
     /// The field is set, and there is nothing it could do here.

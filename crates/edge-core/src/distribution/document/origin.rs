@@ -10,7 +10,8 @@ use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::super::check::{self, OriginDomain, quotas};
 use super::super::problem::codes::INVALID_ARGUMENT;
-use super::super::{Origin, OriginGroup, OriginKind, OriginProtocol, Target};
+use super::super::{Origin, OriginGroup, OriginKind, OriginProtocol, Signing, SigningBehavior, Target};
+use super::library::Library;
 use super::node::Node;
 use super::{force, names};
 
@@ -49,7 +50,7 @@ impl Targets {
 }
 
 /// Reads `Origins`.
-pub(super) fn origins(config: &Node<'_>, targets: &mut Targets) -> Vec<Origin> {
+pub(super) fn origins(config: &Node<'_>, targets: &mut Targets, library: &Library) -> Vec<Origin> {
     let list = config.required("Origins");
     let items = list.items();
     list.within(&quotas::ORIGINS, items.len());
@@ -58,14 +59,14 @@ pub(super) fn origins(config: &Node<'_>, targets: &mut Targets) -> Vec<Origin> {
     }
     let mut origins = Vec::with_capacity(items.len());
     for (at, item) in items.iter().enumerate() {
-        let origin = origin(item);
+        let origin = origin(item, library);
         targets.insert(item, &origin.id, Target::Origin(at));
         origins.push(origin);
     }
     origins
 }
 
-fn origin(node: &Node<'_>) -> Origin {
+fn origin(node: &Node<'_>, library: &Library) -> Origin {
     let id = node.required_text("Id").to_owned();
     let domain_name = domain_name(node);
     let path_node = node.at("OriginPath");
@@ -75,6 +76,7 @@ fn origin(node: &Node<'_>) -> Origin {
     let custom_headers = custom_headers(node);
     let server = server(node, &domain_name);
     let completion_timeout = completion_timeout(node, server.read_timeout);
+    let signing = signing(node, &domain_name, library);
     force::origin(node);
     Origin {
         id,
@@ -93,7 +95,26 @@ fn origin(node: &Node<'_>) -> Origin {
         read_timeout: server.read_timeout,
         keepalive_timeout: server.keepalive_timeout,
         completion_timeout,
+        signing,
     }
+}
+
+/// Origin access control, or the older origin access identity, which signs as one user for everything (§5.11).
+fn signing(node: &Node<'_>, domain_name: &str, library: &Library) -> Option<Signing> {
+    let control = node.at("OriginAccessControlId");
+    let identity = node.at("S3OriginConfig").at("OriginAccessIdentity");
+    let is_filled = |field: &Node<'_>| field.as_text().is_some_and(|text| !text.is_empty());
+    let (field, behavior) = match (is_filled(&control), is_filled(&identity)) {
+        (false, false) => return None,
+        // Both is a mistake, and reported where the two are compared.
+        (true, _) => {
+            let behavior = library.signing(&control)?;
+            (control, behavior)
+        }
+        (false, true) => (identity, SigningBehavior::Always),
+    };
+    field.needs_credentials("requests to this origin are signed only with credentials of yours");
+    Some(Signing::for_origin(domain_name, behavior))
 }
 
 fn domain_name(node: &Node<'_>) -> String {
