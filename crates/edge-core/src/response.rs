@@ -3,6 +3,8 @@
 //!
 //! It computes headers and pages; it refuses to know whether something is stored, and how bodies travel.
 
+mod cors;
+
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
@@ -280,9 +282,13 @@ pub(crate) fn compressed(headers: &mut HeaderMap, coding: HeaderValue) {
     }
 }
 
-/// Applies a response headers policy: removals first, then what it sets (§8.4). CORS and Server-Timing are not in
-/// force yet; the loader says so.
-pub(crate) fn apply_policy(headers: &mut HeaderMap, policy: &ResponseHeadersPolicy, now: SystemTime) {
+/// Applies a response headers policy: removals first, then CORS, then what it sets (§8.4).
+pub(crate) fn apply_policy(
+    headers: &mut HeaderMap,
+    policy: &ResponseHeadersPolicy,
+    request: &Request,
+    now: SystemTime,
+) {
     for name in &policy.remove {
         headers.remove(name);
         if *name == SERVER {
@@ -290,6 +296,9 @@ pub(crate) fn apply_policy(headers: &mut HeaderMap, policy: &ResponseHeadersPoli
         } else if *name == DATE {
             headers.insert(DATE, date::format(now));
         }
+    }
+    if let Some(cors) = &policy.cors {
+        cors::apply(headers, cors, request);
     }
     for set in &policy.set {
         if set.origin == OriginHeader::Overridden || !headers.contains_key(&set.name) {

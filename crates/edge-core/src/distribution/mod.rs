@@ -8,6 +8,7 @@
 
 pub mod alias;
 pub mod check;
+mod cors;
 pub mod document;
 pub mod path_pattern;
 pub mod policy;
@@ -23,6 +24,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 pub use crate::header::glob::Glob;
 pub use crate::header::names::{Name, Names};
 pub use alias::{Alias, HostMatch};
+pub use cors::{AllowedHost, AllowedOrigin};
 pub use document::{Document, Loaded, load, load_value};
 pub use path_pattern::PathPattern;
 pub use problem::{Problem, Problems, Severity};

@@ -84,10 +84,16 @@ impl Passage {
         headers
     }
 
-    fn not_modified(self, mut headers: HeaderMap, storing: Option<Storing>, now: SystemTime) -> Step {
+    /// What the response headers policy of the behavior makes of a response that leaves (§8.4): stored ones are kept
+    /// as they were without it.
+    pub(super) fn apply_policy(&self, headers: &mut HeaderMap, now: SystemTime) {
         if let Some(policy) = &self.behavior().response_headers {
-            response::apply_policy(&mut headers, policy, now);
+            response::apply_policy(headers, policy, self.request(), now);
         }
+    }
+
+    fn not_modified(self, mut headers: HeaderMap, storing: Option<Storing>, now: SystemTime) -> Step {
+        self.apply_policy(&mut headers, now);
         response::not_modified(&mut headers);
         let response = Response {
             status: StatusCode::NOT_MODIFIED,
@@ -131,9 +137,7 @@ impl Passage {
             }
             _ => (stored.status, Source::Stored),
         };
-        if let Some(policy) = &self.behavior().response_headers {
-            response::apply_policy(&mut headers, policy, now);
-        }
+        self.apply_policy(&mut headers, now);
         let response = Response { status: self.shown(status), headers, body, connection: self.connection };
         Step::Answer(Answer { storing, ..Answer::new(response, self.trace) })
     }
