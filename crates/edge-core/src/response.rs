@@ -4,6 +4,7 @@
 //! It computes headers and pages; it refuses to know whether something is stored, and how bodies travel.
 
 mod cors;
+pub mod server_timing;
 
 use std::fmt::Write as _;
 use std::time::SystemTime;
@@ -282,11 +283,12 @@ pub(crate) fn compressed(headers: &mut HeaderMap, coding: HeaderValue) {
     }
 }
 
-/// Applies a response headers policy: removals first, then CORS, then what it sets (§8.4).
+/// Applies a response headers policy: removals first, then CORS, then what it sets, Server-Timing last (§8.4).
 pub(crate) fn apply_policy(
     headers: &mut HeaderMap,
     policy: &ResponseHeadersPolicy,
     request: &Request,
+    facts: &server_timing::Facts<'_>,
     now: SystemTime,
 ) {
     for name in &policy.remove {
@@ -304,6 +306,9 @@ pub(crate) fn apply_policy(
         if set.origin == OriginHeader::Overridden || !headers.contains_key(&set.name) {
             headers.insert(&set.name, set.value.clone());
         }
+    }
+    if let Some(percent) = policy.server_timing_percent {
+        server_timing::apply(headers, percent, request, facts);
     }
 }
 

@@ -17,6 +17,7 @@ use std::time::SystemTime;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{Method, Version};
+use tokio::time::Instant;
 
 use self::errand::Errand;
 use self::form::Form;
@@ -170,7 +171,8 @@ impl Edge {
         let id = inner.ids.next();
         let running = inner.running.load();
         let (parts, body) = request.into_parts();
-        let form = Form { version: parts.version, head: parts.method == Method::HEAD };
+        let head = parts.method == Method::HEAD;
+        let form = Form { version: parts.version, head, arrived: Instant::now() };
         let stream = if body.is_end_stream() { Stream::Ended } else { Stream::Open };
         let request = match viewer::Request::read(parts, viewer.scheme, stream, viewer.addr) {
             Ok(request) => request,
@@ -226,7 +228,7 @@ impl Edge {
     /// Refuses a head the listener would not read.
     pub fn refuse_unread(&self, refusal: Refusal) -> http::Response<Body> {
         let inner = &*self.0;
-        let form = Form { version: Version::HTTP_11, head: false };
+        let form = Form { version: Version::HTTP_11, head: false, arrived: Instant::now() };
         let place = &inner.running.load().rules.place;
         form.plain(exchange::refuse_unread(place, refusal, &inner.ids.next(), inner.clock.now()))
     }

@@ -215,6 +215,9 @@ impl Bundle {
                 config[key] = to_json(value)?;
             }
         }
+        if let Some(rate) = policy.server_timing {
+            config["ServerTimingHeadersConfig"] = json!({ "Enabled": true, "SamplingRate": rate });
+        }
         self.response_headers.push(json!({ "Id": id, "ResponseHeadersPolicyConfig": config }));
         Ok(id)
     }

@@ -166,6 +166,8 @@ pub(crate) struct ResponseHeaders {
     /// `SecurityHeadersConfig` and `CorsConfig` as the API writes them.
     pub(crate) security: Option<toml::Value>,
     pub(crate) cors: Option<toml::Value>,
+    /// The sampling rate of `Server-Timing` in percent; absent: it is off.
+    pub(crate) server_timing: Option<f64>,
 }
 
 /// The rest of a cache behavior.

@@ -20,6 +20,7 @@ use edge_core::exchange::{
 };
 use edge_core::header::range::Slice;
 use edge_core::origin::Failure;
+use edge_core::response::server_timing::Upstream;
 use edge_core::response::{Connection, Place, Source};
 use edge_core::viewer::device::Memo;
 use edge_core::viewer::{Request, Scheme, Stream};
@@ -306,6 +307,11 @@ impl<'w> Simulator<'w> {
                 }
                 Decision::Ask(ask) => {
                     let (outcome, arrived) = self.ask_origin(walk, &ask)?;
+                    // Here nothing takes any time.
+                    let ask = match outcome {
+                        Outcome::Response { .. } => ask.measured(Upstream::default()),
+                        Outcome::Failed(_) => *ask,
+                    };
                     let decision = ask.answered(outcome, walk.world.now);
                     if let Decision::Answer(answer) = &decision
                         && !matches!(answer.response.body, Source::Stored | Source::Slices(_))

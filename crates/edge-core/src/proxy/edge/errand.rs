@@ -21,11 +21,12 @@ use crate::cache::{Key, Stored};
 use crate::exchange::{Answer, Ask, Did, Outcome, Rules, Step, Storing};
 use crate::proxy::body::Body;
 use crate::proxy::clock::Clock;
-use crate::proxy::fetch::{Interim, OriginBody, OriginFailure, OriginResponse};
+use crate::proxy::fetch::{Interim, OriginBody, OriginFailure, OriginResponse, Timings};
 use crate::proxy::fill::{self, Arrived, Keeping};
 use crate::proxy::flights::{Boarding, Cargo, Lead};
 use crate::proxy::listen::Interims;
 use crate::proxy::store::Object;
+use crate::response::server_timing::Upstream;
 use crate::response::{Response, Source};
 
 /// A request on its way to an origin, with what its answer needs.
@@ -86,8 +87,11 @@ impl Edge {
         let mut fetched = self.fetched(&mut errand, body, until, lead.as_ref(), &mut tell).await;
         loop {
             let Some(outcome) = fetched else { return };
+            let Errand { mut ask, held, origins, form } = errand;
+            if let Ok(response) = &outcome {
+                *ask = ask.measured(upstream(response.timings));
+            }
             let (outcome, source) = outcome_of(outcome, &self.0.clock);
-            let Errand { ask, held, origins, form } = errand;
             let (rules, now) = (Arc::clone(ask.rules()), self.0.clock.now());
             let instead = self.instead(&ask, &outcome, until, held.as_ref(), now);
             match ask.answered(outcome, now) {
@@ -209,7 +213,7 @@ impl Edge {
         let Some(ask) = ask else { return };
         let board = |key| self.0.flights.board(key, ask.since(), self.0.store.in_force());
         let Some(Boarding::Leads(lead)) = ask.key().map(board) else { return };
-        let form = Form { version: http::Version::HTTP_11, head: false };
+        let form = Form { version: http::Version::HTTP_11, head: false, arrived: Instant::now() };
         let errand = Errand { ask, held: held.cloned(), origins: Arc::clone(origins), form };
         let edge = self.clone();
         // Nobody waits for what it tells.
@@ -405,6 +409,11 @@ fn outcome_of(
             (Outcome::Failed(to_core(&failure)), None)
         }
     }
+}
+
+/// The origin side's measurements, as the core names them.
+fn upstream(Timings { dns, connect, first_byte }: Timings) -> Upstream {
+    Upstream { dns, connect, first_byte }
 }
 
 /// Whoever waits may have it, if it is for more than one.
