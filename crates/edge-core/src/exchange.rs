@@ -398,14 +398,8 @@ fn is_looked_up(behavior: &Behavior, request: &Request) -> bool {
 }
 
 fn needs_device(behavior: &Behavior) -> bool {
-    use crate::distribution::HeaderForwarding::{AllExcept, AllViewer, Defaults, Only};
-    let asks = |name: &http::HeaderName| name.as_str().starts_with("cloudfront-is-");
     behavior.viewer_request.as_ref().is_some_and(|rule| rule.needs_device())
-        || behavior.key.headers.iter().any(asks)
-        || match &behavior.forward.headers {
-            Defaults => false,
-            Only(names) | AllViewer { plus: names } | AllExcept { plus: names, .. } => names.iter().any(asks),
-        }
+        || behavior.names_header(|name| name.as_str().starts_with("cloudfront-is-"))
 }
 
 impl Ask {

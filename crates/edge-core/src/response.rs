@@ -233,23 +233,13 @@ fn filter_vary(headers: &mut HeaderMap, behavior: &Behavior) {
 }
 
 fn vary_is_shown(name: &str, behavior: &Behavior) -> bool {
-    let listed = |wanted: &dyn Fn(&HeaderName) -> bool| {
-        behavior.key.headers.iter().any(wanted)
-            || match &behavior.forward.headers {
-                HeaderForwarding::Only(names) => names.iter().any(wanted),
-                HeaderForwarding::AllViewer { plus } | HeaderForwarding::AllExcept { plus, .. } => {
-                    plus.iter().any(wanted)
-                }
-                HeaderForwarding::Defaults => false,
-            }
-    };
     match name {
         "accept-encoding" | "cookie" => true,
         // With MinTTL 0 it has its meaning (nothing is served without the origin), and says so to the next cache.
         "*" => behavior.ttl.min.is_zero(),
-        "user-agent" if listed(&|header| header.as_str().starts_with("cloudfront-is-")) => true,
+        "user-agent" if behavior.names_header(|header| header.as_str().starts_with("cloudfront-is-")) => true,
         _ => {
-            listed(&|header| header.as_str() == name)
+            behavior.names_header(|header| header.as_str() == name)
                 || match &behavior.forward.headers {
                     HeaderForwarding::AllViewer { .. } => true,
                     HeaderForwarding::AllExcept { names, .. } => {

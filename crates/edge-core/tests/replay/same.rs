@@ -11,6 +11,9 @@ const ID: &str = "x-amz-cf-id";
 /// It has the port of the connection.
 const ADDRESS: &str = "cloudfront-viewer-address";
 
+/// It tells whether the connection is new.
+const TLS: &str = "cloudfront-viewer-tls";
+
 /// What frames a message; only the wire has all of it.
 const FRAMING: [&str; 3] = ["connection", "content-length", "transfer-encoding"];
 
@@ -98,6 +101,10 @@ fn values(headers: &HeaderMap, name: &HeaderName) -> String {
             "the id of the request".to_owned()
         } else if name == ADDRESS {
             "address and port".to_owned()
+        } else if name == TLS {
+            // The wire's viewer keeps connections, the simulator's has none.
+            let text = String::from_utf8_lossy(value.as_bytes());
+            text.rsplit_once(':').map_or_else(String::new, |(agreed, _)| agreed.to_owned())
         } else if name == "server-timing" {
             without_times(String::from_utf8_lossy(value.as_bytes()).into_owned(), id)
         } else {
