@@ -146,7 +146,7 @@ pub(crate) fn run(args: &Explain) -> anyhow::Result<ExitCode> {
     settings.guard = if args.exact { Guard::Off } else { Guard::On };
     settings.servers = configured.servers;
     let running = Running::of(&settings)?;
-    let rules = Arc::clone(&running.rules);
+    let rules = Arc::clone(running.rules());
     let says = match &args.origin_says {
         Some(path) => read_response(path).map(|(status, headers)| Says::File(status, headers))?,
         None if args.ask_origin => {

@@ -45,6 +45,7 @@ use crate::function::rule::{Applied, SESSION_HEADER, Visitor};
 use crate::header::conditional::Validators;
 use crate::header::encoding::{AcceptEncoding, Coding};
 use crate::origin::{self, Call, Failure, Ranges};
+use crate::response::server_timing::Upstream;
 use crate::response::{self, Connection, Place, Response, XCache};
 use crate::viewer::Request;
 use crate::viewer::device::{Device, Memo};
@@ -269,6 +270,8 @@ struct Passage {
     looked_up_at: SystemTime,
     /// When the last outage of the origin was over, where that makes a difference.
     origin_back_since: Option<SystemTime>,
+    /// How long the origin's answer took, once it is there.
+    upstream: Option<Upstream>,
     trace: Trace,
 }
 
@@ -291,6 +294,7 @@ impl Passage {
             since: Epoch::default(),
             looked_up_at: now,
             origin_back_since: None,
+            upstream: None,
             trace,
         }
     }
@@ -394,14 +398,8 @@ fn is_looked_up(behavior: &Behavior, request: &Request) -> bool {
 }
 
 fn needs_device(behavior: &Behavior) -> bool {
-    use crate::distribution::HeaderForwarding::{AllExcept, AllViewer, Defaults, Only};
-    let asks = |name: &http::HeaderName| name.as_str().starts_with("cloudfront-is-");
     behavior.viewer_request.as_ref().is_some_and(|rule| rule.needs_device())
-        || behavior.key.headers.iter().any(asks)
-        || match &behavior.forward.headers {
-            Defaults => false,
-            Only(names) | AllViewer { plus: names } | AllExcept { plus: names, .. } => names.iter().any(asks),
-        }
+        || behavior.names_header(|name| name.as_str().starts_with("cloudfront-is-"))
 }
 
 impl Ask {
@@ -494,6 +492,12 @@ impl Ask {
     /// Whether what another request's fill brought is for this one too.
     pub fn may_join(&self, held: Held<'_>) -> bool {
         held.head.serves_waiters() && self.passage.is_content_with(held)
+    }
+
+    /// How long the answer took that comes next: for `Server-Timing` (§8.5), decided by no rule.
+    pub fn measured(mut self, upstream: Upstream) -> Self {
+        self.passage.upstream = Some(upstream);
+        self
     }
 
     /// Another request's fill brought this object: collapsed waiters are Hits (§7.11).

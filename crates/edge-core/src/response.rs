@@ -3,6 +3,9 @@
 //!
 //! It computes headers and pages; it refuses to know whether something is stored, and how bodies travel.
 
+mod cors;
+pub mod server_timing;
+
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
@@ -230,23 +233,13 @@ fn filter_vary(headers: &mut HeaderMap, behavior: &Behavior) {
 }
 
 fn vary_is_shown(name: &str, behavior: &Behavior) -> bool {
-    let listed = |wanted: &dyn Fn(&HeaderName) -> bool| {
-        behavior.key.headers.iter().any(wanted)
-            || match &behavior.forward.headers {
-                HeaderForwarding::Only(names) => names.iter().any(wanted),
-                HeaderForwarding::AllViewer { plus } | HeaderForwarding::AllExcept { plus, .. } => {
-                    plus.iter().any(wanted)
-                }
-                HeaderForwarding::Defaults => false,
-            }
-    };
     match name {
         "accept-encoding" | "cookie" => true,
         // With MinTTL 0 it has its meaning (nothing is served without the origin), and says so to the next cache.
         "*" => behavior.ttl.min.is_zero(),
-        "user-agent" if listed(&|header| header.as_str().starts_with("cloudfront-is-")) => true,
+        "user-agent" if behavior.names_header(|header| header.as_str().starts_with("cloudfront-is-")) => true,
         _ => {
-            listed(&|header| header.as_str() == name)
+            behavior.names_header(|header| header.as_str() == name)
                 || match &behavior.forward.headers {
                     HeaderForwarding::AllViewer { .. } => true,
                     HeaderForwarding::AllExcept { names, .. } => {
@@ -280,9 +273,14 @@ pub(crate) fn compressed(headers: &mut HeaderMap, coding: HeaderValue) {
     }
 }
 
-/// Applies a response headers policy: removals first, then what it sets (§8.4). CORS and Server-Timing are not in
-/// force yet; the loader says so.
-pub(crate) fn apply_policy(headers: &mut HeaderMap, policy: &ResponseHeadersPolicy, now: SystemTime) {
+/// Applies a response headers policy: removals first, then CORS, then what it sets, Server-Timing last (§8.4).
+pub(crate) fn apply_policy(
+    headers: &mut HeaderMap,
+    policy: &ResponseHeadersPolicy,
+    request: &Request,
+    facts: &server_timing::Facts<'_>,
+    now: SystemTime,
+) {
     for name in &policy.remove {
         headers.remove(name);
         if *name == SERVER {
@@ -291,10 +289,16 @@ pub(crate) fn apply_policy(headers: &mut HeaderMap, policy: &ResponseHeadersPoli
             headers.insert(DATE, date::format(now));
         }
     }
+    if let Some(cors) = &policy.cors {
+        cors::apply(headers, cors, request);
+    }
     for set in &policy.set {
         if set.origin == OriginHeader::Overridden || !headers.contains_key(&set.name) {
             headers.insert(&set.name, set.value.clone());
         }
+    }
+    if let Some(percent) = policy.server_timing_percent {
+        server_timing::apply(headers, percent, request, facts);
     }
 }
 

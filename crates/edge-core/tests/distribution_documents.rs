@@ -109,7 +109,6 @@ const REMARKS: &[(&str, &[Remark])] = &[
             ('w', "DistributionConfig.DefaultCacheBehavior.TrustedKeyGroups", "NotInForce"),
             ('w', "DistributionConfig.Logging", "NotInForce"),
             ('w', "DistributionConfig.Origins.Items[0].OriginAccessControlId", "NeedsCredentials"),
-            ('w', "DistributionConfig.Restrictions.GeoRestriction", "NotInForce"),
             ('w', "DistributionConfig.ViewerMtlsConfig", "NotInForce"),
             ('w', "DistributionConfig.WebACLId", "NotInForce"),
             ('i', "DistributionConfig.IsIPV6Enabled", "NoLocalEffect"),

@@ -289,7 +289,7 @@ impl Setting {
         };
         let now = UNIX_EPOCH + Duration::from_secs(START_SECONDS + later);
         let id = HeaderValue::from_str(&"x".repeat(56)).unwrap(); // as long as the real one: pages contain it
-        let told = explain::tell(&running.rules, request, id, held, &mut origin, now);
+        let told = explain::tell(running.rules(), request, id, held, &mut origin, now);
         let response = told.response.as_ref().unwrap();
         let mut headers = response.headers.clone();
         if let Source::Text(text) = &response.body {
@@ -300,7 +300,7 @@ impl Setting {
 
     async fn served(&self, edge: &Edge, origin: &Origin) -> Seen {
         let request = self.head().map(|()| Empty::<Bytes>::new());
-        let response = edge.handle(request, Viewer { addr: PEER.into(), scheme: self.scheme }).await;
+        let response = edge.handle(request, Viewer { addr: PEER.into(), scheme: self.scheme, tls: None }).await;
         let (parts, body) = response.into_parts();
         _ = body.collect().await.unwrap();
         let asked = std::mem::take(&mut *origin.asked.lock().unwrap());

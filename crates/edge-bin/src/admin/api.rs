@@ -150,7 +150,7 @@ fn called(edge: &Edge, request: &Request<Vec<u8>>) -> Result<Response<String>, A
 /// An edge is one distribution.
 fn is_ours(edge: &Edge, id: &str) -> Result<(), ApiError> {
     let running = edge.running();
-    let ours = &running.rules.distribution.id;
+    let ours = &running.rules().distribution.id;
     if id == ours {
         return Ok(());
     }

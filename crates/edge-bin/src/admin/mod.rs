@@ -142,7 +142,7 @@ fn text(status: StatusCode, body: String) -> http::Response<Full<Bytes>> {
 /// What this edge is, for programs.
 fn distribution(edge: &Edge) -> String {
     let running = edge.running();
-    let distribution = &running.rules.distribution;
+    let distribution = &running.rules().distribution;
     let names = serde_json::json!({ "Id": distribution.id, "DomainName": distribution.domain_name });
     format!("{names}\n")
 }

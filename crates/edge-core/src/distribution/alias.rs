@@ -47,6 +47,69 @@ impl Distribution {
     }
 }
 
+/// Which of several distributions a host is for: the one with the most specific name for it, the first of equals (as for
+/// loopback names, which all have); `None` where it is nobody's.
+pub fn most_specific<'a>(distributions: impl Iterator<Item = &'a Distribution>, host: &str) -> Option<usize> {
+    let matches = distributions.map(|distribution| distribution.match_host(host)).enumerate();
+    let mut best: Option<(usize, HostMatch)> = None;
+    for (index, found) in matches {
+        if let Some(found) = found
+            && best.is_none_or(|(_, before)| found > before)
+        {
+            best = Some((index, found));
+        }
+    }
+    best.map(|(index, _)| index)
+}
+
+/// Why two distributions cannot stand side by side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Clash {
+    /// Both have this alias. A wildcard and a name it covers are two aliases.
+    Alias {
+        /// Which.
+        alias: Alias,
+        /// The ids of the distributions.
+        distributions: [String; 2],
+    },
+    /// Both have this domain name of their own, with which every key begins: it is one distribution, twice.
+    DomainName(String),
+}
+
+impl Clash {
+    /// The first there is among several distributions.
+    pub fn among<'a>(distributions: impl Iterator<Item = &'a Distribution>) -> Option<Self> {
+        let mut before: Vec<&Distribution> = Vec::new();
+        for this in distributions {
+            for other in &before {
+                if this.domain_name == other.domain_name {
+                    return Some(Self::DomainName(this.domain_name.clone()));
+                }
+                if let Some(alias) = this.aliases.iter().find(|alias| other.aliases.contains(alias)) {
+                    let distributions = [other.id.clone(), this.id.clone()];
+                    return Some(Self::Alias { alias: alias.clone(), distributions });
+                }
+            }
+            before.push(this);
+        }
+        None
+    }
+}
+
+impl std::fmt::Display for Clash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Alias { alias, distributions: [one, other] } => {
+                write!(f, "CNAMEAlreadyExists: {alias} is an alias of {one} and of {other}")
+            }
+            Self::DomainName(name) => write!(
+                f,
+                "DistributionAlreadyExists: {name} is there twice\n  hint: each needs a CallerReference of its own"
+            ),
+        }
+    }
+}
+
 /// The names RFC 6761 keeps for the machine itself and for tests, and the loopback addresses.
 fn is_loopback(host: &str) -> bool {
     let below = |suffix: &str| {

@@ -8,7 +8,9 @@
 
 pub mod alias;
 pub mod check;
+mod cors;
 pub mod document;
+mod geo;
 pub mod path_pattern;
 pub mod policy;
 pub mod problem;
@@ -23,8 +25,10 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 pub use crate::header::glob::Glob;
 pub use crate::header::names::{Name, Names};
-pub use alias::{Alias, HostMatch};
+pub use alias::{Alias, Clash, HostMatch, most_specific};
+pub use cors::{AllowedHost, AllowedOrigin};
 pub use document::{Document, Loaded, load, load_value};
+pub use geo::{Country, GeoRestriction};
 pub use path_pattern::PathPattern;
 pub use problem::{Problem, Problems, Severity};
 pub use response_headers::{Cors, OriginHeader, ResponseHeadersPolicy, SetHeader};
@@ -44,6 +48,8 @@ pub struct Distribution {
     pub enabled: bool,
     /// What viewers may speak (§11.2).
     pub http_version: HttpVersion,
+    /// Which countries are served (§12.1).
+    pub geo_restriction: GeoRestriction,
     /// What `/` stands for (§2.5); without the leading slash.
     pub default_root_object: Option<String>,
     /// At least one.
@@ -176,6 +182,18 @@ pub struct Behavior {
     pub viewer_request: Option<Arc<Rule>>,
     /// What explain calls the policies.
     pub names: PolicyNames,
+}
+
+impl Behavior {
+    /// Whether a policy names a header that is wanted, for the key or for the origin.
+    pub fn names_header(&self, is_wanted: impl Fn(&HeaderName) -> bool) -> bool {
+        let listed: &[HeaderName] = match &self.forward.headers {
+            HeaderForwarding::Defaults => &[],
+            HeaderForwarding::Only(names) => names,
+            HeaderForwarding::AllViewer { plus } | HeaderForwarding::AllExcept { plus, .. } => plus,
+        };
+        self.key.headers.iter().chain(listed).any(is_wanted)
+    }
 }
 
 /// Names of the policies a behavior was made of, for people.

@@ -10,8 +10,8 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 
 use super::{
-    Cors, ForwardSettings, HeaderDefaults, HeaderForwarding, KeySettings, Name, Names, OriginHeader,
-    ResponseHeadersPolicy, SetHeader, Ttl,
+    AllowedOrigin, Cors, ForwardSettings, HeaderDefaults, HeaderForwarding, KeySettings, Name, Names,
+    OriginHeader, ResponseHeadersPolicy, SetHeader, Ttl,
 };
 
 pub use tables::{CACHE_POLICIES, ORIGIN_REQUEST_POLICIES, RESPONSE_HEADERS_POLICIES};
@@ -217,7 +217,7 @@ impl ManagedCors {
             }
         };
         Some(Cors {
-            allow_origins: vec!["*".to_owned()],
+            allow_origins: vec![AllowedOrigin::Any],
             allow_headers: Vec::new(),
             allow_methods: allow_methods.into_iter().map(str::to_owned).collect(),
             allow_credentials: false,

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 
+use super::cors::AllowedOrigin;
+
 /// A response headers policy (§8.4), kept whole; the fields in force are applied by `response`.
 #[derive(Debug, Clone, Default)]
 pub struct ResponseHeadersPolicy {
@@ -44,9 +46,9 @@ pub enum OriginHeader {
 /// `CorsConfig` (§8.4).
 #[derive(Debug, Clone)]
 pub struct Cors {
-    /// `*`, or patterns.
-    pub allow_origins: Vec<String>,
-    /// Patterns of names.
+    /// `*` alone, or others.
+    pub allow_origins: Vec<AllowedOrigin>,
+    /// Names, patterns of names, or `*`.
     pub allow_headers: Vec<String>,
     /// Method names, `ALL` spelled out.
     pub allow_methods: Vec<String>,

@@ -121,9 +121,7 @@ impl Ask {
         if let Some(page) = page_instead {
             return self.passage.instead(storing.map(head_alone), page);
         }
-        if let Some(policy) = &self.passage.behavior().response_headers {
-            response::apply_policy(&mut response.headers, policy, now); // §0.12, as on its copy
-        }
+        self.passage.apply_policy(&mut response.headers, XCache::Miss, now); // §0.12, as on its copy
         Step::Answer(Answer { storing, ..Answer::new(response, self.passage.trace) })
     }
 
@@ -228,9 +226,7 @@ impl Ask {
         if passage.page_status.is_some() {
             headers.insert(X_CACHE, XCache::Error.value()); // §10.1, whatever status the page is sent with
         }
-        if let Some(policy) = &passage.behavior().response_headers {
-            response::apply_policy(&mut headers, policy, now);
-        }
+        passage.apply_policy(&mut headers, XCache::Miss, now);
         let body = if has_body { Source::Origin } else { Source::Empty };
         let (status, connection) = (passage.shown(status), passage.connection);
         let response = Response { status, headers, body, connection };

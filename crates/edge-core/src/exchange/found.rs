@@ -6,7 +6,7 @@ use http::HeaderValue;
 use http::Method;
 use http::header::{AUTHORIZATION, COOKIE};
 
-use super::{Answer, Ask, LookUp, Passage, Standing, Step, StoodIn, Trace, failover, serve};
+use super::{Answer, Ask, LookUp, Passage, Rules, Standing, Step, StoodIn, Trace, failover, serve};
 use crate::cache::reuse::{self, Revalidation, Verdict};
 use crate::cache::storing::Guard;
 use crate::cache::{Epoch, Held, Holds, Key};
@@ -28,6 +28,11 @@ impl LookUp {
     /// The request, as the viewer-request function left it.
     pub fn request(&self) -> &Request {
         self.passage.request()
+    }
+
+    /// The rules this exchange goes by.
+    pub fn rules(&self) -> &Rules {
+        &self.passage.rules
     }
 
     /// The origin to know about before the verdict on what is held: this is left alone because that one failed (§7.4).

@@ -21,8 +21,11 @@ pub(super) fn refuse(
     now: SystemTime,
 ) -> Answer {
     const METHOD: &str = "This distribution is not configured to allow the HTTP request method that was used for this request. The distribution supports only cachable requests.";
+    const COUNTRY: &str =
+        "The Amazon CloudFront distribution is configured to block access from your country.";
     let reason = match refused {
         Refused::MethodNotAllowed => METHOD,
+        Refused::Country => COUNTRY,
         _ => BAD_REQUEST,
     };
     let mut response = match refused {

@@ -11,7 +11,7 @@ use crate::cache::{Held, Holds, Stored};
 use crate::header::conditional::{self, Precondition};
 use crate::header::range::{self, ContentRange, Selected, Slice, Span};
 use crate::origin::REQUEST_ID;
-use crate::response::{self, Connection, Response, Source, X_CACHE, XCache};
+use crate::response::{self, Connection, Response, Source, X_CACHE, XCache, server_timing};
 
 /// How boundaries of `multipart/byteranges` begin; 32 hexadecimal digits follow *(unsure)*.
 const BOUNDARY: &str = "CloudFront-";
@@ -56,7 +56,7 @@ impl Passage {
         };
         match precondition {
             Precondition::Proceed => {}
-            Precondition::NotModified => return self.not_modified(headers, storing, now),
+            Precondition::NotModified => return self.not_modified(headers, x_cache, storing, now),
             Precondition::Failed => {
                 let response = refuse::precondition_failed(&self.rules.place, &self.id, now);
                 return Step::Answer(Answer { storing, ..Answer::new(response, self.trace) });
@@ -66,7 +66,7 @@ impl Passage {
             Cut::Nowhere { length } => return self.unsatisfiable(length, storing, now),
             cut => cut,
         };
-        self.deliver_held(stored, headers, cut, storing, now)
+        self.deliver_held(stored, (headers, x_cache), cut, storing, now)
     }
 
     fn headers_of(&self, stored: &Stored, x_cache: XCache, now: SystemTime) -> HeaderMap {
@@ -84,10 +84,24 @@ impl Passage {
         headers
     }
 
-    fn not_modified(self, mut headers: HeaderMap, storing: Option<Storing>, now: SystemTime) -> Step {
+    /// What the response headers policy of the behavior makes of a response that leaves (§8.4): stored ones are kept
+    /// as they were without it.
+    pub(super) fn apply_policy(&self, headers: &mut HeaderMap, x_cache: XCache, now: SystemTime) {
         if let Some(policy) = &self.behavior().response_headers {
-            response::apply_policy(&mut headers, policy, now);
+            let (place, id, upstream) = (&self.rules.place, &self.id, self.upstream);
+            let facts = server_timing::Facts { place, id, x_cache, upstream };
+            response::apply_policy(headers, policy, self.request(), &facts, now);
         }
+    }
+
+    fn not_modified(
+        self,
+        mut headers: HeaderMap,
+        x_cache: XCache,
+        storing: Option<Storing>,
+        now: SystemTime,
+    ) -> Step {
+        self.apply_policy(&mut headers, x_cache, now);
         response::not_modified(&mut headers);
         let response = Response {
             status: StatusCode::NOT_MODIFIED,
@@ -117,7 +131,7 @@ impl Passage {
     fn deliver_held(
         self,
         stored: &Stored,
-        mut headers: HeaderMap,
+        (mut headers, x_cache): (HeaderMap, XCache),
         cut: Cut,
         storing: Option<Storing>,
         now: SystemTime,
@@ -131,9 +145,7 @@ impl Passage {
             }
             _ => (stored.status, Source::Stored),
         };
-        if let Some(policy) = &self.behavior().response_headers {
-            response::apply_policy(&mut headers, policy, now);
-        }
+        self.apply_policy(&mut headers, x_cache, now);
         let response = Response { status: self.shown(status), headers, body, connection: self.connection };
         Step::Answer(Answer { storing, ..Answer::new(response, self.trace) })
     }

@@ -7,6 +7,7 @@ mod errand;
 mod form;
 mod origin;
 mod pump;
+mod running;
 mod standings;
 mod teller;
 
@@ -17,13 +18,14 @@ use std::time::SystemTime;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{Method, Version};
+use tokio::time::Instant;
 
 use self::errand::Errand;
 use self::form::Form;
+pub use self::running::Running;
 use self::standings::Standings;
 use super::body::Body;
 use super::clock::Clock;
-use super::fetch::Origins;
 use super::flights::{Boarding, Cargo, Flights};
 use super::ids::RequestIds;
 use super::invalidations::{Batch, Invalidations, NotInvalidated};
@@ -49,15 +51,6 @@ struct Inner {
     counters: Counters,
 }
 
-/// What a reload replaces, all at once.
-#[derive(Debug)]
-pub struct Running {
-    /// What is decided by.
-    pub rules: Arc<Rules>,
-    /// Who is asked.
-    pub origins: Arc<Origins>,
-}
-
 /// What an edge counted since it started.
 #[derive(Debug, Default)]
 pub struct Counters {
@@ -76,6 +69,8 @@ pub struct Viewer {
     pub addr: std::net::SocketAddr,
     /// Whether it was TLS.
     pub scheme: Scheme,
+    /// What the handshake agreed on, where there was one.
+    pub tls: Option<viewer::Tls>,
 }
 
 impl Edge {
@@ -170,23 +165,27 @@ impl Edge {
         let id = inner.ids.next();
         let running = inner.running.load();
         let (parts, body) = request.into_parts();
-        let form = Form { version: parts.version, head: parts.method == Method::HEAD };
+        let head = parts.method == Method::HEAD;
+        let form = Form { version: parts.version, head, arrived: Instant::now() };
         let stream = if body.is_end_stream() { Stream::Ended } else { Stream::Open };
-        let request = match viewer::Request::read(parts, viewer.scheme, stream, viewer.addr) {
+        let mut request = match viewer::Request::read(parts, viewer.scheme, stream, viewer.addr) {
             Ok(request) => request,
             Err(refusal) => {
-                let response = exchange::refuse_unread(&running.rules.place, refusal, &id, now);
+                let response = exchange::refuse_unread(&running.rules().place, refusal, &id, now);
                 return Decided::Answered(form.plain(response));
             }
         };
-        let mut step = exchange::begin(&running.rules, request, id, now);
+        let site = running.site(request.host_name());
+        running.locate(&mut request, site);
+        request.tls = viewer.tls;
+        let mut step = exchange::begin(&site.rules, request, id, now);
         let mut held = None;
         loop {
             let look_up = match step {
                 Step::LookUp(look_up) => look_up,
                 // The page of an error that is stored, or is our own: there is nothing to keep.
                 Step::Instead { trace, page, .. } => {
-                    self.report(&trace, &running.rules);
+                    self.report(&trace, &site.rules);
                     step = *page;
                     continue;
                 }
@@ -218,7 +217,8 @@ impl Edge {
         let object = store.get(look_up.key());
         let held = object.as_deref().map(Object::held);
         if let Some(origin) = held.and_then(|held| look_up.waits_for(held)) {
-            look_up = look_up.knowing(standings.of(origin));
+            let standing = standings.of(look_up.rules(), origin);
+            look_up = look_up.knowing(standing);
         }
         (look_up.found(held, since, now), object)
     }
@@ -226,8 +226,9 @@ impl Edge {
     /// Refuses a head the listener would not read.
     pub fn refuse_unread(&self, refusal: Refusal) -> http::Response<Body> {
         let inner = &*self.0;
-        let form = Form { version: Version::HTTP_11, head: false };
-        let place = &inner.running.load().rules.place;
+        let form = Form { version: Version::HTTP_11, head: false, arrived: Instant::now() };
+        let running = inner.running.load();
+        let place = &running.rules().place;
         form.plain(exchange::refuse_unread(place, refusal, &inner.ids.next(), inner.clock.now()))
     }
 

@@ -33,7 +33,8 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 pub use interim::Interims;
 pub use limits::Limits;
 
-use super::tls::{Tls, TlsFacts};
+use super::tls::{Session, Tls, TlsFacts};
+use crate::viewer::{self, Handshake};
 pub use crate::viewer::{Refusal, Scheme};
 
 /// Connections the kernel may hold for us before we accept them.
@@ -75,6 +76,22 @@ pub struct Peer {
     pub scheme: Scheme,
     /// What the handshake agreed on.
     pub tls: Option<Arc<TlsFacts>>,
+    /// Whether a request came on this connection already.
+    pub used: Arc<AtomicBool>,
+}
+
+impl Peer {
+    /// What a request that comes now needed of a handshake: only the first on its connection needed one (§6).
+    pub(super) fn tls_of_request(&self) -> Option<viewer::Tls> {
+        let used = self.used.swap(true, Ordering::Relaxed);
+        let TlsFacts { version, cipher, session, .. } = self.tls.as_deref()?;
+        let handshake = match session {
+            _ if used => Handshake::Reused,
+            Session::Resumed => Handshake::Resumed,
+            Session::Full => Handshake::Full,
+        };
+        Some(viewer::Tls { version, cipher, handshake })
+    }
 }
 
 /// Asks listeners to finish what they accepted and to end. Clones ask the same listeners.

@@ -10,6 +10,7 @@ pub mod edge;
 pub mod fetch;
 pub mod fill;
 pub mod flights;
+pub mod geo;
 mod ids;
 pub mod invalidations;
 pub mod listen;

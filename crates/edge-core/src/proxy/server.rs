@@ -26,13 +26,14 @@ use tokio::task::JoinSet;
 use super::clock::Clock;
 use super::edge::{Edge, Running, Viewer};
 use super::fetch::{Origins, OriginsConfig, OriginsError, read_roots};
+use super::geo::{GeoError, GeoSettings, Locator};
 use super::listen::{Interims, Limits, Listener, Peer, Refusal, Service, Stop};
 use super::local_ca::{CaError, LocalCa};
 use super::pool;
 use super::tls::{Certificates, Protocols, Tls, TlsError};
 use super::{body::Body, fill::Broken};
 use crate::cache::storing::Guard;
-use crate::distribution::{Credentials, Distribution, HttpVersion};
+use crate::distribution::{Clash, Credentials, Distribution, HttpVersion};
 use crate::exchange::Rules;
 use crate::response::Place;
 use crate::viewer::device::Memo;
@@ -42,6 +43,10 @@ use crate::viewer::device::Memo;
 pub struct Settings {
     /// What to be.
     pub distribution: Distribution,
+    /// What to be for the names of others beside it (§17.2): the store is one, and nothing in it is shared.
+    pub others: Vec<Distribution>,
+    /// Who knows where viewers are.
+    pub geo: GeoSettings,
     /// Safer than CloudFront (the default), or to the letter.
     pub guard: Guard,
     /// Which servers stand in for an origin, by its domain name: `http://host:port` or `https://host:port`.
@@ -78,6 +83,8 @@ impl Settings {
     pub fn new(distribution: Distribution) -> Self {
         Self {
             distribution,
+            others: Vec::new(),
+            geo: GeoSettings::default(),
             guard: Guard::On,
             servers: HashMap::new(),
             origin_roots: Vec::new(),
@@ -94,6 +101,12 @@ impl Settings {
     }
 }
 
+impl Settings {
+    fn distributions(&self) -> impl Iterator<Item = &Distribution> {
+        std::iter::once(&self.distribution).chain(&self.others)
+    }
+}
+
 /// Why an edge did not start, or keeps what it has.
 #[derive(Debug)]
 pub enum StartError {
@@ -107,6 +120,10 @@ pub enum StartError {
     Tls(TlsError),
     /// The local CA.
     Ca(CaError),
+    /// A database of places.
+    Geo(GeoError),
+    /// Distributions that cannot stand side by side (§17.2).
+    Clash(Clash),
 }
 
 impl fmt::Display for StartError {
@@ -123,6 +140,8 @@ impl fmt::Display for StartError {
             Self::Origins(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
             Self::Ca(error) => error.fmt(f),
+            Self::Geo(error) => error.fmt(f),
+            Self::Clash(clash) => clash.fmt(f),
         }
     }
 }
@@ -221,6 +240,9 @@ fn running(
     https_port: Option<u16>,
     before: Option<&Arc<Origins>>,
 ) -> Result<Running, StartError> {
+    if let Some(clash) = Clash::among(settings.distributions()) {
+        return Err(StartError::Clash(clash));
+    }
     let mut servers = HashMap::new();
     for (name, urls) in &settings.servers {
         let mut parsed = urls
@@ -243,20 +265,25 @@ fn running(
         None => Origins::new(config),
     };
     let origins = origins.map_err(StartError::Origins)?;
-    let seed = settings.distribution.domain_name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    let mut distribution = settings.distribution.clone();
-    for signing in distribution.origins.iter_mut().filter_map(|origin| origin.signing.as_mut()) {
-        signing.credentials.clone_from(&settings.credentials);
-    }
-    let rules = Rules {
-        distribution,
-        guard: settings.guard,
-        place: Place::new(seed, https_port),
-        devices: Memo::new(DEVICES_REMEMBERED),
+    let rules = |distribution: &Distribution| {
+        let seed = distribution.domain_name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        let mut distribution = distribution.clone();
+        for signing in distribution.origins.iter_mut().filter_map(|origin| origin.signing.as_mut()) {
+            signing.credentials.clone_from(&settings.credentials);
+        }
+        Arc::new(Rules {
+            distribution,
+            guard: settings.guard,
+            place: Place::new(seed, https_port),
+            devices: Memo::new(DEVICES_REMEMBERED),
+        })
     };
-    Ok(Running { rules: Arc::new(rules), origins: Arc::new(origins) })
+    let locator = Locator::open(&settings.geo).map_err(StartError::Geo)?;
+    let running = Running::new(rules(&settings.distribution), Arc::new(origins));
+    let running = settings.others.iter().fold(running, |running, other| running.and(rules(other)));
+    Ok(running.located_by(Arc::new(locator)))
 }
 
 fn tls(settings: &Settings) -> Result<(Option<Arc<Tls>>, Option<PathBuf>), StartError> {
@@ -281,9 +308,10 @@ fn certificates(settings: &Settings) -> Result<(Certificates, Option<PathBuf>), 
     let clock = Clock::system();
     let ca = LocalCa::open(directory, clock.now()).map_err(StartError::Ca)?;
     let path = ca.certificate_path().to_owned();
-    let distribution = settings.distribution.clone();
-    let fallback = distribution.domain_name.clone();
-    certificates.mint_with(ca, clock, &fallback, move |name| distribution.answers_for(name));
+    let distributions: Vec<Distribution> = settings.distributions().cloned().collect();
+    let fallback = settings.distribution.domain_name.clone();
+    let answers_for = move |name: &str| distributions.iter().any(|one| one.answers_for(name));
+    certificates.mint_with(ca, clock, &fallback, answers_for);
     Ok((certificates, Some(path)))
 }
 
@@ -297,7 +325,8 @@ impl Service for Edge {
         peer: &Peer,
         interims: Interims<'_>,
     ) -> http::Response<Body> {
-        self.serve(request, Viewer { addr: peer.addr, scheme: peer.scheme }, interims).await
+        let viewer = Viewer { addr: peer.addr, scheme: peer.scheme, tls: peer.tls_of_request() };
+        self.serve(request, viewer, interims).await
     }
 
     fn refuse(&self, refusal: Refusal, peer: &Peer) -> http::Response<Body> {

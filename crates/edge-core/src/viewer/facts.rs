@@ -1,12 +1,14 @@
-//! The `CloudFront-*` request headers (§6) that need no geo database: one table, by name.
+//! The `CloudFront-*` request headers (§6): one table, by name.
 //!
 //! A header of this table reaches key or origin only when a policy names it, and then with our value, never with
-//! the viewer's (threats T1). Names that need a database are known here too, so that a viewer cannot send them.
+//! the viewer's (threats T1). Every name of CloudFront's is known here, so that a viewer cannot send one.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 
 use super::device::Device;
 use super::gate::Admitted;
+use super::geo;
+use crate::distribution::{Behavior, Distribution, GeoRestriction};
 
 /// Whether CloudFront owns the name: a viewer's own value is dropped.
 pub fn is_reserved(name: &HeaderName) -> bool {
@@ -30,8 +32,17 @@ pub fn value(name: &HeaderName, admitted: &Admitted, device: Device) -> Option<H
         "cloudfront-error-uri" => HeaderValue::from_str(admitted.failed()?.path()).ok(),
         "cloudfront-error-args" => HeaderValue::from_str(admitted.failed()?.query()?).ok(),
         "cloudfront-viewer-header-order" => header_order(&request.headers),
-        _ => None,
+        "cloudfront-viewer-tls" => HeaderValue::from_str(&request.tls?.to_string()).ok(),
+        place => request.location.as_ref()?.header(place),
     }
+}
+
+/// Whether anything a distribution decides or sends depends on where its viewers are.
+pub fn needs_location(distribution: &Distribution) -> bool {
+    let asks = |behavior: &Behavior| behavior.names_header(|name| geo::is_about_place(name.as_str()));
+    distribution.geo_restriction != GeoRestriction::None
+        || distribution.behaviors.iter().any(asks)
+        || asks(&distribution.default_behavior)
 }
 
 /// As the header and `Via` write it.

@@ -58,6 +58,8 @@ pub enum Refused {
     Disabled,
     /// 403: it came through two distributions already (§17.6).
     Chain,
+    /// 403: the viewer's country is not served (§12.1).
+    Country,
     /// 301 or 307 to https (§11.1).
     RedirectToHttps {
         /// GET and HEAD get 301, the others 307.
@@ -77,6 +79,7 @@ impl fmt::Display for Refused {
             Self::UnknownHost => "403: the Host is none of the distribution's names (§17.2)",
             Self::Disabled => "403: the distribution is disabled (§0.2)",
             Self::Chain => "403: the request came through two distributions already (§17.6)",
+            Self::Country => "403: GeoRestriction does not serve the viewer's country (§12.1)",
             Self::RedirectToHttps { keeps_method: false } => {
                 "301 to https: ViewerProtocolPolicy redirect-to-https (§11.1)"
             }
@@ -112,7 +115,8 @@ impl Distribution {
     }
 }
 
-/// Lets a request in, or says what CloudFront answers instead. The order is §0's: host, behavior, protocol, method.
+/// Lets a request in, or says what CloudFront answers instead. The order is §0's: host, country, behavior, protocol,
+/// method.
 #[expect(
     clippy::result_large_err,
     reason = "a refused request is still read: its host and target make the redirect"
@@ -126,6 +130,10 @@ pub fn admit(distribution: &Distribution, request: Request) -> Result<Admitted, 
     }
     if distributions_passed(&request) >= CHAIN_MAX {
         return Err((Refused::Chain, request));
+    }
+    let country = request.location.as_ref().and_then(|location| location.country);
+    if !distribution.geo_restriction.allows(country) {
+        return Err((Refused::Country, request));
     }
     let behavior = distribution.behavior_for(request.target.path());
     match check(distribution.behavior(behavior), &request) {

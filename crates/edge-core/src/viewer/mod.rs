@@ -4,17 +4,22 @@
 //! reaches a key, a function or an origin (threats M1–M9). Past the door every field is checked and typed. This
 //! module refuses to know distributions; [`gate`] brings the two together.
 
+mod connection;
 pub mod device;
 pub mod facts;
 pub mod gate;
+pub mod geo;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 
+pub use self::connection::{Handshake, Tls};
+use self::geo::Location;
 use crate::header::conditional::CONDITIONS;
 use crate::header::hop;
 
@@ -42,6 +47,10 @@ pub struct Request {
     pub body: Body,
     /// The other end of the connection.
     pub peer: SocketAddr,
+    /// Where that is, if anybody knows and anything depends on it: whoever drives the core fills it in.
+    pub location: Option<Arc<Location>>,
+    /// How the connection is secured, likewise.
+    pub tls: Option<Tls>,
 }
 
 /// The two schemes.
@@ -129,7 +138,7 @@ impl Request {
             hop::remove_hop_by_hop(&mut headers); // what it names is in neither key nor origin request (threats M4)
         }
         join_cookies(&mut headers);
-        Ok(Self { method, scheme, version, host, target, headers, body, peer })
+        Ok(Self { method, scheme, version, host, target, headers, body, peer, location: None, tls: None })
     }
 
     /// The host without its port, as sent.

@@ -85,6 +85,9 @@ impl Bundle {
         if let Some(name) = distribution.tags {
             config["CacheTagConfig"] = json!({ "HeaderName": name });
         }
+        if let Some(countries) = &distribution.geo {
+            config["Restrictions"] = json!({ "GeoRestriction": geo_restriction(countries)? });
+        }
         if let Some(root) = distribution.root {
             config["DefaultRootObject"] = json!(root);
         }
@@ -215,6 +218,9 @@ impl Bundle {
                 config[key] = to_json(value)?;
             }
         }
+        if let Some(rate) = policy.server_timing {
+            config["ServerTimingHeadersConfig"] = json!({ "Enabled": true, "SamplingRate": rate });
+        }
         self.response_headers.push(json!({ "Id": id, "ResponseHeadersPolicyConfig": config }));
         Ok(id)
     }
@@ -272,6 +278,17 @@ fn error_response(error: &super::format::ErrorResponse) -> Value {
         value["ResponseCode"] = json!(code.to_string());
     }
     value
+}
+
+fn geo_restriction(countries: &Names) -> Result<Value, String> {
+    let (kind, codes) = match countries {
+        Names::Only { only } => ("whitelist", only),
+        Names::Except { except } => ("blacklist", except),
+        _ => return Err("countries are only some or all except some".to_owned()),
+    };
+    let mut value = texts(codes);
+    value["RestrictionType"] = json!(kind);
+    Ok(value)
 }
 
 fn forwarded_values(legacy: &Legacy) -> Result<Value, String> {

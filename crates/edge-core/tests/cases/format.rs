@@ -166,6 +166,8 @@ pub(crate) struct ResponseHeaders {
     /// `SecurityHeadersConfig` and `CorsConfig` as the API writes them.
     pub(crate) security: Option<toml::Value>,
     pub(crate) cors: Option<toml::Value>,
+    /// The sampling rate of `Server-Timing` in percent; absent: it is off.
+    pub(crate) server_timing: Option<f64>,
 }
 
 /// The rest of a cache behavior.
@@ -241,6 +243,8 @@ pub(crate) struct Distribution {
     /// The header of origin responses that names their cache tags.
     pub(crate) tags: Option<String>,
     pub(crate) disabled: bool,
+    /// Countries: those that are served, or those that are not.
+    pub(crate) geo: Option<Names>,
 }
 
 /// One exchange, or one invalidation.
@@ -269,6 +273,8 @@ pub(crate) struct Step {
     pub(crate) scheme: Option<String>,
     /// The viewer's address, where it matters which; such a case is the simulator's alone.
     pub(crate) peer: Option<std::net::IpAddr>,
+    /// Where the viewer is; absent: nobody knows.
+    pub(crate) location: Option<Location>,
     /// What the origin answers. Absent, and [`Self::origin_fails`] too: it must not be asked.
     pub(crate) origin: Option<String>,
     /// A body of this many bytes instead of the one in `origin`.
@@ -281,6 +287,43 @@ pub(crate) struct Step {
     #[serde(default)]
     pub(crate) then: Vec<Then>,
     pub(crate) expect: Option<Expect>,
+}
+
+/// What is known of a viewer's place.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Location {
+    pub(crate) country: Option<String>,
+    pub(crate) country_name: Option<String>,
+    pub(crate) region: Option<String>,
+    pub(crate) region_name: Option<String>,
+    pub(crate) city: Option<String>,
+    pub(crate) latitude: Option<f64>,
+    pub(crate) longitude: Option<f64>,
+    pub(crate) metro_code: Option<u16>,
+    pub(crate) postal_code: Option<String>,
+    pub(crate) time_zone: Option<String>,
+    pub(crate) asn: Option<u32>,
+}
+
+impl Location {
+    /// As the core knows it.
+    pub(crate) fn to_core(&self) -> edge_core::viewer::geo::Location {
+        let Self { country, country_name, region, region_name, city, .. } = self.clone();
+        edge_core::viewer::geo::Location {
+            country: country.map(|code| edge_core::distribution::Country::parse(&code).unwrap()),
+            country_name,
+            region,
+            region_name,
+            city,
+            latitude: self.latitude,
+            longitude: self.longitude,
+            metro_code: self.metro_code,
+            postal_code: self.postal_code.clone(),
+            time_zone: self.time_zone.clone(),
+            asn: self.asn,
+        }
+    }
 }
 
 /// A call for a request: what is answered to it, and what it is.

@@ -20,9 +20,10 @@ use edge_core::exchange::{
 };
 use edge_core::header::range::Slice;
 use edge_core::origin::Failure;
+use edge_core::response::server_timing::Upstream;
 use edge_core::response::{Connection, Place, Source};
 use edge_core::viewer::device::Memo;
-use edge_core::viewer::{Request, Scheme, Stream};
+use edge_core::viewer::{Handshake, Request, Scheme, Stream, Tls};
 use http::{HeaderMap, HeaderValue, Version};
 
 use super::compile;
@@ -31,6 +32,9 @@ use super::format::{
 };
 
 const PEER: &str = "192.0.2.2:40000";
+
+/// What two that speak rustls agree on.
+const TLS: Tls = Tls { version: "TLSv1.3", cipher: "TLS_AES_256_GCM_SHA384", handshake: Handshake::Full };
 
 /// What a case did not fulfil; empty is passed. `watch` is told what was seen of each step, by its number from 0.
 pub(crate) fn run(case: &Case, mode: Mode, watch: &mut dyn FnMut(usize, Seen)) -> Vec<String> {
@@ -247,7 +251,11 @@ impl<'w> Simulator<'w> {
         let (parts, scheme) = head(step, &message)?;
         let stream = if message.body.is_empty() { Stream::Ended } else { Stream::Open };
         let request = match Request::read(parts, scheme, stream, world.peer) {
-            Ok(request) => request,
+            Ok(request) => Request {
+                location: step.location.as_ref().map(|location| Arc::new(location.to_core())),
+                tls: (scheme == Scheme::Https).then_some(TLS),
+                ..request
+            },
             Err(refusal) => {
                 let response = exchange::refuse_unread(&self.rules.place, refusal, &id, world.now);
                 let answer = Answer::new(response, Trace::default());
@@ -306,6 +314,11 @@ impl<'w> Simulator<'w> {
                 }
                 Decision::Ask(ask) => {
                     let (outcome, arrived) = self.ask_origin(walk, &ask)?;
+                    // Here nothing takes any time.
+                    let ask = match outcome {
+                        Outcome::Response { .. } => ask.measured(Upstream::default()),
+                        Outcome::Failed(_) => *ask,
+                    };
                     let decision = ask.answered(outcome, walk.world.now);
                     if let Decision::Answer(answer) = &decision
                         && !matches!(answer.response.body, Source::Stored | Source::Slices(_))

@@ -192,6 +192,7 @@ async fn a_panic_costs_one_request() {
     let viewer = edge_core::proxy::edge::Viewer {
         addr: "127.0.0.1:1".parse().unwrap(),
         scheme: edge_core::viewer::Scheme::Http,
+        tls: None,
     };
     let request =
         http::Request::post("/").header("host", HOST).header("content-length", "5").body(Panics).unwrap();

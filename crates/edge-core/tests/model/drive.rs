@@ -115,7 +115,7 @@ impl Bench {
             place: Place::new(1, None),
             devices: Memo::new(1),
         });
-        let running = Running { rules: Arc::clone(&rules), origins: Arc::clone(&self.there) };
+        let running = Running::new(Arc::clone(&rules), Arc::clone(&self.there));
         let edge = Edge::new(running, 1 << 24, clock);
         let mut state = self.script.lock();
         (state.origin, state.version) = (Origin::default(), 1);
@@ -185,7 +185,7 @@ impl Engine<'_> {
                 if std::mem::replace(&mut self.refuses, refuses) != refuses {
                     let origins = if refuses { &self.bench.gone } else { &self.bench.there };
                     let rules = Arc::clone(&self.rules);
-                    self.edge.replace(Running { rules, origins: Arc::clone(origins) });
+                    self.edge.replace(Running::new(rules, Arc::clone(origins)));
                 }
                 Vec::new()
             }
@@ -336,7 +336,7 @@ async fn once<F: Future>(mut future: std::pin::Pin<&mut F>) -> Option<F::Output>
 }
 
 fn viewer() -> Viewer {
-    Viewer { addr: SocketAddr::from(([192, 0, 2, 1], 40_000)), scheme: Scheme::Http }
+    Viewer { addr: SocketAddr::from(([192, 0, 2, 1], 40_000)), scheme: Scheme::Http, tls: None }
 }
 
 /// Reads a response to its end.

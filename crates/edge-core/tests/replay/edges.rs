@@ -13,6 +13,7 @@ use edge_core::exchange::Rules;
 use edge_core::proxy::clock::{Clock, Hand};
 use edge_core::proxy::edge::{Edge as Inner, Running};
 use edge_core::proxy::fetch::{Origins, OriginsConfig, Scheme, Server, Verification};
+use edge_core::proxy::geo::{GeoSettings, Locator};
 use edge_core::proxy::listen::{Limits, Listener, Stop};
 use edge_core::proxy::local_ca::LocalCa;
 use edge_core::proxy::tls::{Certificates, Protocols, Tls};
@@ -23,7 +24,7 @@ use rustls::sign::SingleCertAndKey;
 use rustls_pki_types::CertificateDer;
 use tokio_rustls::TlsConnector;
 
-use super::format::{Failure, HOST, Mode};
+use super::format::{Failure, HOST, Location, Mode};
 use super::origin::Origin;
 
 /// A timeout that a step waits for.
@@ -116,6 +117,7 @@ pub(crate) struct Edge {
     guard: Guard,
     origins: Arc<Origins>,
     failing: Vec<(Failure, Option<String>)>,
+    location: Option<Location>,
     stop: Stop,
 }
 
@@ -164,16 +166,32 @@ impl Edge {
             addr
         };
         let (http, https) = (serve(None), serve(Some(Arc::clone(&shared.tls))));
-        Self { http, https, hand, distribution, guard, origins, failing: Vec::new(), stop, inner }
+        Self {
+            http,
+            https,
+            hand,
+            distribution,
+            guard,
+            origins,
+            failing: Vec::new(),
+            location: None,
+            stop,
+            inner,
+        }
     }
 
     /// From the next request on these origins, or all where none is named, fail like this, as far as that is a matter
-    /// of names, ports and timeouts.
-    pub(crate) fn fail(&mut self, shared: &Shared, failing: Vec<(Failure, Option<String>)>) {
-        if self.failing == failing {
+    /// of names, ports and timeouts, and viewers are there.
+    pub(crate) fn fail(
+        &mut self,
+        shared: &Shared,
+        failing: Vec<(Failure, Option<String>)>,
+        location: Option<Location>,
+    ) {
+        if self.failing == failing && self.location == location {
             return;
         }
-        self.failing = failing;
+        (self.failing, self.location) = (failing, location);
         let mut distribution = self.distribution.clone();
         for origin in &mut distribution.origins {
             let mine = self.failing.iter().find(|(_, id)| id.as_ref().is_none_or(|id| *id == origin.id));
@@ -194,7 +212,10 @@ impl Edge {
                 Some(Failure::Closed | Failure::Invalid | Failure::HeadTooLarge) | None => {}
             }
         }
-        self.inner.replace(running(distribution, self.guard, &self.origins));
+        let elsewhere = self.location.as_ref().map(Location::to_core).unwrap_or_default();
+        let locator = Locator::open(&GeoSettings { elsewhere, ..GeoSettings::default() }).unwrap();
+        let running = running(distribution, self.guard, &self.origins).located_by(Arc::new(locator));
+        self.inner.replace(running);
     }
 }
 
@@ -211,5 +232,5 @@ fn at(port: u16, protocol: OriginProtocol) -> OriginKind {
 /// As `Server::start` makes it, but HTTPS is on the port that needs no name, as in the simulator.
 fn running(distribution: Distribution, guard: Guard, origins: &Arc<Origins>) -> Running {
     let rules = Rules { distribution, guard, place: Place::new(7, None), devices: Memo::new(16) };
-    Running { rules: Arc::new(rules), origins: Arc::clone(origins) }
+    Running::new(Arc::new(rules), Arc::clone(origins))
 }

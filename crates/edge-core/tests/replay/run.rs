@@ -114,7 +114,7 @@ impl Run<'_> {
         let manner = manner(step)?;
         let message = step.viewer_request(&world)?;
         self.edge.hand.set(world.now);
-        self.edge.fail(self.shared, failing(step));
+        self.edge.fail(self.shared, failing(step), step.location.clone());
         let (began, set_out) = self.counts();
         let kept = self.idle.iter().position(|(kept, _)| *kept == manner);
         let connection = match kept {

@@ -1,7 +1,7 @@
 //! What the simulator saw of a step, and what was seen on the wire: everything that both can show is the same.
 
 use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::format::{Difference, Seen};
 
@@ -10,6 +10,9 @@ const ID: &str = "x-amz-cf-id";
 
 /// It has the port of the connection.
 const ADDRESS: &str = "cloudfront-viewer-address";
+
+/// It tells whether the connection is new.
+const TLS: &str = "cloudfront-viewer-tls";
 
 /// What frames a message; only the wire has all of it.
 const FRAMING: [&str; 3] = ["connection", "content-length", "transfer-encoding"];
@@ -76,6 +79,21 @@ fn headers<'a>(
     names.map(|name| (name, values(simulated, name), values(seen, name)))
 }
 
+/// Without the durations of `Server-Timing`, which only the wire has, and without the id in it.
+fn without_times(text: String, id: Option<&HeaderValue>) -> String {
+    let text = match id.and_then(|id| id.to_str().ok()) {
+        Some(id) => text.replace(id, "the id of the request"),
+        None => text,
+    };
+    let mut parts = text.split(";dur=");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        out.push_str(";dur=…");
+        out.push_str(part.trim_start_matches(|letter: char| letter.is_ascii_digit()));
+    }
+    out
+}
+
 fn values(headers: &HeaderMap, name: &HeaderName) -> String {
     let id = headers.get(ID);
     let lines = headers.get_all(name).iter().map(|value| {
@@ -83,6 +101,12 @@ fn values(headers: &HeaderMap, name: &HeaderName) -> String {
             "the id of the request".to_owned()
         } else if name == ADDRESS {
             "address and port".to_owned()
+        } else if name == TLS {
+            // The wire's viewer keeps connections, the simulator's has none.
+            let text = String::from_utf8_lossy(value.as_bytes());
+            text.rsplit_once(':').map_or_else(String::new, |(agreed, _)| agreed.to_owned())
+        } else if name == "server-timing" {
+            without_times(String::from_utf8_lossy(value.as_bytes()).into_owned(), id)
         } else {
             without_boundary(String::from_utf8_lossy(value.as_bytes()).replace(PEER.0, PEER.1))
         }

@@ -9,11 +9,11 @@ use super::super::check::{self, quotas};
 use super::super::problem::codes::INVALID_ARGUMENT;
 use super::super::{Alias, Distribution, ErrorPage, ErrorResponse, HttpVersion, PathPattern};
 use super::behavior::{self, Context};
-use super::force;
 use super::library::Library;
 use super::names;
 use super::node::Node;
 use super::origin::{self, Targets};
+use super::{force, geo};
 
 /// `ErrorCachingMinTTL` where an entry does not say (§7.3).
 const ERROR_CACHING_MIN_TTL: Duration = Duration::from_secs(10);
@@ -41,12 +41,14 @@ pub(super) fn distribution(config: &Node<'_>, identity: &Identity<'_>, library: 
     let aliases = aliases(config);
     force::viewer_certificate(config, !aliases.is_empty());
     force::distribution(config);
+    let geo_restriction = geo::restriction(&config.at("Restrictions"));
     Distribution {
         id: identity.id.map_or_else(|| local_id(reference), str::to_owned),
         domain_name: identity.domain_name.map_or_else(|| local_domain(reference), str::to_ascii_lowercase),
         aliases,
         enabled: config.required_boolean("Enabled"),
         http_version,
+        geo_restriction,
         default_root_object: default_root_object(config),
         cache_tag_header: cache_tag_header(config),
         error_responses: error_responses(config),

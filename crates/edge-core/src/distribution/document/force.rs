@@ -17,7 +17,6 @@ pub(super) fn distribution(config: &Node<'_>) {
     if config.filled("AnycastIpListId").is_some() {
         config.at("AnycastIpListId").no_local_effect("addresses are those of this machine");
     }
-    geo_restriction(&config.at("Restrictions"));
     if config.filled("WebACLId").is_some() {
         config.at("WebACLId").not_in_force_with(
             "the web ACL is not evaluated: the distribution is NOT protected by it here",
@@ -57,43 +56,6 @@ fn price_class(config: &Node<'_>) {
         [("PriceClass_All", true), ("PriceClass_100", false), ("PriceClass_200", false), ("None", false)];
     if config.choice("PriceClass", &everywhere) == Some(false) {
         config.at("PriceClass").no_local_effect("there is one edge location, this one");
-    }
-}
-
-fn geo_restriction(restrictions: &Node<'_>) {
-    if !restrictions.is_present() {
-        return;
-    }
-    let geo = restrictions.required("GeoRestriction");
-    let kind = geo.required("RestrictionType");
-    let words = ["none", "whitelist", "blacklist"];
-    let kind_text = kind.as_text().unwrap_or("none");
-    if !words.contains(&kind_text) {
-        let message = format!("{kind_text:?} is not one of the values of this field");
-        kind.error_with(
-            "InvalidGeoRestrictionParameter",
-            message,
-            format!("use one of {}", words.join(", ")),
-        );
-    }
-    let locations = geo.items();
-    for location in &locations {
-        let Some(code) = location.as_text() else { continue };
-        if code.len() != 2 || !code.bytes().all(|byte| byte.is_ascii_uppercase()) {
-            location.error("InvalidLocationCode", format!("{code:?} is not a country, two capital letters"));
-        }
-    }
-    match kind_text {
-        "none" if !locations.is_empty() => {
-            geo.error("InvalidGeoRestrictionParameter", "RestrictionType none takes no countries");
-        }
-        "whitelist" | "blacklist" if locations.is_empty() => {
-            geo.error("InvalidGeoRestrictionParameter", "at least one country is needed");
-        }
-        "whitelist" | "blacklist" => {
-            geo.not_in_force("countries are not restricted: the distribution is NOT protected by it here");
-        }
-        _ => {}
     }
 }
 

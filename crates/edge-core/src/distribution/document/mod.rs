@@ -8,6 +8,7 @@ mod behavior;
 mod config;
 mod force;
 mod function;
+mod geo;
 mod legacy;
 mod library;
 mod names;

@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue, header};
 use super::super::check::{self, quotas};
 use super::super::policy::CORS_ALL_METHODS;
 use super::super::problem::codes::INVALID_ARGUMENT;
-use super::super::{Cors, OriginHeader, ResponseHeadersPolicy, SetHeader};
+use super::super::{AllowedOrigin, Cors, OriginHeader, ResponseHeadersPolicy, SetHeader};
 use super::names::{header_name, header_names, total_chars};
 use super::node::Node;
 
@@ -163,7 +163,7 @@ fn cors(config: &Node<'_>) -> Cors {
     }
 }
 
-fn cors_origins(list: &Node<'_>) -> Vec<String> {
+fn cors_origins(list: &Node<'_>) -> Vec<AllowedOrigin> {
     let items = list.items();
     if list.is_present() && items.is_empty() {
         list.error(INVALID_ARGUMENT, "at least one origin is needed");
@@ -172,11 +172,10 @@ fn cors_origins(list: &Node<'_>) -> Vec<String> {
     let mut origins = Vec::with_capacity(items.len());
     for item in &items {
         let Some(entry) = item.as_text() else { continue };
-        item.checked(INVALID_ARGUMENT, check::cors_origin(entry));
         if entry == "*" && items.len() > 1 {
             item.error(INVALID_ARGUMENT, "* stands alone");
         }
-        origins.push(entry.to_owned());
+        origins.extend(item.checked(INVALID_ARGUMENT, AllowedOrigin::parse(entry)));
     }
     origins
 }

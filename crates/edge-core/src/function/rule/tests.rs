@@ -38,6 +38,8 @@ fn request(method: Method, target: &str, headers: &[(&str, &str)]) -> Request {
         target: target.parse().unwrap(),
         headers: map,
         body: Body::None,
+        location: None,
+        tls: None,
         peer: "192.0.2.1:1".parse().unwrap(),
     }
 }

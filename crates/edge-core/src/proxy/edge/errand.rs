@@ -12,20 +12,21 @@ use bytes::Bytes;
 use http_body_util::Empty;
 use tokio::time::{Instant, sleep_until};
 
+use super::Edge;
 use super::form::Form;
 use super::origin::{call, ending, to_core};
 use super::pump::{Arrival, pump};
 use super::teller::{self, Teller};
-use super::{Edge, Origins};
 use crate::cache::{Key, Stored};
 use crate::exchange::{Answer, Ask, Did, Outcome, Rules, Step, Storing};
 use crate::proxy::body::Body;
 use crate::proxy::clock::Clock;
-use crate::proxy::fetch::{Interim, OriginBody, OriginFailure, OriginResponse};
+use crate::proxy::fetch::{Interim, OriginBody, OriginFailure, OriginResponse, Origins, Timings};
 use crate::proxy::fill::{self, Arrived, Keeping};
 use crate::proxy::flights::{Boarding, Cargo, Lead};
 use crate::proxy::listen::Interims;
 use crate::proxy::store::Object;
+use crate::response::server_timing::Upstream;
 use crate::response::{Response, Source};
 
 /// A request on its way to an origin, with what its answer needs.
@@ -86,8 +87,11 @@ impl Edge {
         let mut fetched = self.fetched(&mut errand, body, until, lead.as_ref(), &mut tell).await;
         loop {
             let Some(outcome) = fetched else { return };
+            let Errand { mut ask, held, origins, form } = errand;
+            if let Ok(response) = &outcome {
+                *ask = ask.measured(upstream(response.timings));
+            }
             let (outcome, source) = outcome_of(outcome, &self.0.clock);
-            let Errand { ask, held, origins, form } = errand;
             let (rules, now) = (Arc::clone(ask.rules()), self.0.clock.now());
             let instead = self.instead(&ask, &outcome, until, held.as_ref(), now);
             match ask.answered(outcome, now) {
@@ -116,7 +120,7 @@ impl Edge {
 
     /// Until when its viewer waits, where something stale is at hand.
     fn deadline(&self, errand: &Errand) -> Option<Instant> {
-        let mood = self.0.standings.of(errand.ask.call().origin).mood();
+        let mood = self.0.standings.of(errand.ask.rules(), errand.ask.call().origin).mood();
         errand.ask.patience(mood, self.0.clock.now()).map(|patience| Instant::now() + patience)
     }
 
@@ -190,7 +194,7 @@ impl Edge {
                     Step::LookUp(look_up) => {
                         (step, held) = edge.look_up(look_up, edge.0.clock.now());
                     }
-                    Step::Instead { .. } => step = edge.failed(step, &edge.0.running.load().rules, None),
+                    Step::Instead { .. } => step = edge.failed(step, edge.0.running.load().rules(), None),
                     Step::Ask(ask) => {
                         let errand = Errand { ask, held, origins, form };
                         return edge.ask(errand, Empty::new(), Interims::UNHEARD).await;
@@ -209,7 +213,7 @@ impl Edge {
         let Some(ask) = ask else { return };
         let board = |key| self.0.flights.board(key, ask.since(), self.0.store.in_force());
         let Some(Boarding::Leads(lead)) = ask.key().map(board) else { return };
-        let form = Form { version: http::Version::HTTP_11, head: false };
+        let form = Form { version: http::Version::HTTP_11, head: false, arrived: Instant::now() };
         let errand = Errand { ask, held: held.cloned(), origins: Arc::clone(origins), form };
         let edge = self.clone();
         // Nobody waits for what it tells.
@@ -257,12 +261,12 @@ impl Edge {
             }
         };
         tokio::select! {
-            fetched = &mut fetching => return Some(self.noted(origin, fetched)),
+            fetched = &mut fetching => return Some(self.noted(ask, fetched)),
             // Nobody else wants it, and its viewer is gone.
             () = gone, if lead.is_none() => return None,
             () = patience => {}
         }
-        self.0.standings.note(origin, Did::Dallied, self.0.clock.now());
+        self.0.standings.note(ask.rules(), origin, Did::Dallied, self.0.clock.now());
         if let Some(Answer { response, storing, .. }) = ask.unanswered(self.0.clock.now()) {
             // What comes yet is about this one.
             *held = self.keep(storing, &response.body, held.take(), lead);
@@ -270,18 +274,18 @@ impl Edge {
                 waiting.send(form.answer(response, held.as_deref()));
             }
         }
-        let fetched = self.noted(origin, fetching.await);
+        let fetched = self.noted(ask, fetching.await);
         (lead.is_some() || tell.is_some()).then_some(fetched)
     }
 
     /// Notes how the origin did.
     fn noted(
         &self,
-        origin: usize,
+        ask: &Ask,
         fetched: Result<OriginResponse, OriginFailure>,
     ) -> Result<OriginResponse, OriginFailure> {
         let did = fetched.as_ref().map_or(Did::Failed, |response| Did::answer(response.status));
-        self.0.standings.note(origin, did, self.0.clock.now());
+        self.0.standings.note(ask.rules(), ask.call().origin, did, self.0.clock.now());
         fetched
     }
 
@@ -405,6 +409,11 @@ fn outcome_of(
             (Outcome::Failed(to_core(&failure)), None)
         }
     }
+}
+
+/// The origin side's measurements, as the core names them.
+fn upstream(Timings { dns, connect, first_byte }: Timings) -> Upstream {
+    Upstream { dns, connect, first_byte }
 }
 
 /// Whoever waits may have it, if it is for more than one.

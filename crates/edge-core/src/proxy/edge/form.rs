@@ -2,16 +2,19 @@
 
 use http::header::{CONNECTION, CONTENT_LENGTH};
 use http::{HeaderValue, StatusCode, Version};
+use tokio::time::Instant;
 
 use crate::proxy::body::Body;
 use crate::proxy::store::Object;
-use crate::response::{Connection, Response, Source};
+use crate::response::{Connection, Response, Source, server_timing};
 
 /// What shapes a response besides the core's answer.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Form {
     pub(super) version: Version,
     pub(super) head: bool,
+    /// When the request was here.
+    pub(super) arrived: Instant,
 }
 
 impl Form {
@@ -35,7 +38,8 @@ impl Form {
         self.with_body(response, Body::from(text))
     }
 
-    pub(super) fn with_body(self, response: Response, body: Body) -> http::Response<Body> {
+    pub(super) fn with_body(self, mut response: Response, body: Body) -> http::Response<Body> {
+        server_timing::sent_after(&mut response.headers, self.arrived.elapsed());
         let mut out = http::Response::new(if self.head { Body::empty() } else { body });
         *out.status_mut() = response.status;
         *out.headers_mut() = response.headers;

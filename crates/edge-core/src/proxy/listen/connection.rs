@@ -53,7 +53,8 @@ pub(super) async fn serve<S: Service>(
     let Ok(local) = stream.local_addr() else { return };
     // Answers are written whole; waiting to fill a packet only delays their ends.
     let _ = stream.set_nodelay(true);
-    let peer = Peer { addr: canonical(addr), local: canonical(local), scheme: Scheme::Http, tls: None };
+    let (addr, local) = (canonical(addr), canonical(local));
+    let peer = Peer { addr, local, scheme: Scheme::Http, tls: None, used: Arc::default() };
     let tls = host.tls.clone();
     match tls {
         Some(tls) => serve_tls(Accepted { host, peer, stream, read: BytesMut::new(), place }, &tls).await,

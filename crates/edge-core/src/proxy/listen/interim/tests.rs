@@ -86,7 +86,7 @@ fn connect() -> Connection {
     };
     let accepted = Accepted {
         host: Arc::new(host),
-        peer: Peer { addr, local: addr, scheme: Scheme::Http, tls: None },
+        peer: Peer { addr, local: addr, scheme: Scheme::Http, tls: None, used: Arc::default() },
         stream: join(read, write),
         read: BytesMut::new(),
         place: Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap(),

@@ -1,0 +1,89 @@
+//! What a reload replaces, all at once: the distributions, their origins, and where viewers are.
+//!
+//! It finds the distribution a request is for; which of several that is, the core says (§17.2).
+
+use std::sync::Arc;
+
+use crate::distribution::most_specific;
+use crate::exchange::Rules;
+use crate::proxy::fetch::Origins;
+use crate::proxy::geo::Locator;
+use crate::viewer::{Request, facts};
+
+/// What is in force.
+#[derive(Debug)]
+pub struct Running {
+    /// At least one.
+    sites: Vec<Site>,
+    /// Who is asked.
+    pub origins: Arc<Origins>,
+    locator: Arc<Locator>,
+}
+
+/// One distribution.
+#[derive(Debug)]
+pub(super) struct Site {
+    pub(super) rules: Arc<Rules>,
+    places: Places,
+}
+
+/// Whether anything of a distribution depends on where its viewers are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Places {
+    Matter,
+    DoNotMatter,
+}
+
+impl Running {
+    /// One distribution, and nobody who knows where viewers are.
+    pub fn new(rules: Arc<Rules>, origins: Arc<Origins>) -> Self {
+        Self { sites: vec![Site::new(rules)], origins, locator: Arc::default() }
+    }
+
+    /// A further distribution.
+    #[must_use]
+    pub fn and(mut self, rules: Arc<Rules>) -> Self {
+        self.sites.push(Site::new(rules));
+        self
+    }
+
+    /// Somebody who knows where viewers are.
+    #[must_use]
+    pub fn located_by(mut self, locator: Arc<Locator>) -> Self {
+        self.locator = locator;
+        self
+    }
+
+    /// What the first distribution decides by.
+    pub fn rules(&self) -> &Arc<Rules> {
+        &self.sites[0].rules
+    }
+
+    /// What each distribution decides by.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Rules>> {
+        self.sites.iter().map(|site| &site.rules)
+    }
+
+    /// The distribution for this host; the first answers for hosts that are nobody's.
+    pub(super) fn site(&self, host: &str) -> &Site {
+        if self.sites.len() == 1 {
+            return &self.sites[0];
+        }
+        let distributions = self.sites.iter().map(|site| &site.rules.distribution);
+        &self.sites[most_specific(distributions, host).unwrap_or(0)]
+    }
+
+    /// Where the request comes from, if anything depends on it.
+    pub(super) fn locate(&self, request: &mut Request, site: &Site) {
+        if site.places == Places::Matter {
+            request.location = self.locator.locate(request);
+        }
+    }
+}
+
+impl Site {
+    fn new(rules: Arc<Rules>) -> Self {
+        let matter = facts::needs_location(&rules.distribution);
+        Self { places: if matter { Places::Matter } else { Places::DoNotMatter }, rules }
+    }
+}
