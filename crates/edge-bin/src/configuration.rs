@@ -90,6 +90,27 @@ impl ConfigArgs {
         Ok(Configured { distribution: loaded.distribution, servers, warnings })
     }
 
+    /// The first configuration and further ones beside it. Of the flags only `--map` is about those too, each entry about
+    /// whoever has such an origin.
+    pub(crate) fn load_all(
+        &self,
+        others: &[PathBuf],
+    ) -> Result<(Configured, Vec<Configured>), BadConfiguration> {
+        let mut further = Vec::new();
+        for path in others {
+            let mut alone = Self { config: Some(path.clone()), preset: None, ..self.clone() };
+            (alone.origin, alone.map, alone.domain) = (Vec::new(), Vec::new(), Vec::new());
+            let mut configured = alone.load()?;
+            let has = |entry: &&String| has_origin(&configured.distribution, entry);
+            alone.map = self.map.iter().filter(has).cloned().collect();
+            alone.map_servers(&configured.distribution, &mut configured.servers)?;
+            further.push(configured);
+        }
+        let is_theirs = |entry: &String| further.iter().any(|other| has_origin(&other.distribution, entry));
+        let map = self.map.iter().filter(|entry| !is_theirs(entry)).cloned().collect();
+        Ok((Self { map, ..self.clone() }.load()?, further))
+    }
+
     /// The AWS document, whatever it is made from, and where its origins are here.
     fn document(
         &self,
@@ -152,6 +173,12 @@ impl ConfigArgs {
         }
         if wrong.is_empty() { Ok(()) } else { Err(BadConfiguration(wrong)) }
     }
+}
+
+/// Whether a `--map` entry is about an origin of the distribution.
+fn has_origin(distribution: &Distribution, entry: &str) -> bool {
+    let name = entry.split_once('=').map_or(entry, |(name, _)| name);
+    distribution.origins.iter().any(|origin| origin.domain_name.eq_ignore_ascii_case(name))
 }
 
 /// A document of AWS is JSON or XML; neither can be TOML.

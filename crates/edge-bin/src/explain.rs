@@ -10,17 +10,20 @@ use std::time::Duration;
 
 use edge_core::cache::Held;
 use edge_core::cache::storing::Guard;
+use edge_core::distribution::Country;
 use edge_core::exchange::{Ask, Ending, Outcome};
 use edge_core::explain::{self, Explanation, Part, Which, WhyMiss};
 use edge_core::proxy::clock::Clock;
 use edge_core::proxy::edge::Running;
 use edge_core::proxy::server::Settings;
+use edge_core::viewer::geo::Location;
 use edge_core::viewer::{Request, Scheme, Stream};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::json;
 
 use crate::BAD_CONFIGURATION;
 use crate::configuration::ConfigArgs;
+use crate::serve::parse_country;
 
 /// Print, in order, each decision about one request: behavior, function, key, what goes to the origin, storing.
 ///
@@ -45,6 +48,9 @@ pub(crate) struct Explain {
     /// The request comes over HTTP/2.
     #[arg(long)]
     http2: bool,
+    /// The viewer's country, in two capital letters.
+    #[arg(long, value_name = "XX", value_parser = parse_country)]
+    country: Option<Country>,
     /// What the origin answers.
     #[arg(long, value_name = "FILE")]
     origin_says: Option<PathBuf>,
@@ -242,8 +248,10 @@ impl Explain {
         }
         let (parts, ()) = build.body(())?.into_parts();
         let scheme = if asked.url.scheme_str() == Some("http") { Scheme::Http } else { Scheme::Https };
-        Request::read(parts, scheme, Stream::Ended, ([127, 0, 0, 1], 50_000).into())
-            .map_err(|refusal| anyhow::anyhow!("CloudFront would refuse the request unread: {refusal:?}"))
+        let request = Request::read(parts, scheme, Stream::Ended, ([127, 0, 0, 1], 50_000).into())
+            .map_err(|refusal| anyhow::anyhow!("CloudFront would refuse the request unread: {refusal:?}"))?;
+        let location = self.country.map(|country| Arc::new(Location::in_country(country)));
+        Ok(Request { location, ..request })
     }
 }
 

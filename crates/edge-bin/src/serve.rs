@@ -8,13 +8,16 @@ use std::time::SystemTime;
 
 use edge_core::cache::storing::Guard;
 use edge_core::distribution::problem::codes;
-use edge_core::distribution::{Behavior, Credentials, Distribution, Target};
+use edge_core::distribution::{Behavior, Country, Credentials, Distribution, GeoRestriction, Target};
 use edge_core::proxy::clock::Clock;
+use edge_core::proxy::geo::GeoSettings;
 use edge_core::proxy::server::{Server, Settings};
+use edge_core::viewer::geo::Location;
+use http::HeaderName;
 
 use crate::BAD_CONFIGURATION;
 use crate::admin::{Admin, Time, moment};
-use crate::configuration::{ConfigArgs, Warning};
+use crate::configuration::{ConfigArgs, Configured, Warning};
 use crate::runtime::{self, Asked, Signals};
 
 /// Serve a distribution in front of its real origin, over HTTP and HTTPS.
@@ -22,6 +25,7 @@ use crate::runtime::{self, Asked, Signals};
 /// Examples:
 ///   edge-bin serve --preset wordpress --origin http://127.0.0.1:8000
 ///   edge-bin serve distribution.json --map alb.example.com=http://127.0.0.1:8000
+///   edge-bin serve blog.json shop.json --geo-db GeoLite2-City.mmdb
 ///   edge-bin serve edge.toml --https 0.0.0.0:443 --cert fullchain.pem --key privkey.pem
 ///
 /// SIGHUP reads the configuration again, and keeps the old one if the new one is bad.
@@ -31,8 +35,13 @@ use crate::runtime::{self, Asked, Signals};
 pub(crate) struct Serve {
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
+    /// Further distributions or site policies, each for its own names: one process, one cache, nothing shared.
+    #[arg(value_name = "CONFIG", requires = "config")]
+    pub(crate) others: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) listeners: Listeners,
+    #[command(flatten)]
+    pub(crate) places: Places,
     /// Exactly what CloudFront does: switches the guard off that keeps personal responses from being shared.
     #[arg(long)]
     pub(crate) exact: bool,
@@ -51,6 +60,55 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "START", num_args = 0..=1, require_equals = true, default_missing_value = "now")]
     #[arg(value_parser = parse_start)]
     pub(crate) virtual_clock: Option<SystemTime>,
+}
+
+/// Where viewers are: for geo restriction and the CloudFront-Viewer-… headers about places.
+#[derive(clap::Args, Debug, Clone)]
+pub(crate) struct Places {
+    /// A database of places or of networks in MaxMind's format (GeoLite2-City.mmdb, GeoLite2-ASN.mmdb); several
+    /// complete each other.
+    #[arg(long, value_name = "FILE")]
+    geo_db: Vec<PathBuf>,
+    /// The country of viewers whom no database knows, as of those on this machine.
+    #[arg(long, value_name = "XX", value_parser = parse_country)]
+    country: Option<Country>,
+    /// For development: whoever sends this header is in the country it names.
+    #[arg(long, value_name = "NAME")]
+    country_header: Option<HeaderName>,
+}
+
+pub(crate) fn parse_country(text: &str) -> Result<Country, String> {
+    Country::parse(text).ok_or_else(|| "expected a country in two capital letters, as in DE".to_owned())
+}
+
+impl Places {
+    fn settings(&self) -> GeoSettings {
+        GeoSettings {
+            databases: self.geo_db.clone(),
+            elsewhere: self.country.map(Location::in_country).unwrap_or_default(),
+            country_header: self.country_header.clone(),
+        }
+    }
+
+    /// What is open that should be closed.
+    fn warnings(&self, settings: &Settings) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if let Some(name) = &self.country_header {
+            warnings.push(format!(
+                "--country-header {name}: any viewer can say where he is; for development only\n"
+            ));
+        }
+        let blind = self.geo_db.is_empty() && self.country.is_none() && self.country_header.is_none();
+        let all = std::iter::once(&settings.distribution).chain(&settings.others);
+        for distribution in all.filter(|one| one.geo_restriction != GeoRestriction::None && blind) {
+            warnings.push(format!(
+                "{}: nobody knows where viewers are, so no country is refused: the distribution is NOT protected by \
+                 its GeoRestriction here\n  hint: --geo-db GeoLite2-City.mmdb\n",
+                distribution.id
+            ));
+        }
+        warnings
+    }
 }
 
 fn parse_start(text: &str) -> Result<SystemTime, String> {
@@ -160,10 +218,25 @@ impl Serve {
     }
 
     fn settings(&self, clock: &Clock) -> Result<(Settings, Vec<String>), String> {
-        let configured = self.config.load().map_err(|error| error.to_string())?;
-        let mut settings = Settings::new(configured.distribution);
+        let loaded = self.config.load_all(&self.others).map_err(|error| error.to_string())?;
+        let (Configured { distribution, mut servers, mut warnings }, others) = loaded;
+        let mut settings = Settings::new(distribution);
+        for other in others {
+            settings.others.push(other.distribution);
+            warnings.extend(other.warnings);
+            for (name, urls) in other.servers {
+                if servers.get(&name).is_some_and(|before| *before != urls) {
+                    return Err(format!(
+                        "two configurations have an origin {name}, each with servers of its own\n  \
+                         hint: origins that are two have two names"
+                    ));
+                }
+                servers.insert(name, urls);
+            }
+        }
+        settings.geo = self.places.settings();
         settings.guard = if self.exact { Guard::Off } else { Guard::On };
-        settings.servers = configured.servers;
+        settings.servers = servers;
         settings.origin_roots = self.origin_ca.clone();
         settings.insecure_servers = self.insecure_origins;
         settings.clock = clock.clone();
@@ -172,8 +245,10 @@ impl Serve {
         }
         self.listeners.apply(&mut settings).map_err(|error| error.to_string())?;
         let is_moot = |problem: &Warning| self.sign_origins && problem.code == codes::NEEDS_CREDENTIALS;
-        let warnings = configured.warnings.into_iter().filter(|warning| !is_moot(warning));
-        Ok((settings, warnings.map(|warning| warning.text).collect()))
+        warnings.retain(|warning| !is_moot(warning));
+        let mut warnings: Vec<String> = warnings.into_iter().map(|warning| warning.text).collect();
+        warnings.extend(self.places.warnings(&settings));
+        Ok((settings, warnings))
     }
 }
 
@@ -211,7 +286,8 @@ pub(crate) fn run(args: &Serve) -> anyhow::Result<ExitCode> {
 
 async fn serve(args: &Serve, settings: Settings, time: Time) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
-    let distribution = settings.distribution.clone();
+    let described: String =
+        std::iter::once(&settings.distribution).chain(&settings.others).map(describe).collect();
     let server = match Server::start(settings).await {
         Ok(server) => server,
         Err(error) => {
@@ -229,7 +305,7 @@ async fn serve(args: &Serve, settings: Settings, time: Time) -> anyhow::Result<E
             }
         },
     };
-    print!("{}", describe(&distribution));
+    print!("{described}");
     announce(&server, admin.as_ref());
     println!("ready");
     while signals.next().await == Asked::Reload {

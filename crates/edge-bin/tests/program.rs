@@ -55,6 +55,67 @@ fn sighup_reloads_and_keeps_the_old_configuration_if_the_new_one_is_bad() {
 }
 
 #[test]
+fn several_distributions_are_served_each_to_its_names() {
+    let directory = Directory::new("several");
+    let with = |name: &str, more: &str| {
+        let aliases = format!("{{ \"Aliases\": {{\"Quantity\": 1, \"Items\": [\"{name}\"]}}, {more}");
+        DISTRIBUTION.replacen('{', &aliases, 1)
+    };
+    let first = directory.write("a.json", &with("a.example.com", ""));
+    let blocked = r#""Restrictions": {"GeoRestriction":
+        {"RestrictionType": "blacklist", "Quantity": 1, "Items": ["US"]}},"#;
+    let other = with("b.example.com", blocked)
+        .replace("site.example.com", "other.example.com")
+        .replace("\"CallerReference\": \"", "\"CallerReference\": \"other ");
+    let other = directory.write("b.json", &other);
+    let mut command = serve(&directory, &first, origin("first"));
+    command.arg(&other).args(["--map", &format!("other.example.com=http://{}", origin("other"))]);
+    command.args(["--country", "DE", "--country-header", "X-Test-Country"]);
+    let running = Running::start(&mut command);
+    let http = running.address("http");
+    assert!(get(http, "/", "a.example.com").ends_with("first"));
+    assert!(get(http, "/", "b.example.com").ends_with("other"));
+    assert!(get(http, "/", "c.example.com").starts_with("HTTP/1.1 403"));
+    let from = |country: &str, host: &str| {
+        ask(http, "GET", "/", &format!("Host: {host}\r\nX-Test-Country: {country}\r\n"), "")
+    };
+    assert!(from("US", "b.example.com").contains("block access from your country"));
+    assert!(from("US", "a.example.com").ends_with("first"));
+    assert!(from("FR", "b.example.com").ends_with("other"));
+    running.signal("-TERM");
+    let (code, errors) = running.end();
+    assert_eq!(code, Some(0));
+    assert!(errors.contains("--country-header x-test-country: any viewer can say where he is"), "{errors}");
+}
+
+#[test]
+fn what_cannot_stand_side_by_side_is_said() {
+    let directory = Directory::new("clash");
+    let config = directory.write("d.json", DISTRIBUTION);
+    let twice = serve(&directory, &config, origin("x")).arg(&config).output().unwrap();
+    assert_eq!(twice.status.code(), Some(2));
+    let errors = String::from_utf8(twice.stderr).unwrap();
+    assert!(errors.contains("is there twice") && errors.contains("CallerReference"), "{errors}");
+}
+
+/// A restriction that nothing can enforce is said loudly.
+#[test]
+fn countries_that_nobody_can_know_are_warned_of() {
+    let directory = Directory::new("blind");
+    let restricted = r#"{ "Restrictions": {"GeoRestriction":
+        {"RestrictionType": "whitelist", "Quantity": 1, "Items": ["DE"]}},"#;
+    let config = directory.write("d.json", &DISTRIBUTION.replacen('{', restricted, 1));
+    let running = Running::start(&mut serve(&directory, &config, origin("x")));
+    assert!(get(running.address("http"), "/", "localhost").starts_with("HTTP/1.1 200"));
+    running.signal("-TERM");
+    let (_, errors) = running.end();
+    assert!(
+        errors.contains("NOT protected by its GeoRestriction") && errors.contains("--geo-db"),
+        "{errors}"
+    );
+}
+
+#[test]
 fn a_bad_configuration_is_exit_code_2_with_every_problem_and_its_place() {
     let directory = Directory::new("bad");
     let bad = DISTRIBUTION

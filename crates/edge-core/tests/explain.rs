@@ -300,7 +300,8 @@ impl Setting {
 
     async fn served(&self, edge: &Edge, origin: &Origin) -> Seen {
         let request = self.head().map(|()| Empty::<Bytes>::new());
-        let response = edge.handle(request, Viewer { addr: PEER.into(), scheme: self.scheme, tls: None }).await;
+        let response =
+            edge.handle(request, Viewer { addr: PEER.into(), scheme: self.scheme, tls: None }).await;
         let (parts, body) = response.into_parts();
         _ = body.collect().await.unwrap();
         let asked = std::mem::take(&mut *origin.asked.lock().unwrap());

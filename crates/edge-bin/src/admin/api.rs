@@ -147,13 +147,14 @@ fn called(edge: &Edge, request: &Request<Vec<u8>>) -> Result<Response<String>, A
     }
 }
 
-/// An edge is one distribution.
+/// An edge is one distribution, or several.
 fn is_ours(edge: &Edge, id: &str) -> Result<(), ApiError> {
     let running = edge.running();
-    let ours = &running.rules().distribution.id;
-    if id == ours {
+    let ours: Vec<&str> = running.all().map(|rules| rules.distribution.id.as_str()).collect();
+    if ours.contains(&id) {
         return Ok(());
     }
+    let ours = ours.join(", ");
     let message = format!("The specified distribution does not exist: {id} (this edge is {ours})");
     Err(ApiError::new(Code::NoSuchDistribution, message))
 }

@@ -235,6 +235,53 @@ mod tests {
         assert_eq!(without_port("example.com:"), "example.com");
     }
 
+    fn distributions(names: &[(&str, &[&str])]) -> Vec<Distribution> {
+        let make = |(id, aliases): &(&str, &[&str])| {
+            let document = serde_json::json!({
+                "CallerReference": id, "Comment": "", "Enabled": true,
+                "Aliases": { "Quantity": aliases.len(), "Items": aliases },
+                "Origins": { "Quantity": 1, "Items": [{ "Id": "o", "DomainName": "o.example.com",
+                    "CustomOriginConfig": { "HTTPPort": 80, "HTTPSPort": 443, "OriginProtocolPolicy": "http-only" } }] },
+                "DefaultCacheBehavior": { "TargetOriginId": "o", "ViewerProtocolPolicy": "allow-all",
+                    "CachePolicyId": "658327ea-f89d-4fab-a63d-7e88639e58f6" },
+            });
+            let loaded = crate::distribution::load_value(document).unwrap();
+            Distribution { domain_name: format!("{id}.cloudfront.net"), ..loaded.distribution }
+        };
+        names.iter().map(make).collect()
+    }
+
+    #[test]
+    fn of_several_distributions_the_most_specific_name_wins() {
+        let all = distributions(&[
+            ("d1", &["*.example.com"]),
+            ("d2", &["*.b.example.com", "www.example.net"]),
+            ("d3", &["www.example.com"]),
+        ]);
+        for (host, expected) in [
+            ("a.example.com", Some(0)),
+            ("a.b.example.com", Some(1)),
+            ("b.example.com", Some(0)),
+            ("WWW.example.com:8443", Some(2)),
+            ("www.example.net", Some(1)),
+            ("d3.cloudfront.net", Some(2)),
+            ("localhost", Some(0)),
+            ("example.com", None),
+        ] {
+            assert_eq!(most_specific(all.iter(), host), expected, "{host}");
+        }
+    }
+
+    #[test]
+    fn no_alias_belongs_to_two() {
+        let clash = |names: &[(&str, &[&str])]| Clash::among(distributions(names).iter());
+        assert_eq!(clash(&[("d1", &["*.example.com"]), ("d2", &["www.example.com"])]), None);
+        let same = clash(&[("d1", &["a.example.com"]), ("d2", &[]), ("d3", &["b.test", "a.example.com"])]);
+        assert!(same.unwrap().to_string().starts_with("CNAMEAlreadyExists: a.example.com"));
+        assert!(clash(&[("d1", &["*.example.com"]), ("d2", &["*.example.com"])]).is_some());
+        assert_eq!(clash(&[("d1", &[]), ("d1", &[])]), Some(Clash::DomainName("d1.cloudfront.net".into())));
+    }
+
     #[test]
     fn the_more_specific_is_greater() {
         assert!(HostMatch::Alias > HostMatch::Wildcard(100));

@@ -22,6 +22,7 @@ mod pages;
 mod places;
 mod ranged;
 mod refreshed;
+mod several;
 mod stale;
 mod upload;
 mod wire;
