@@ -9,6 +9,7 @@
 pub mod alias;
 pub mod check;
 pub mod document;
+pub mod form;
 pub mod path_pattern;
 pub mod policy;
 pub mod problem;
