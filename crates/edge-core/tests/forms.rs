@@ -1,6 +1,6 @@
 //! Documents in other forms than the API's JSON: what each comes to, and what is said about it.
 
-#![expect(clippy::unwrap_used, reason = "a test may")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
 use std::fs;
 use std::path::PathBuf;
@@ -15,6 +15,14 @@ fn folder() -> PathBuf {
 
 fn load(text: &str) -> Result<Loaded, Problems> {
     form::load(text, &Choices::default())
+}
+
+fn fixture(name: &str) -> String {
+    fs::read_to_string(folder().join(name)).unwrap()
+}
+
+fn given(parameters: &[&str]) -> Choices {
+    Choices { parameters: parameters.iter().map(|text| (*text).to_owned()).collect(), ..Choices::default() }
 }
 
 fn chosen(resource: &str) -> Choices {
@@ -146,4 +154,67 @@ fn a_form_prints_the_document_it_was_turned_into() {
         assert_eq!(format!("{:?}", again.distribution), format!("{:?}", loaded.distribution), "{file}");
         assert_eq!(again.document, loaded.document, "{file}");
     }
+}
+
+/// A document with everything in one order that may be in any, and without what only names it.
+fn normal(loaded: &Loaded) -> String {
+    fn sort(key: &str, value: &mut Value) {
+        match value {
+            Value::Object(fields) => {
+                fields.sort_keys();
+                let is_ordered = key == "CacheBehaviors";
+                for (name, field) in fields.iter_mut() {
+                    sort(name, field);
+                    if let (Value::Array(items), "Items", false) = (&mut *field, name.as_str(), is_ordered) {
+                        let named = |item: &Value| {
+                            item.get("Id").or(item.get("ErrorCode")).unwrap_or(item).to_string()
+                        };
+                        items.sort_by_key(named);
+                    }
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| sort("", item)),
+            _ => {}
+        }
+    }
+    let mut value = loaded.document.value().clone();
+    sort("", &mut value);
+    value["DistributionConfig"]["CallerReference"] = json!("twin");
+    let loaded = load(&value.to_string()).unwrap_or_else(|problems| panic!("{problems}"));
+    format!("{:#?}", loaded.distribution)
+}
+
+#[test]
+fn twins_are_the_same_distribution() {
+    let twin = load(&fixture("twin.json")).unwrap();
+    for (name, choices) in [
+        ("twin.yaml", given(&["Domain=example.com"])),
+        ("cdk.out/SiteStack.template.json", given(&[])),
+        ("twin.plan.json", given(&[])),
+    ] {
+        let loaded =
+            form::load(&fixture(name), &choices).unwrap_or_else(|problems| panic!("{name}:\n{problems}"));
+        let (expected, found) = (normal(&twin), normal(&loaded));
+        let difference = expected.lines().zip(found.lines()).find(|(a, b)| a != b);
+        assert_eq!(expected, found, "{name}: {difference:?}");
+        let unheard: Vec<&Problem> = loaded
+            .warnings
+            .iter()
+            .filter(|problem| {
+                !["NotInForce", "NoLocalEffect", "InvalidViewerCertificate"].contains(&problem.code)
+            })
+            .collect();
+        assert!(unheard.is_empty(), "{name}: {unheard:?}");
+    }
+}
+
+#[test]
+fn xml_is_the_same_as_json() {
+    let folder = folder().join("../distributions");
+    let json = load(&fs::read_to_string(folder.join("legacy-wordpress.json")).unwrap()).unwrap();
+    let xml = load(&fixture("legacy-wordpress.xml")).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(format!("{:?}", xml.distribution), format!("{:?}", json.distribution));
+    assert_eq!(xml.document.distribution_config(), json.document.distribution_config(), "number for number");
+    let places: Vec<&str> = xml.warnings.iter().map(|warning| warning.place.as_str()).collect();
+    assert!(!places.is_empty() && places.iter().all(|place| place.contains("(line ")), "{places:?}");
 }

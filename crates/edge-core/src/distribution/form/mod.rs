@@ -6,8 +6,11 @@
 
 mod cloudformation;
 mod shape;
+mod shapes;
 mod stand_in;
+mod terraform;
 mod tree;
+mod xml;
 mod yaml;
 
 use std::collections::BTreeMap;
@@ -37,6 +40,10 @@ pub enum Form {
     TemplateJson,
     /// A CloudFormation template in YAML.
     TemplateYaml,
+    /// What `terraform show -json` prints, of a plan or of a state.
+    Terraform,
+    /// The body of a request to the REST API, or of its answer.
+    Xml,
 }
 
 /// Recognises a form by the text alone. JSON that is no form at all is [`Form::Api`], so that the loader says what it
@@ -48,6 +55,9 @@ pub fn recognise(text: &str) -> Option<Form> {
             Ok(value) => of_json(&value),
             Err(_) => Form::Api,
         });
+    }
+    if text.starts_with('<') {
+        return Some(Form::Xml);
     }
     let is_section = |line: &str| {
         ["Resources:", "AWSTemplateFormatVersion:", "Parameters:"]
@@ -61,7 +71,8 @@ fn of_json(value: &Value) -> Form {
     if value.get("Resources").is_some_and(Value::is_object) {
         return Form::TemplateJson;
     }
-    Form::Api
+    let has_root = |key: &str| value.get(key).is_some_and(|values| values.get("root_module").is_some());
+    if has_root("planned_values") || has_root("values") { Form::Terraform } else { Form::Api }
 }
 
 /// CloudFormation takes no larger template; nothing written by hand comes near.
@@ -73,6 +84,13 @@ pub fn load(text: &str, choices: &Choices) -> Result<Loaded, Problems> {
     let form = recognise(text).unwrap_or(Form::Api);
     let turned = match form {
         Form::Api => return api(text, choices),
+        Form::Xml => {
+            no_choices(choices)?;
+            within(text)?;
+            let bundle = xml::read(text).map_err(|problem| Problems(vec![problem]))?;
+            Ok(Turned { bundle, problems: Vec::new(), spelled: str::to_owned })
+        }
+        Form::Terraform => terraform::turn(&serde_json::from_str(text).unwrap_or_default(), choices),
         Form::TemplateYaml => {
             within(text)?;
             let root = yaml::read(text).map_err(|problem| Problems(vec![problem]))?;
@@ -97,15 +115,20 @@ fn within(text: &str) -> Result<(), Problems> {
 }
 
 fn api(text: &str, choices: &Choices) -> Result<Loaded, Problems> {
+    no_choices(choices)?;
+    document::load(text)
+}
+
+fn no_choices(choices: &Choices) -> Result<(), Problems> {
     if let Some(parameter) = choices.parameters.first() {
-        let message = "a distribution's own JSON has no parameters".to_owned();
+        let message = "a distribution as the API has it has no parameters".to_owned();
         return Err(Problems(vec![said(&format!("--parameter {parameter}"), message, None)]));
     }
     if let Some(resource) = &choices.resource {
         let message = "there is one distribution in it, and no other to choose".to_owned();
         return Err(Problems(vec![said(&format!("--resource {resource}"), message, None)]));
     }
-    document::load(text)
+    Ok(())
 }
 
 fn said(place: &str, message: String, hint: Option<String>) -> Problem {
@@ -116,19 +139,21 @@ fn said(place: &str, message: String, hint: Option<String>) -> Problem {
 struct Turned {
     bundle: Tree,
     problems: Vec<Problem>,
+    /// How the form spells the end of a place the owner wrote nothing at: `.ViewerProtocolPolicy`.
+    spelled: fn(&str) -> String,
 }
 
 impl Turned {
     /// Loads the bundle, and tells every problem where the owner wrote what it is about.
     fn load(self) -> Result<Loaded, Problems> {
-        let Self { bundle, mut problems } = self;
+        let Self { bundle, mut problems, spelled } = self;
         if problems.iter().any(|problem| problem.severity == Severity::Error) {
             problems.sort_by_key(|problem| problem.severity);
             return Err(Problems(problems));
         }
         let owners = |mut problem: Problem| {
             let (place, rest) = bundle.find(&problem.place);
-            problem.place = place.text(rest);
+            problem.place = place.text(&spelled(rest));
             problem
         };
         match document::load_value(bundle.value()) {

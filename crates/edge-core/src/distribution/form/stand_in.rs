@@ -37,7 +37,9 @@ fn cloudfront(asked: &Asked<'_>, around: &Surroundings) -> String {
     let arn = |rest: String| format!("arn:{}:cloudfront::{}:{rest}", around.partition, around.account);
     let name = asked.name.unwrap_or(asked.id);
     match (asked.kind.rsplit("::").next().unwrap_or_default(), asked.attribute) {
-        ("Function", "" | "FunctionARN" | "FunctionMetadata.FunctionARN") => arn(format!("function/{name}")),
+        ("Function", "" | "Arn" | "FunctionARN" | "FunctionMetadata.FunctionARN") => {
+            arn(format!("function/{name}"))
+        }
         ("KeyValueStore", "") => name.to_owned(),
         ("KeyValueStore", "Arn") => arn(format!("key-value-store/{}", asked.id)),
         ("Distribution", "DomainName") => format!("d{}.cloudfront.net", label(asked.id)),

@@ -2,13 +2,12 @@
 //!
 //! One distribution of the template is chosen; every policy, function and key of the template becomes a member of the
 //! bundle under its logical id, which is also what `Ref` gives. Property names and shapes that differ from the API's
-//! are in `shapes`, functions in `resolve`.
+//! are in `super::shapes`, functions in `functions`.
 
 mod conditions;
 mod functions;
 mod references;
 mod resolve;
-mod shapes;
 mod template;
 
 use std::collections::BTreeMap;
@@ -16,7 +15,7 @@ use std::collections::BTreeMap;
 use super::super::problem::codes::{INVALID_TEMPLATE, MALFORMED_DOCUMENT, NOT_IN_FORCE};
 use super::super::problem::{Problem, Severity};
 use super::tree::{Kind, Tree};
-use super::{Choices, Turned, choose, parameters};
+use super::{Choices, Turned, choose, parameters, shapes};
 use resolve::Resolver;
 use template::{Completeness, Template};
 
@@ -42,7 +41,7 @@ pub(super) fn turn(root: &Tree, choices: &Choices) -> Result<Turned, Vec<Problem
     let (mut problems, used) = resolver.finish();
     problems.extend(remarks);
     problems.extend(unused(&template, &given, |name| used.contains(name)));
-    Ok(Turned { bundle, problems })
+    Ok(Turned { bundle, problems, spelled: str::to_owned })
 }
 
 fn of_kind<'a>(

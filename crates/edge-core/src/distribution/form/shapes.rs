@@ -1,8 +1,8 @@
-//! Where CloudFormation spells or shapes a property differently from the API (§1.2.9), and what it leaves out because
-//! CloudFormation fills it in.
+//! Where CloudFormation shapes a distribution differently from the API (§1.2.9), and what it leaves out because it is
+//! filled in at deployment. Terraform does the same once its names are the API's.
 
-use super::super::shape;
-use super::super::tree::{Kind, Tree};
+use super::shape;
+use super::tree::{Kind, Tree};
 
 /// CloudFormation's name, the API's. Each name has one meaning wherever it stands.
 const NAMES: &[(&str, &str)] = &[
