@@ -81,7 +81,11 @@ const TEMPLATE_BYTES_MAX: usize = 1 << 20;
 /// Loads a text of any form.
 pub fn load(text: &str, choices: &Choices) -> Result<Loaded, Problems> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let form = recognise(text).unwrap_or(Form::Api);
+    let Some(form) = recognise(text) else {
+        let message =
+            "this is neither JSON, nor XML, nor a template in YAML (it has no Resources)".to_owned();
+        return Err(Problems(vec![said("line 1", message, None)]));
+    };
     let turned = match form {
         Form::Api => return api(text, choices),
         Form::Xml => {
