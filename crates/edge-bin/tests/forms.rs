@@ -1,5 +1,7 @@
 //! The program given a distribution in other forms: recognised by content, shown as the API has it, told by place.
 
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
 mod support;
 
 use std::path::PathBuf;

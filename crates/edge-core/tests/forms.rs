@@ -434,6 +434,18 @@ fn what_a_plan_does_not_know() {
     assert_eq!(loaded.distribution.default_behavior.names.cache, "Managed-CachingOptimized");
     let said = load_plan(&|_| {}, &given(&["x=y"])).unwrap_err().to_string();
     assert!(said.contains("--parameter x: nothing of that name is unknown"), "{said}");
+    // References that lead to one another, each to two, end all the same.
+    let round = |plan: &mut Value| {
+        let call = plan.pointer_mut("/configuration/root_module/module_calls/forward").unwrap();
+        call["expressions"] =
+            json!({"a": {"references": ["module.forward.id"]}, "b": {"references": ["module.forward.id"]}});
+        call["module"]["outputs"]["id"]["expression"] = json!({"references": ["var.a", "var.b"]});
+    };
+    let said = load_plan(&round, &given(&[])).unwrap_err().to_string();
+    assert!(
+        said.contains("origin_request_policy_id: not known in this plan: it comes from module.forward.id"),
+        "{said}"
+    );
     // A data source that is not read yet is known by its name.
     let data = |plan: &mut Value| {
         plan["prior_state"]["values"]["root_module"]["resources"][0]["values"] =

@@ -4,7 +4,7 @@
 //! configuration beside it says what each refers to. A reference is followed through variables and outputs of modules
 //! until it names a resource; local values are not in a plan, so what goes through one ends there.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use serde_json::Value;
@@ -18,12 +18,15 @@ use super::plan::{Plan, Resource, id_of, module_names};
 
 /// Steps through variables and outputs.
 const STEPS_MAX: usize = 32;
+/// References followed in all: where each leads to several, they would not come to an end.
+const FOLLOWED_MAX: usize = 100_000;
 
 /// Fills in what is not known.
 pub(super) struct Unknown<'a> {
     plan: &'a Plan<'a>,
     given: &'a BTreeMap<String, String>,
     used: RefCell<Vec<String>>,
+    followed: Cell<usize>,
     problems: RefCell<Vec<Problem>>,
 }
 
@@ -37,7 +40,7 @@ struct Site<'a> {
 
 impl<'a> Unknown<'a> {
     pub(super) fn new(plan: &'a Plan<'a>, given: &'a BTreeMap<String, String>) -> Self {
-        Self { plan, given, used: RefCell::default(), problems: RefCell::default() }
+        Self { plan, given, used: RefCell::default(), followed: Cell::new(0), problems: RefCell::default() }
     }
 
     /// What was found out, names given for nothing among it.
@@ -132,7 +135,8 @@ impl<'a> Unknown<'a> {
     /// What a list of references comes to: each resource once, by its most specific reference.
     fn targets(&self, module: &str, references: &[&str], steps: usize) -> Vec<Target> {
         let mut targets: Vec<Target> = Vec::new();
-        if steps > STEPS_MAX {
+        self.followed.set(self.followed.get() + references.len());
+        if steps > STEPS_MAX || self.followed.get() > FOLLOWED_MAX {
             return targets;
         }
         // "a.b.id" comes before "a.b", which says no more.
