@@ -423,7 +423,7 @@ fn what_a_plan_does_not_know() {
     let behavior = "/configuration/root_module/resources/0/expressions/default_cache_behavior/0";
     // A reference through a local value ends there: a plan does not say what locals are.
     let local = |plan: &mut Value| {
-        plan.pointer_mut(behavior).unwrap()["cache_policy_id"] = json!({"references": ["local.policy"]})
+        plan.pointer_mut(behavior).unwrap()["cache_policy_id"] = json!({"references": ["local.policy"]});
     };
     let said = load_plan(&local, &given(&[])).unwrap_err().to_string();
     let place = "aws_cloudfront_distribution.site.default_cache_behavior[0].cache_policy_id";
@@ -434,12 +434,14 @@ fn what_a_plan_does_not_know() {
     assert_eq!(loaded.distribution.default_behavior.names.cache, "Managed-CachingOptimized");
     let said = load_plan(&|_| {}, &given(&["x=y"])).unwrap_err().to_string();
     assert!(said.contains("--parameter x: nothing of that name is unknown"), "{said}");
-    // References that lead to one another, each to two, end all the same.
+    // References that lead to one another, each to four, end all the same.
     let round = |plan: &mut Value| {
         let call = plan.pointer_mut("/configuration/root_module/module_calls/forward").unwrap();
-        call["expressions"] =
-            json!({"a": {"references": ["module.forward.id"]}, "b": {"references": ["module.forward.id"]}});
-        call["module"]["outputs"]["id"]["expression"] = json!({"references": ["var.a", "var.b"]});
+        for name in ["a", "b", "c", "d"] {
+            call["expressions"][name] = json!({"references": ["module.forward.id"]});
+        }
+        call["module"]["outputs"]["id"]["expression"] =
+            json!({"references": ["var.a", "var.b", "var.c", "var.d"]});
     };
     let said = load_plan(&round, &given(&[])).unwrap_err().to_string();
     assert!(
