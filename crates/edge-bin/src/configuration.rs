@@ -1,19 +1,28 @@
-//! From the command line to a distribution: an AWS document, an `edge.toml`, or flags alone.
+//! From the command line to a distribution: an AWS document in any of its forms, an `edge.toml`, or flags alone.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use edge_core::distribution::form::{self, Choices};
 use edge_core::distribution::problem::{Problem, Severity};
-use edge_core::distribution::{Distribution, document};
+use edge_core::distribution::{Distribution, Loaded};
 use edge_core::site::{self, Bundle, Policy};
 
 /// What to be, and where the real servers are.
 #[derive(clap::Args, Debug, Clone)]
 pub(crate) struct ConfigArgs {
-    /// A distribution: JSON as `aws cloudfront get-distribution-config` prints it, a bundle with its policies, or a
-    /// site policy (`edge.toml`).
+    /// A distribution: JSON as `aws cloudfront get-distribution-config` prints it, a bundle with its policies, XML of
+    /// the REST API, a CloudFormation template (JSON or YAML) or a `cdk.out` folder, what `terraform show -json` prints,
+    /// or a site policy (`edge.toml`).
     pub(crate) config: Option<PathBuf>,
+    /// The value of a template's parameter, or of what a template or plan refers to and does not say (BUCKET.DomainName,
+    /// an export's name, a field of a plan); may be repeated.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) parameter: Vec<String>,
+    /// Which distribution of a template (its logical id) or plan (its address), where there are several.
+    #[arg(long, value_name = "ID")]
+    pub(crate) resource: Option<String>,
     /// Instead of a file: the site policy of a kind of site, with its defaults (`wordpress`).
     #[arg(long, value_name = "NAME", conflicts_with = "config")]
     pub(crate) preset: Option<String>,
@@ -58,28 +67,7 @@ impl std::fmt::Display for BadConfiguration {
 impl ConfigArgs {
     /// Reads and checks it all; every problem is in the error.
     pub(crate) fn load(&self) -> Result<Configured, BadConfiguration> {
-        let (text, name) = match (&self.config, &self.preset) {
-            (Some(path), _) => {
-                let name = path.display().to_string();
-                let text = std::fs::read_to_string(path).map_err(|error| {
-                    BadConfiguration(format!(
-                        "{name}: {error}\n  hint: give a distribution's JSON or an edge.toml"
-                    ))
-                })?;
-                (text, name)
-            }
-            (None, Some(preset)) => (preset.clone(), String::new()),
-            (None, None) => {
-                return Err(BadConfiguration(
-                    "nothing to serve: give a distribution (JSON), an edge.toml, or --preset wordpress --origin URL\n  \
-                     hint: `edge-bin demo` shows one at work"
-                        .to_owned(),
-                ));
-            }
-        };
-        let (document, mut servers) = self.document(text, &name)?;
-        let loaded =
-            document::load(&document).map_err(|problems| BadConfiguration(in_file(&name, &problems.0)))?;
+        let Read { loaded, mut servers, name } = self.read()?;
         self.map_servers(&loaded.distribution, &mut servers)?;
         let said = loaded.warnings.iter().filter(|problem| problem.severity == Severity::Warning);
         let warning = |problem: &Problem| Warning {
@@ -111,8 +99,33 @@ impl ConfigArgs {
         Ok((Self { map, ..self.clone() }.load()?, further))
     }
 
-    /// The AWS document, whatever it is made from, and where its origins are here.
-    fn document(
+    /// The document, whatever it is made from; what is remarkable in it is among what it says.
+    pub(crate) fn document(&self) -> Result<(serde_json::Value, String), BadConfiguration> {
+        let Read { loaded, name, .. } = self.read()?;
+        Ok((loaded.document.value().clone(), in_file(&name, &loaded.warnings)))
+    }
+
+    fn read(&self) -> Result<Read, BadConfiguration> {
+        let (text, name) = match (&self.config, &self.preset) {
+            (Some(path), _) => file(path)?,
+            (None, Some(preset)) => (preset.clone(), String::new()),
+            (None, None) => {
+                return Err(BadConfiguration(
+                    "nothing to serve: give a distribution (JSON, XML, a template, a plan), an edge.toml, or --preset wordpress --origin URL\n  \
+                     hint: `edge-bin demo` shows one at work"
+                        .to_owned(),
+                ));
+            }
+        };
+        let choices = Choices { parameters: self.parameter.clone(), resource: self.resource.clone() };
+        let (document, servers) = self.aws_document(text, &name)?;
+        let loaded = form::load(&document, &choices)
+            .map_err(|problems| BadConfiguration(in_file(&name, &problems.0)))?;
+        Ok(Read { loaded, servers, name })
+    }
+
+    /// The text of an AWS document, compiled where it is a site policy, and where its origins are here.
+    fn aws_document(
         &self,
         text: String,
         name: &str,
@@ -181,10 +194,67 @@ fn has_origin(distribution: &Distribution, entry: &str) -> bool {
     distribution.origins.iter().any(|origin| origin.domain_name.eq_ignore_ascii_case(name))
 }
 
-/// A document of AWS is JSON or XML; neither can be TOML.
+/// A document that loaded, where its origins are here, and what it is called.
+struct Read {
+    loaded: Loaded,
+    servers: HashMap<String, Vec<String>>,
+    name: String,
+}
+
+/// The text of a file, or of the template in a folder of `cdk synth`; and its name.
+fn file(path: &Path) -> Result<(String, String), BadConfiguration> {
+    let path = if path.is_dir() { template_in(path)? } else { path.to_owned() };
+    let name = path.display().to_string();
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok((text, name)),
+        Err(error) => Err(BadConfiguration(format!(
+            "{name}: {error}\n  hint: give a distribution's JSON or XML, a template, a plan, or an edge.toml"
+        ))),
+    }
+}
+
+/// The one template of a `cdk.out` with a distribution in it.
+fn template_in(folder: &Path) -> Result<PathBuf, BadConfiguration> {
+    let bad = |error: std::io::Error| BadConfiguration(format!("{}: {error}", folder.display()));
+    let mut templates = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(bad)? {
+        let path = entry.map_err(bad)?.path();
+        if path.to_string_lossy().ends_with(".template.json") {
+            templates.push(path);
+        }
+    }
+    templates.sort();
+    let has_distribution = |path: &&PathBuf| {
+        std::fs::read_to_string(path).is_ok_and(|text| text.contains("\"AWS::CloudFront::Distribution\""))
+    };
+    let found: Vec<&PathBuf> = templates.iter().filter(has_distribution).collect();
+    let names = |paths: &[&PathBuf]| {
+        paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+    };
+    match (&found[..], &templates[..]) {
+        ([only], _) => Ok((*only).clone()),
+        ([], []) => Err(BadConfiguration(format!(
+            "{}: there is no *.template.json in this folder\n  hint: a folder is what `cdk synth` writes",
+            folder.display()
+        ))),
+        ([], _) => Err(BadConfiguration(format!(
+            "{}: no template in this folder has a distribution ({})",
+            folder.display(),
+            names(&templates.iter().collect::<Vec<_>>())
+        ))),
+        (several, _) => Err(BadConfiguration(format!(
+            "{}: several templates have a distribution\n  hint: give one of {}",
+            folder.display(),
+            names(several)
+        ))),
+    }
+}
+
+/// Whether it is to be read as TOML: by its name, or because it is no form of a distribution.
 fn is_site_policy(text: &str, name: &str) -> bool {
-    let first = text.trim_start_matches('\u{feff}').trim_start().chars().next();
-    name.ends_with(".toml") || !(name.ends_with(".json") || matches!(first, Some('{' | '<')))
+    let documents = [".json", ".xml", ".yaml", ".yml", ".template"];
+    name.ends_with(".toml")
+        || !documents.iter().any(|end| name.ends_with(end)) && form::recognise(text).is_none()
 }
 
 fn in_policy(name: &str, problems: &site::Problems) -> String {

@@ -37,6 +37,8 @@ async fn demo(args: &Demo) -> anyhow::Result<ExitCode> {
         preset: Some("wordpress".to_owned()),
         origin: vec![format!("http://{}", site.addr())],
         map: Vec::new(),
+        parameter: Vec::new(),
+        resource: None,
         domain: Vec::new(),
     };
     let configured = config.load().map_err(|error| anyhow::anyhow!("{error}"))?;

@@ -13,6 +13,7 @@ mod invalidate;
 mod load;
 mod runtime;
 mod serve;
+mod show;
 mod trust;
 
 /// A hit allocates little but often; this allocator makes that cheap.
@@ -28,6 +29,7 @@ const BAD_CONFIGURATION: u8 = 2;
 enum Command {
     Serve(serve::Serve),
     Demo(demo::Demo),
+    Show(show::Show),
     Explain(explain::Explain),
     Invalidate(invalidate::Invalidate),
     Load(load::Load),
@@ -39,6 +41,7 @@ fn main() -> anyhow::Result<ExitCode> {
     match Command::parse() {
         Command::Serve(args) => serve::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Show(args) => show::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Invalidate(args) => invalidate::run(&args),
         Command::Load(args) => load::run(args),

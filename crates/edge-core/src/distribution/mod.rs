@@ -10,6 +10,7 @@ pub mod alias;
 pub mod check;
 mod cors;
 pub mod document;
+pub mod form;
 mod geo;
 pub mod path_pattern;
 pub mod policy;

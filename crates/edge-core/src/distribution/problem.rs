@@ -35,6 +35,10 @@ pub struct Problem {
 pub mod codes {
     /// Not JSON, or not a document about a distribution.
     pub const MALFORMED_DOCUMENT: &str = "MalformedDocument";
+    /// A template or plan that does not come to a document.
+    pub const INVALID_TEMPLATE: &str = "InvalidTemplate";
+    /// What is known only once it is deployed: a made-up name stands in.
+    pub const STANDS_IN: &str = "StandsIn";
     /// A field no shape of the API has.
     pub const UNKNOWN_FIELD: &str = "UnknownField";
     /// Loaded and kept, but the edge does not act on it.

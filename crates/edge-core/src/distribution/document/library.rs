@@ -31,7 +31,13 @@ pub(super) struct Library {
 impl Library {
     /// Reads the lists of a bundle; a document that has none of them gives an empty library.
     pub(super) fn read(root: &Node<'_>) -> Self {
-        root.ignore(&["PublicKeys"]);
+        root.ignore(&[
+            "PublicKeys",
+            "KeyValueStores",
+            "OriginAccessControls",
+            "CloudFrontOriginAccessIdentities",
+        ]);
+        root.ignore(&["ContinuousDeploymentPolicies"]);
         let groups = root.at("KeyGroups");
         Self {
             cache: by_id(root, "CachePolicies", "CachePolicy", "CachePolicyConfig", policies::cache_policy),

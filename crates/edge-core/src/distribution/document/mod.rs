@@ -136,6 +136,8 @@ fn other_kind(value: &Value) -> String {
         "it looks like a CloudFormation template".to_owned()
     } else if has("planned_values") {
         "it looks like a Terraform plan".to_owned()
+    } else if has("terraform_version") {
+        "it looks like Terraform's: give what `terraform show -json` prints, of a plan or a state".to_owned()
     } else if has("DistributionList") {
         "it lists several: take one with `aws cloudfront get-distribution-config --id …`".to_owned()
     } else {
