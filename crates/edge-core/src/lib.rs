@@ -14,6 +14,7 @@
 //! | [`origin`] | the origin request |
 //! | [`response`] | what viewers see |
 //! | [`exchange`] | begin, found, answered: the conductor |
+//! | [`lint`] | what is likely wrong with a distribution that loads |
 //! | [`site`] | `edge.toml` and presets into AWS documents |
 //! | `proxy` | the data path (feature `proxy`, on by default) |
 //!
@@ -25,6 +26,7 @@ pub mod distribution;
 pub mod exchange;
 pub mod function;
 pub mod header;
+pub mod lint;
 pub mod origin;
 #[cfg(feature = "proxy")]
 pub mod proxy;
