@@ -297,7 +297,8 @@ pub(super) fn trackers_in_key(view: &View<'_>, _: &Subject<'_>) -> Option<Found>
 /// Cookies split the key, so an answer that sets one is stored: for whoever has none, it is the same.
 pub(super) fn set_cookie_stored(view: &View<'_>, _: &Subject<'_>) -> Option<Found> {
     let cookies = &view.behavior.key.cookies;
-    let stored = !cookies.is_none() && view.stores_by_default() && !view.sorts_sessions();
+    let stored =
+        !cookies.is_none() && view.stores_by_default() && !view.sorts_sessions() && !view.has_managed_key();
     let doubt = if view.behavior.ttl.min.is_zero() {
         Doubt::Because("with MinTTL 0 the origin prevents it by private, no-store or no-cache=\"Set-Cookie\"")
     } else {

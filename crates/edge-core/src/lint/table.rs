@@ -771,7 +771,7 @@ pub const RULES: &[Rule] = &[
         why: "Each adds a cache with rules of its own, and more than two in a path are answered 403.",
         fix: "Name the real origin.",
         sure: "The origin's name is one of this distribution's, or ends in cloudfront.net.",
-        link: "http-403-permission-denied.html",
+        link: "https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/http-403-permission-denied.html",
         check: Origin(origins::origin_is_cloudfront),
     },
     Rule {

@@ -1,21 +1,16 @@
-//! The rules of `lint` from outside: each with a document that it speaks about and one that it does not.
-//!
-//! `fixtures/lint/README.md` says how such a document is written.
+//! The short documents of `fixtures/lint/`: what they stand for.
 
-#![expect(clippy::unwrap_used, reason = "a test may")]
-
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use edge_core::distribution::document;
-use edge_core::lint::{Finding, RULES, Rule, lint};
+use edge_core::lint::{Finding, lint};
 use serde_json::{Map, Value, json};
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-fn read(path: &Path) -> Value {
+pub(crate) fn read(path: &Path) -> Value {
     let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
@@ -101,81 +96,6 @@ fn bundle(short: &Value) -> Value {
     Value::Object(bundle)
 }
 
-fn findings(short: &Value) -> Vec<Finding> {
+pub(crate) fn findings(short: &Value) -> Vec<Finding> {
     lint(&document::load_value(bundle(short)))
-}
-
-fn printed(findings: &[Finding]) -> String {
-    let line = |finding: &Finding| {
-        format!("    {} {} {} [{}]\n", finding.rule.code, finding.place, finding.message, finding.value)
-    };
-    findings.iter().map(line).collect()
-}
-
-/// What is wrong with the pair of documents of a rule.
-fn check(rule: &Rule) -> Vec<String> {
-    let directory = root().join("fixtures/lint").join(format!("{}-{}", rule.code, rule.name));
-    let of_rule = |findings: &[Finding]| -> Vec<Finding> {
-        findings.iter().filter(|finding| finding.rule.code == rule.code).cloned().collect()
-    };
-    let mut wrong = Vec::new();
-    let fires = read(&directory.join("fires.json"));
-    let all = findings(&fires);
-    let found = of_rule(&all);
-    let text =
-        |key: &str| fires[key].as_str().unwrap_or_else(|| panic!("{}: no {key}", rule.code)).to_owned();
-    let (place, value) = (text("place"), text("value"));
-    if !found.iter().any(|finding| finding.place == place && finding.value == value) {
-        wrong.push(format!(
-            "{} {}: says nothing at {place} [{value}], but\n{}",
-            rule.code,
-            rule.name,
-            printed(&all)
-        ));
-    }
-    let quiet = read(&directory.join("quiet.json"));
-    let all = findings(&quiet);
-    let found = of_rule(&all);
-    if !found.is_empty() {
-        wrong.push(format!("{} {}: is not quiet:\n{}", rule.code, rule.name, printed(&found)));
-    }
-    let unloadable: Vec<Finding> = all.into_iter().filter(|finding| finding.rule.code < "EDGE010").collect();
-    if !unloadable.is_empty() {
-        wrong.push(format!("{}: its quiet document does not load:\n{}", rule.code, printed(&unloadable)));
-    }
-    for document in [&fires, &quiet] {
-        if document["why"].as_str().is_none_or(|why| !why.ends_with('.')) {
-            wrong.push(format!("{}: a document without a sentence on why", rule.code));
-        }
-    }
-    wrong
-}
-
-#[test]
-fn each_rule_speaks_and_is_quiet() {
-    let wrong: Vec<String> = RULES.iter().flat_map(check).collect();
-    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
-}
-
-#[test]
-fn every_document_is_of_a_rule() {
-    let wanted: BTreeSet<String> = RULES.iter().map(|rule| format!("{}-{}", rule.code, rule.name)).collect();
-    let mut found = BTreeSet::new();
-    for entry in std::fs::read_dir(root().join("fixtures/lint")).unwrap().map(Result::unwrap) {
-        if entry.file_type().unwrap().is_dir() {
-            let files = std::fs::read_dir(entry.path()).unwrap().map(|file| file.unwrap().file_name());
-            let files: BTreeSet<String> = files.map(|name| name.into_string().unwrap()).collect();
-            assert_eq!(files, ["fires.json", "quiet.json"].map(str::to_owned).into(), "{:?}", entry.path());
-            found.insert(entry.file_name().into_string().unwrap());
-        }
-    }
-    assert_eq!(found, wanted);
-}
-
-/// The base itself, so that a document's findings are its own.
-#[test]
-fn the_base_is_clean() {
-    let found: Vec<Finding> =
-        findings(&json!({})).into_iter().filter(|f| !["EDGE013", "EDGE014"].contains(&f.rule.code)).collect();
-    assert!(found.is_empty(), "\n{}", printed(&found));
 }
