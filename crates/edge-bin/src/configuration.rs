@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use edge_core::distribution::problem::Severity;
-use edge_core::distribution::{Distribution, document};
+use edge_core::distribution::{Distribution, Loaded, Problems, document};
 use edge_core::site::{self, Bundle, Policy};
 
 /// What to be, and where the real servers are.
@@ -37,6 +37,15 @@ pub(crate) struct Configured {
     pub(crate) warnings: Vec<String>,
 }
 
+/// A configuration that was read, and what the loader says of it.
+pub(crate) struct Read {
+    /// As the command line has it; empty for a preset.
+    pub(crate) name: String,
+    pub(crate) loaded: Result<Loaded, Problems>,
+    /// By origin domain name.
+    servers: HashMap<String, Vec<String>>,
+}
+
 /// Why there is nothing to serve: everything that is wrong, ready to print.
 #[derive(Debug)]
 pub(crate) struct BadConfiguration(String);
@@ -50,6 +59,16 @@ impl std::fmt::Display for BadConfiguration {
 impl ConfigArgs {
     /// Reads and checks it all; every problem is in the error.
     pub(crate) fn load(&self) -> Result<Configured, BadConfiguration> {
+        let Read { name, loaded, mut servers } = self.read()?;
+        let loaded = loaded.map_err(|problems| BadConfiguration(in_file(&name, &problems.0)))?;
+        self.map_servers(&loaded.distribution, &mut servers)?;
+        let said = loaded.warnings.iter().filter(|problem| problem.severity == Severity::Warning);
+        let warnings = said.map(|problem| in_file(&name, std::slice::from_ref(problem))).collect();
+        Ok(Configured { distribution: loaded.distribution, servers, warnings })
+    }
+
+    /// Reads it, and has it loaded; whether it loads is the caller's to ask.
+    pub(crate) fn read(&self) -> Result<Read, BadConfiguration> {
         let (text, name) = match (&self.config, &self.preset) {
             (Some(path), _) => {
                 let name = path.display().to_string();
@@ -69,13 +88,8 @@ impl ConfigArgs {
                 ));
             }
         };
-        let (document, mut servers) = self.document(text, &name)?;
-        let loaded =
-            document::load(&document).map_err(|problems| BadConfiguration(in_file(&name, &problems.0)))?;
-        self.map_servers(&loaded.distribution, &mut servers)?;
-        let said = loaded.warnings.iter().filter(|problem| problem.severity == Severity::Warning);
-        let warnings = said.map(|problem| in_file(&name, std::slice::from_ref(problem))).collect();
-        Ok(Configured { distribution: loaded.distribution, servers, warnings })
+        let (document, servers) = self.document(text, &name)?;
+        Ok(Read { loaded: document::load(&document), name, servers })
     }
 
     /// The AWS document, whatever it is made from, and where its origins are here.

@@ -10,6 +10,7 @@ mod configuration;
 mod demo;
 mod explain;
 mod invalidate;
+mod lint;
 mod load;
 mod runtime;
 mod serve;
@@ -29,6 +30,7 @@ enum Command {
     Serve(serve::Serve),
     Demo(demo::Demo),
     Explain(explain::Explain),
+    Lint(lint::Lint),
     Invalidate(invalidate::Invalidate),
     Load(load::Load),
     Trust(trust::Trust),
@@ -40,6 +42,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Lint(args) => lint::run(&args),
         Command::Invalidate(args) => invalidate::run(&args),
         Command::Load(args) => load::run(args),
         Command::Trust(args) => trust::run(&args),

@@ -54,8 +54,16 @@ pub fn json(findings: &[Finding], file: &str) -> Value {
     })
 }
 
-/// One run of SARIF 2.1.0 (OASIS). All rules are listed, found or not, so that a result names its rule by its index.
+/// One run of SARIF 2.1.0 (OASIS); `file` is empty where there is none, as for a preset. All rules are listed, found or not, so that a result names its rule by its index.
 pub fn sarif(findings: &[Finding], file: &str) -> Value {
+    let location = |finding: &Finding| {
+        let mut location =
+            json!({ "logicalLocations": [{ "fullyQualifiedName": finding.place, "kind": "member" }] });
+        if !file.is_empty() {
+            location["physicalLocation"] = json!({ "artifactLocation": { "uri": uri(file) } });
+        }
+        location
+    };
     let result = |finding: &Finding| {
         let index = RULES.iter().position(|rule| rule.code == finding.rule.code);
         json!({
@@ -63,10 +71,7 @@ pub fn sarif(findings: &[Finding], file: &str) -> Value {
             "ruleIndex": index,
             "level": level(finding.severity),
             "message": { "text": format!("{} [{}]", finding.message, finding.value) },
-            "locations": [{
-                "physicalLocation": { "artifactLocation": { "uri": uri(file) } },
-                "logicalLocations": [{ "fullyQualifiedName": finding.place, "kind": "member" }],
-            }],
+            "locations": [location(finding)],
             // The same fault at the same place is the same result in the next run.
             "partialFingerprints": { "edgeLint/v1": format!("{}:{}", finding.rule.code, finding.place) },
         })
