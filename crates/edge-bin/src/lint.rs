@@ -151,7 +151,14 @@ fn text(findings: &[Finding], level: Severity, paint: Paint) -> String {
     }
     let [errors, warnings, infos] =
         [Severity::Error, Severity::Warning, Severity::Info].map(|severity| count(findings, severity));
-    _ = write!(text, "{errors} errors, {warnings} warnings, {infos} infos");
+    let counted = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+    _ = write!(
+        text,
+        "{}, {}, {}",
+        counted(errors, "error"),
+        counted(warnings, "warning"),
+        counted(infos, "info")
+    );
     let hidden = findings.iter().filter(|finding| finding.severity > level).count();
     if hidden > 0 {
         _ = write!(text, "; {hidden} not shown: --level info shows all");
