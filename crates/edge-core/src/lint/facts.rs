@@ -172,25 +172,83 @@ pub(super) fn described(names: &Names) -> String {
     }
 }
 
-/// What of `forward` is not in `key`, for people; nothing where the key has it all.
-fn beyond(key: &Names, forward: &Names) -> Option<String> {
-    if *key == Names::All || forward.is_none() {
-        return None;
-    }
-    match forward {
-        Names::Only(list) => {
-            let in_key = listed(key);
-            let missing = |name: &&Name| match key {
-                Names::Only(_) => !in_key.contains(&written(name)) && !key.select(written(name).as_bytes()),
-                _ => !key.select(written(name).as_bytes()),
-            };
-            let names: Vec<&str> = list.iter().filter(missing).map(written).collect();
-            (!names.is_empty()).then(|| names.join(", "))
+/// What reaches the origin and is not in the key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Beyond<'a> {
+    /// Nothing else than these: the origin request policy lists them, or the key leaves just them out.
+    Names(Vec<&'a str>),
+    /// More than can be listed.
+    Selection(&'a Names),
+}
+
+impl Beyond<'_> {
+    /// For people, without the names that are `harmless`; nothing where those are all.
+    pub(super) fn without(&self, harmless: impl Fn(&str) -> bool) -> Option<String> {
+        match self {
+            Self::Names(names) => {
+                let left: Vec<&str> = names.iter().copied().filter(|name| !harmless(name)).collect();
+                (!left.is_empty()).then(|| left.join(", "))
+            }
+            Self::Selection(names) => Some(described(names)),
         }
-        Names::AllExcept(_) if key == forward => None,
-        _ => Some(described(forward)),
     }
 }
+
+fn beyond<'a>(key: &'a Names, forward: &'a Names) -> Option<Beyond<'a>> {
+    let names = match (key, forward) {
+        (Names::All, _) | (_, Names::None) => return None,
+        (_, Names::Only(_)) => {
+            let in_key = listed(key);
+            // A pattern is in the key where the key lists it, or a wider one.
+            let is_keyed = |name: &str| match key {
+                Names::Only(_) => in_key.contains(&name) || key.select(name.as_bytes()),
+                _ => key.select(name.as_bytes()),
+            };
+            listed(forward).into_iter().filter(|name| !is_keyed(name)).collect()
+        }
+        (Names::AllExcept(_), Names::All | Names::AllExcept(_)) => {
+            listed(key).into_iter().filter(|name| forward.select(name.as_bytes())).collect()
+        }
+        (Names::None | Names::Only(_), Names::All | Names::AllExcept(_)) => {
+            return Some(Beyond::Selection(forward));
+        }
+    };
+    Some(Beyond::Names(names)).filter(|beyond| *beyond != Beyond::Names(Vec::new()))
+}
+
+/// Cookies that every visitor has.
+pub(super) const EVERYBODYS_COOKIES: [&str; 12] = [
+    "_ga",
+    "_gid",
+    "_gat",
+    "_fbp",
+    "_gcl_au",
+    "__utma",
+    "_hjid",
+    "_clck",
+    "OptanonConsent",
+    "CookieConsent",
+    "ajs_anonymous_id",
+    "wordpress_test_cookie",
+];
+
+/// What links in advertisements and letters carry, and no page goes by; the first four are nearly everywhere.
+pub(super) const TRACKERS: [&str; 14] = [
+    "utm_source",
+    "utm_campaign",
+    "fbclid",
+    "gclid",
+    "gclsrc",
+    "dclid",
+    "gbraid",
+    "wbraid",
+    "msclkid",
+    "ttclid",
+    "twclid",
+    "mc_cid",
+    "mc_eid",
+    "_ga",
+];
 
 /// Where files lie that are the same for everybody.
 const STATIC_DIRECTORIES: [&str; 16] = [
@@ -292,14 +350,16 @@ impl View<'_> {
             }
     }
 
-    /// Cookies that reach the origin and are not in the key.
+    /// Cookies that reach the origin and are not in the key, for people; those of analytics change no page.
     pub(super) fn cookies_beyond_key(&self) -> Option<String> {
-        beyond(&self.behavior.key.cookies, &self.behavior.forward.cookies)
+        let cookies = beyond(&self.behavior.key.cookies, &self.behavior.forward.cookies)?;
+        cookies.without(|name| EVERYBODYS_COOKIES.contains(&name))
     }
 
-    /// Query string parameters that reach the origin and are not in the key.
+    /// Query string parameters that reach the origin and are not in the key, for people; trackers change no page.
     pub(super) fn query_beyond_key(&self) -> Option<String> {
-        beyond(&self.behavior.key.query, &self.behavior.forward.query)
+        let query = beyond(&self.behavior.key.query, &self.behavior.forward.query)?;
+        query.without(|name| TRACKERS.contains(&name) || name.starts_with("utm_"))
     }
 
     /// Whether a request's log-in, if it has one, can change the answer without changing the key.
@@ -312,14 +372,16 @@ impl View<'_> {
         self.behavior.viewer_request.as_ref().is_some_and(|rule| !rule.session_cookies.is_empty())
     }
 
-    /// A function this does not understand runs before the key is made, and may change all of it.
+    /// A function this does not understand runs before the key is made or the origin is asked, and may change all of it.
     pub(super) fn opaque_function(&self) -> Doubt {
-        let is_early = |item: &Place<'_>| matches!(item.at("EventType").text(), Some("viewer-request"));
+        let is_early = |item: &Place<'_>| {
+            matches!(item.at("EventType").text(), Some("viewer-request" | "origin-request"))
+        };
         let lambdas = self.place.at("LambdaFunctionAssociations").items();
         let functions = self.place.at("FunctionAssociations").items();
         let unknown = self.behavior.viewer_request.is_none() && functions.iter().any(is_early);
         if unknown || lambdas.iter().any(is_early) {
-            Doubt::Because("the viewer-request function may have seen to it")
+            Doubt::Because("a function of this behavior may have seen to it")
         } else {
             Doubt::None
         }
@@ -331,6 +393,11 @@ impl View<'_> {
         self.kind == BehaviorKind::Listed
             && (STATIC_DIRECTORIES.iter().any(|name| pattern.trim_start_matches("/*").starts_with(name))
                 || STATIC_ENDINGS.iter().any(|ending| pattern.trim_end_matches(['*', '?']).ends_with(ending)))
+    }
+
+    /// Whether CloudFront wants a signature.
+    pub(super) fn is_signed(&self) -> bool {
+        ["TrustedKeyGroups", "TrustedSigners"].iter().any(|key| self.place.at(key).at("Enabled").is_true())
     }
 
     /// Whether the pattern names a path with this word in it.
@@ -417,4 +484,74 @@ fn is_local(name: &str) -> bool {
     !name.contains('.')
         || endings.iter().any(|ending| name.ends_with(ending))
         || name.parse::<std::net::IpAddr>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::distribution::Glob;
+
+    #[test]
+    fn what_is_beyond_the_key() {
+        let list = |names: &[&str]| {
+            let name = |text: &&str| match text.contains('*') {
+                true => Name::Pattern(Glob::new(*text)),
+                false => Name::Literal((*text).to_owned()),
+            };
+            names.iter().map(name).collect::<Vec<Name>>()
+        };
+        let only = |names: &[&str]| Names::Only(list(names));
+        let except = |names: &[&str]| Names::AllExcept(list(names));
+        for (key, forward, expected) in [
+            (Names::All, Names::All, None),
+            (Names::None, Names::None, None),
+            (Names::None, Names::All, Some("all")),
+            (only(&["a"]), Names::All, Some("all")),
+            (only(&["a"]), only(&["a"]), None),
+            (only(&["a*"]), only(&["a*", "ab"]), None),
+            (only(&["a*"]), only(&["b", "c"]), Some("b, c")),
+            (except(&["a"]), Names::All, Some("a")),
+            (except(&["a"]), except(&["a"]), None),
+            (except(&["a", "b"]), except(&["a"]), Some("b")),
+            (except(&["a"]), only(&["b"]), None),
+            (except(&["harmless"]), Names::All, None),
+        ] {
+            let found = beyond(&key, &forward).and_then(|beyond| beyond.without(|name| name == "harmless"));
+            assert_eq!(found.as_deref(), expected, "{key:?} {forward:?}");
+        }
+    }
+
+    #[test]
+    fn services_by_name() {
+        let name = |domain_name: &str| Origin {
+            id: String::new(),
+            domain_name: domain_name.to_owned(),
+            path: String::new(),
+            custom_headers: Vec::new(),
+            kind: OriginKind::Custom {
+                http_port: 80,
+                https_port: 443,
+                protocol: crate::distribution::OriginProtocol::HttpsOnly,
+            },
+            connection_attempts: 3,
+            connection_timeout: std::time::Duration::ZERO,
+            read_timeout: std::time::Duration::ZERO,
+            keepalive_timeout: std::time::Duration::ZERO,
+            completion_timeout: None,
+        };
+        for (domain, expected) in [
+            ("b.s3-website-us-east-1.amazonaws.com", Service::Website),
+            ("b.s3-website.eu-central-1.amazonaws.com", Service::Website),
+            ("a.execute-api.us-east-1.amazonaws.com", Service::ApiGateway),
+            ("a.lambda-url.us-east-1.on.aws", Service::LambdaUrl),
+            ("lb-1.us-east-1.elb.amazonaws.com", Service::LoadBalancer),
+            ("d1.cloudfront.net", Service::CloudFront),
+            ("10.0.0.1", Service::Local),
+            ("web.internal", Service::Local),
+            ("wordpress", Service::Local),
+            ("www.example.com", Service::Other),
+        ] {
+            assert_eq!(service(&name(domain)), expected, "{domain}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use super::Found;
 use super::facts::{OriginView, Service, Subject, View, service};
 use super::place::Place;
-use crate::distribution::{OriginKind, OriginProtocol, Target};
+use crate::distribution::{Alias, Origin, OriginKind, OriginProtocol, Target};
 
 /// WordPress redirects every other name to its own.
 pub(super) fn host_not_forwarded(subject: &Subject<'_>) -> Vec<Found> {
@@ -16,7 +16,14 @@ pub(super) fn host_not_forwarded(subject: &Subject<'_>) -> Vec<Found> {
                 || subject.distribution.aliases.iter().any(|alias| alias.to_string() == origin.domain_name)
         })
     };
-    let hidden = |view: &View<'_>| !view.forwards_host() && !own(view);
+    // Some sites are told their name by a header the origin always gets.
+    let told = |view: &View<'_>| {
+        let by_header = |origin: &&Origin| {
+            origin.custom_headers.iter().any(|(name, _)| name.as_str() == "x-forwarded-host")
+        };
+        view.origins.iter().all(by_header)
+    };
+    let hidden = |view: &View<'_>| !view.forwards_host() && !own(view) && !told(view);
     let found = subject.serving_any(&["/a-page/", "/wp-login.php", "/wp-admin/index.php"], hidden);
     let said = |(view, paths): (&View<'_>, Vec<&str>)| {
         let name = view.origins.first().map_or("", |origin| origin.domain_name.as_str());
@@ -26,13 +33,14 @@ pub(super) fn host_not_forwarded(subject: &Subject<'_>) -> Vec<Found> {
             format!("WordPress sees the host {name} and redirects {} to it", paths.join(", ")),
         )
         .of(view)
+        .note_where(view.opaque_function())
     };
     found.into_iter().map(said).collect()
 }
 
 /// AWS finds a bucket, an API or a function by Host: a viewer's is nobody's.
 pub(super) fn host_to_aws_endpoint(view: &View<'_>, subject: &Subject<'_>) -> Option<Found> {
-    let by_host = |origin: &&&crate::distribution::Origin| match service(origin) {
+    let by_host = |origin: &&&Origin| match service(origin) {
         Service::Bucket | Service::ApiGateway | Service::LambdaUrl => true,
         // A web site's bucket may be called as the viewers' host is.
         Service::Website => {
@@ -251,7 +259,9 @@ pub(super) fn shield_for_uncached(view: &OriginView<'_>, subject: &Subject<'_>) 
 /// The distribution asks itself, or another.
 pub(super) fn origin_is_cloudfront(view: &OriginView<'_>, subject: &Subject<'_>) -> Option<Found> {
     let name = view.origin.domain_name.to_ascii_lowercase();
-    let own = subject.distribution.answers_for(&name) && view.service() != Service::Local;
+    // A wildcard alias takes every name beside the viewers' too: DNS may well send that one elsewhere.
+    let own = name == subject.distribution.domain_name
+        || subject.distribution.aliases.contains(&Alias::Name(name.clone()));
     let chained = view.service() == Service::CloudFront;
     (own || chained).then(|| {
         let message = if own {

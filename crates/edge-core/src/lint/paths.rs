@@ -3,8 +3,6 @@
 //! A path's behavior is found as a request's would be. Paths of WordPress are asked about only where the document shows
 //! that it is one.
 
-use http::header::{AUTHORIZATION, HeaderName};
-
 use super::facts::{BehaviorKind, Service, Site, Subject, View, service};
 use super::{Doubt, Found};
 use crate::distribution::{AllowedMethods, Origin, OriginKind, Target, ViewerProtocolPolicy};
@@ -135,21 +133,16 @@ pub(super) fn private_path_stored(subject: &Subject<'_>) -> Vec<Found> {
 
 /// The REST interface is stored, and the key does not know who asks.
 pub(super) fn rest_stored(subject: &Subject<'_>) -> Vec<Found> {
-    let nonce = HeaderName::from_static("x-wp-nonce");
     let Some(view) = subject.serving("/wp-json/wp/v2/posts").filter(|_| subject.is_wordpress()) else {
         return Vec::new();
     };
-    let knows_who = view.keys(&AUTHORIZATION) && (view.keys(&nonce) || view.sorts_sessions())
-        || !view.forwards(&AUTHORIZATION)
-            && view.behavior.forward.cookies.is_none()
-            && view.behavior.key.cookies.is_none();
-    if !view.stores_by_default() || knows_who || view.is_towards_s3() {
+    if !view.stores_by_default() || !view.identity_beyond_key() || view.sorts_sessions() {
         return Vec::new();
     }
     let found = Found::new(
         &view.key_place(),
         format!("DefaultTTL {}", view.behavior.ttl.default.as_secs()),
-        "/wp-json answers by Authorization and X-WP-Nonce and sends no Cache-Control: drafts and users may be stored for all",
+        "/wp-json answers by log-in and sends no Cache-Control: drafts and addresses may be stored for all",
     );
     vec![found.of(view).note_where(view.opaque_function())]
 }
@@ -201,11 +194,8 @@ pub(super) fn machine_endpoints_open(subject: &Subject<'_>) -> Vec<Found> {
     if !subject.is_wordpress() || guarded {
         return Vec::new();
     }
-    let open = |view: &View<'_>| {
-        !view.is_towards_s3()
-            && !view.place.at("TrustedKeyGroups").at("Enabled").is_true()
-            && view.opaque_function() == Doubt::None
-    };
+    let open =
+        |view: &View<'_>| !view.is_towards_s3() && !view.is_signed() && view.opaque_function() == Doubt::None;
     let found = subject.serving_any(&["/wp-cron.php", "/xmlrpc.php"], open);
     let said = |(view, paths): (&View<'_>, Vec<&str>)| {
         let place =
@@ -327,9 +317,7 @@ pub(super) fn error_page_is_private(subject: &Subject<'_>) -> Vec<Found> {
     for (response, place) in subject.distribution.error_responses.iter().zip(items) {
         let Some(page) = &response.page else { continue };
         let Some(view) = subject.serving(&page.path) else { continue };
-        if view.place.at("TrustedKeyGroups").at("Enabled").is_true()
-            || view.place.at("TrustedSigners").at("Enabled").is_true()
-        {
+        if view.is_signed() {
             let message =
                 "the behavior of the page wants a signature, which a viewer who got an error may not have";
             found.push(Found::new(&place.at("ResponsePagePath"), page.path.clone(), message).of(view));
@@ -384,7 +372,11 @@ pub(super) fn root_object_missing(subject: &Subject<'_>) -> Vec<Found> {
     let Some(view) = subject.serving("/") else { return Vec::new() };
     let functions = ["FunctionAssociations", "LambdaFunctionAssociations"];
     let rewritten = functions.iter().any(|key| !view.place.at(key).items().is_empty());
-    if subject.distribution.default_root_object.is_some() || !view.is_towards_s3() || rewritten {
+    if subject.distribution.default_root_object.is_some()
+        || !view.is_towards_s3()
+        || rewritten
+        || view.is_signed()
+    {
         return Vec::new();
     }
     let message =

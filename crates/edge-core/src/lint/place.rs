@@ -51,6 +51,12 @@ impl<'a> Place<'a> {
         self.value.is_some_and(|value| value.as_bool() == Some(true) || value.as_str() == Some("true"))
     }
 
+    /// Whether it is a number, or the text of one, and more than 0.
+    pub(super) fn is_number_above_zero(&self) -> bool {
+        let number = |value: &Value| value.as_u64().or_else(|| value.as_str()?.parse().ok());
+        self.value.and_then(number).is_some_and(|number| number > 0)
+    }
+
     /// Whether it is a list with anything in it.
     pub(super) fn is_list(&self) -> bool {
         self.value.and_then(Value::as_array).is_some_and(|items| !items.is_empty())

@@ -5,7 +5,7 @@
 use http::HeaderName;
 use http::header::{ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, ORIGIN, SET_COOKIE, USER_AGENT};
 
-use super::facts::{Service, Site, Subject, View, described, listed, service};
+use super::facts::{EVERYBODYS_COOKIES, Service, Site, Subject, TRACKERS, View, described, listed, service};
 use super::{Doubt, Found};
 use crate::distribution::rule::NameOrPrefix;
 use crate::distribution::{HeaderDefaults, HeaderForwarding, Names, OriginKind};
@@ -136,22 +136,6 @@ pub(super) fn all_cookies_in_key(view: &View<'_>, _: &Subject<'_>) -> Option<Fou
     })
 }
 
-/// Cookies that every visitor has.
-const EVERYBODYS_COOKIES: [&str; 12] = [
-    "_ga",
-    "_gid",
-    "_gat",
-    "_fbp",
-    "_gcl_au",
-    "__utma",
-    "_hjid",
-    "_clck",
-    "OptanonConsent",
-    "CookieConsent",
-    "ajs_anonymous_id",
-    "wordpress_test_cookie",
-];
-
 /// A list of cookies in the key that names one everybody has.
 pub(super) fn everybodys_cookie_in_key(view: &View<'_>, _: &Subject<'_>) -> Option<Found> {
     let Names::Only(_) = view.behavior.key.cookies else { return None };
@@ -169,11 +153,17 @@ pub(super) fn everybodys_cookie_in_key(view: &View<'_>, _: &Subject<'_>) -> Opti
     })
 }
 
-/// `Headers: ["*"]`: nothing is cached.
+/// `Headers: ["*"]`: nothing is cached. It was the way to say so before there were policies, where no TTL says otherwise.
 pub(super) fn all_headers_forwarded(view: &View<'_>, _: &Subject<'_>) -> Option<Found> {
     let list = view.place.at("ForwardedValues").at("Headers");
     let star = list.items().iter().any(|item| item.text() == Some("*"));
-    star.then(|| Found::new(&list, "*", "all headers are forwarded: nothing of this behavior is ever cached"))
+    let contradicted = view.is_static() || view.place.at("DefaultTTL").is_number_above_zero();
+    let doubt =
+        if contradicted { Doubt::None } else { Doubt::Because("without a DefaultTTL it may be meant so") };
+    star.then(|| {
+        Found::new(&list, "*", "all headers are forwarded: nothing of this behavior is ever cached")
+            .note_where(doubt)
+    })
 }
 
 /// The value differs from browser to browser.
@@ -269,9 +259,6 @@ pub(super) fn authorization_towards_s3(view: &View<'_>, _: &Subject<'_>) -> Opti
     })
 }
 
-/// What a campaign's links carry, and no page goes by.
-const TRACKERS: [&str; 4] = ["utm_source", "utm_campaign", "fbclid", "gclid"];
-
 /// Each click on an advertisement is a key of its own.
 pub(super) fn trackers_in_key(view: &View<'_>, _: &Subject<'_>) -> Option<Found> {
     let dropped = |name: &str| {
@@ -281,7 +268,7 @@ pub(super) fn trackers_in_key(view: &View<'_>, _: &Subject<'_>) -> Option<Found>
         })
     };
     let splits = |name: &&&str| view.behavior.key.query.select(name.as_bytes()) && !dropped(name);
-    let found: Vec<&str> = TRACKERS.iter().filter(splits).copied().collect();
+    let found: Vec<&str> = TRACKERS.iter().take(4).filter(splits).copied().collect();
     let matters =
         !found.is_empty() && view.stores_by_default() && !view.is_static() && !view.has_managed_key();
     matters.then(|| {

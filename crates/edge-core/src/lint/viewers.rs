@@ -43,7 +43,8 @@ pub(super) fn old_ciphers(subject: &Subject<'_>) -> Vec<Found> {
 /// A dedicated address costs, and no viewer needs it.
 pub(super) fn dedicated_address(subject: &Subject<'_>) -> Vec<Found> {
     let place = certificate(subject).at("SSLSupportMethod");
-    let vip = place.text().filter(|method| *method == "vip");
+    // Beside CloudFront's own certificate the API prints it too, and it means nothing.
+    let vip = place.text().filter(|method| *method == "vip" && own_certificate(subject).is_some());
     let message = "dedicated addresses cost hundreds of dollars a month, for browsers without SNI that nobody has any more";
     vip.map(|method| Found::new(&place, method, message)).into_iter().collect()
 }

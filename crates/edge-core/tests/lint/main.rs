@@ -36,7 +36,11 @@ fn check(rule: &Rule, [fires, quiet]: &[Value; 2]) -> Vec<String> {
     };
     let mut wrong = Vec::new();
     let all = findings(fires);
-    let meant = |finding: &Finding| fires["place"] == finding.place && fires["value"] == finding.value;
+    let meant = |finding: &Finding| {
+        fires["place"] == finding.place
+            && fires["value"] == finding.value
+            && finding.severity == rule.severity
+    };
     if !of_rule(&all).iter().any(meant) {
         let (place, value) = (&fires["place"], &fires["value"]);
         wrong.push(format!("{} is silent at {place} {value}:\n{}", rule.code, printed(&all)));
@@ -166,6 +170,23 @@ fn recommended_setups_are_clean() {
         });
         let found = loud(findings(&short));
         assert!(found.is_empty(), "{short}:\n{}", printed(&found));
+    }
+}
+
+/// What a function may have mended is a note; a function that is sure to run later has mended nothing.
+#[test]
+fn a_function_that_is_not_understood_makes_a_note() {
+    for (event, expected) in [("viewer-request", Severity::Info), ("viewer-response", Severity::Error)] {
+        let short = json!({
+            "cache": {},
+            "forward": { "CookiesConfig": { "CookieBehavior": "all" } },
+            "default": { "FunctionAssociations": [
+                { "FunctionARN": "arn:aws:cloudfront::123456789012:function/any", "EventType": event },
+            ] },
+        });
+        let found = findings(&short);
+        let leak = found.iter().find(|finding| finding.rule.code == "EDGE102").unwrap();
+        assert_eq!(leak.severity, expected, "{event}");
     }
 }
 
