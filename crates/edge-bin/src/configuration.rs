@@ -41,6 +41,8 @@ pub(crate) struct Configured {
 pub(crate) struct Read {
     /// As the command line has it; empty for a preset.
     pub(crate) name: String,
+    /// As it was written: the document itself, or what it was made from.
+    pub(crate) text: String,
     pub(crate) loaded: Result<Loaded, Problems>,
     /// By origin domain name.
     servers: HashMap<String, Vec<String>>,
@@ -59,7 +61,7 @@ impl std::fmt::Display for BadConfiguration {
 impl ConfigArgs {
     /// Reads and checks it all; every problem is in the error.
     pub(crate) fn load(&self) -> Result<Configured, BadConfiguration> {
-        let Read { name, loaded, mut servers } = self.read()?;
+        let Read { name, loaded, mut servers, .. } = self.read()?;
         let loaded = loaded.map_err(|problems| BadConfiguration(in_file(&name, &problems.0)))?;
         self.map_servers(&loaded.distribution, &mut servers)?;
         let said = loaded.warnings.iter().filter(|problem| problem.severity == Severity::Warning);
@@ -88,8 +90,8 @@ impl ConfigArgs {
                 ));
             }
         };
-        let (document, servers) = self.document(text, &name)?;
-        Ok(Read { loaded: document::load(&document), name, servers })
+        let (document, servers) = self.document(text.clone(), &name)?;
+        Ok(Read { loaded: document::load(&document), name, text, servers })
     }
 
     /// The AWS document, whatever it is made from, and where its origins are here.

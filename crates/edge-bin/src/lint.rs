@@ -8,6 +8,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use edge_core::distribution::Severity;
+use edge_core::lint::lines::Lines;
 use edge_core::lint::report::{self, count};
 use edge_core::lint::{Finding, RULES, Rule, lint, rule_called};
 
@@ -84,13 +85,18 @@ pub(crate) fn run(args: &Lint) -> anyhow::Result<ExitCode> {
     let mut findings = lint(&read.loaded);
     findings.retain(|finding| !args.allow.iter().any(|rule| rule.code == finding.rule.code));
     let level = args.level.severity();
+    let lines = Lines::of(&read.text);
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&report::json(&findings, &read.name))?);
+        println!("{}", serde_json::to_string_pretty(&report::json(&findings, &read.name, &lines))?);
     } else if args.sarif {
-        println!("{}", serde_json::to_string_pretty(&report::sarif(&findings, &read.name))?);
+        println!("{}", serde_json::to_string_pretty(&report::sarif(&findings, &read.name, &lines))?);
     } else {
         let paint = if std::io::stdout().is_terminal() { Paint::Terminal } else { Paint::None };
-        print!("{}", text(&findings, level, paint));
+        let place = |finding: &Finding| match lines.line(&finding.place) {
+            Some(line) => format!("{}:{line}: {}", read.name, finding.place),
+            None => finding.place.clone(),
+        };
+        print!("{}", text(&findings, level, paint, place));
     }
     if read.loaded.is_err() {
         return Ok(ExitCode::from(BAD_CONFIGURATION));
@@ -128,8 +134,8 @@ impl Paint {
     }
 }
 
-/// By severity, then by rule: what a rule says of itself is said once.
-fn text(findings: &[Finding], level: Severity, paint: Paint) -> String {
+/// By severity, then by rule: what a rule says of itself is said once. `place` is how a finding's is written.
+fn text(findings: &[Finding], level: Severity, paint: Paint, place: impl Fn(&Finding) -> String) -> String {
     let mut groups: BTreeMap<(Severity, &str), Vec<&Finding>> = BTreeMap::new();
     for finding in findings.iter().filter(|finding| finding.severity <= level) {
         groups.entry((finding.severity, finding.rule.code)).or_default().push(finding);
@@ -139,10 +145,11 @@ fn text(findings: &[Finding], level: Severity, paint: Paint) -> String {
         let Some(rule) = group.first().map(|finding| finding.rule) else { continue };
         let Rule { code, name, title, why, fix, link, .. } = rule;
         _ = writeln!(text, "{} {code} {name}: {title}", paint.severity(*severity));
-        for Finding { place, pattern, value, message, .. } in group {
+        for finding in group {
+            let Finding { pattern, value, message, .. } = finding;
             let behavior =
                 pattern.as_ref().map(|pattern| format!(" (behavior {pattern})")).unwrap_or_default();
-            _ = writeln!(text, "  at   {place}{behavior}\n       {message} [{value}]");
+            _ = writeln!(text, "  at   {}{behavior}\n       {message} [{value}]", place(finding));
         }
         for (label, line) in [("why", why), ("fix", fix), ("see", link)] {
             _ = writeln!(text, "  {}  {line}", paint.quiet(label));

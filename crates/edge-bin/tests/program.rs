@@ -329,7 +329,7 @@ fn lint_says_what_is_likely_wrong_and_fails() {
     assert_eq!(code, Some(1), "{text}");
     for part in [
         "warning EDGE211 allow-all",
-        "at   DistributionConfig.DefaultCacheBehavior.ViewerProtocolPolicy (behavior *)",
+        "d.json:5: DistributionConfig.DefaultCacheBehavior.ViewerProtocolPolicy (behavior *)",
         "why  ",
         "see  https://docs.aws.amazon.com/",
         "not shown",

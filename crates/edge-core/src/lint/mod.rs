@@ -7,6 +7,7 @@
 //! nothing. It refuses to know requests, answers, files and terminals; [`report`] writes the forms machines read.
 
 mod facts;
+pub mod lines;
 mod origins;
 mod paths;
 mod place;

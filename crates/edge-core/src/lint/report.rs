@@ -4,6 +4,7 @@
 
 use serde_json::{Value, json};
 
+use super::lines::Lines;
 use super::{Finding, RULES, Rule};
 use crate::distribution::Severity;
 
@@ -24,8 +25,8 @@ pub fn count(findings: &[Finding], severity: Severity) -> usize {
     findings.iter().filter(|finding| finding.severity == severity).count()
 }
 
-/// `file` is what the findings are about, as it was named.
-pub fn json(findings: &[Finding], file: &str) -> Value {
+/// `file` is what the findings are about, as it was named, and `lines` those of its text.
+pub fn json(findings: &[Finding], file: &str, lines: &Lines) -> Value {
     let finding = |finding: &Finding| {
         let Rule { code, name, title, why, fix, link, .. } = finding.rule;
         json!({
@@ -34,6 +35,7 @@ pub fn json(findings: &[Finding], file: &str) -> Value {
             "severity": word(finding.severity),
             "title": title,
             "place": finding.place,
+            "line": lines.line(&finding.place),
             "pattern": finding.pattern,
             "value": finding.value,
             "message": finding.message,
@@ -55,12 +57,15 @@ pub fn json(findings: &[Finding], file: &str) -> Value {
 }
 
 /// One run of SARIF 2.1.0 (OASIS); `file` is empty where there is none, as for a preset. All rules are listed, found or not, so that a result names its rule by its index.
-pub fn sarif(findings: &[Finding], file: &str) -> Value {
+pub fn sarif(findings: &[Finding], file: &str, lines: &Lines) -> Value {
     let location = |finding: &Finding| {
         let mut location =
             json!({ "logicalLocations": [{ "fullyQualifiedName": finding.place, "kind": "member" }] });
         if !file.is_empty() {
-            location["physicalLocation"] = json!({ "artifactLocation": { "uri": uri(file) } });
+            // Code hosts want a line; of what was made from something else there is none but the first.
+            let line = lines.line(&finding.place).unwrap_or(1);
+            location["physicalLocation"] =
+                json!({ "artifactLocation": { "uri": uri(file) }, "region": { "startLine": line } });
         }
         location
     };

@@ -40,6 +40,7 @@ that something else, a function above all, may have mended it.
 | … `code`, `name`, `title`, `why`, `fix`, `link` | of the rule; a code is never given to another rule |
 | … `severity` | `error`, `warning` or `info`, of this finding |
 | … `place` | where in the document, as in `DistributionConfig.CacheBehaviors.Items[2].PathPattern` |
+| … `line` | of that place in the JSON text, or of what it would stand in; `null` where the document is no JSON |
 | … `pattern` | of the behavior it is about, `*` for the default one; `null` where it is about none |
 | … `value` | what stands there |
 | … `message` | what is wrong with it here |

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use edge_core::lint::lines::Lines;
 use edge_core::lint::report::{JSON_SCHEMA, json, sarif};
 use edge_core::lint::{Finding, RULES};
 use serde_json::{Value, json};
@@ -22,18 +23,21 @@ fn keys(value: &Value) -> BTreeSet<&str> {
 #[test]
 fn json_has_what_the_page_says() {
     let found = some();
-    let document = json(&found, "d.json");
+    let document = json(&found, "d.json", &Lines::of("{\n\"DistributionConfig\":\n{}}"));
     assert_eq!(keys(&document), ["schema", "file", "summary", "findings"].into());
     assert_eq!((&document["schema"], &document["file"]), (&json!(JSON_SCHEMA), &json!("d.json")));
     let listed = document["findings"].as_array().unwrap();
     let counts = ["errors", "warnings", "infos"].map(|key| document["summary"][key].as_u64().unwrap());
     assert!(counts.iter().all(|&count| count > 0), "{counts:?}");
     assert_eq!(usize::try_from(counts.iter().sum::<u64>()).unwrap(), listed.len());
-    let fields =
-        ["code", "name", "severity", "title", "place", "pattern", "value", "message", "why", "fix", "link"];
+    let fields = [
+        "code", "name", "severity", "title", "place", "line", "pattern", "value", "message", "why", "fix",
+        "link",
+    ];
     for finding in listed {
         assert_eq!(keys(finding), fields.into());
         assert!(["error", "warning", "info"].contains(&finding["severity"].as_str().unwrap()));
+        assert_eq!(finding["line"], 2);
         assert!(finding["pattern"].is_null() || finding["pattern"].is_string());
     }
     let leak = listed.iter().find(|finding| finding["code"] == "EDGE102").unwrap();
@@ -50,7 +54,7 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
 #[test]
 fn sarif_is_as_published() {
     let found = some();
-    let log = sarif(&found, "conf/my site.json");
+    let log = sarif(&found, "conf/my site.json", &Lines::of("{\n\"DistributionConfig\":\n{}}"));
     // §3.13: sarifLog.
     assert_eq!(text(&log, "version"), "2.1.0");
     assert!(text(&log, "$schema").ends_with("sarif-2.1.0.json"));
@@ -81,6 +85,7 @@ fn sarif_is_as_published() {
         let [location] = result["locations"].as_array().unwrap().as_slice() else { panic!("one place") };
         let uri = text(&location["physicalLocation"]["artifactLocation"], "uri"); // §3.29.2, §3.4.3
         assert_eq!(uri, "conf/my%20site.json");
+        assert_eq!(location["physicalLocation"]["region"]["startLine"], 2); // §3.30.5
         let [logical] = location["logicalLocations"].as_array().unwrap().as_slice() else {
             panic!("one name")
         };
