@@ -1,7 +1,7 @@
 //! On which line of a JSON text a place is: editors and code hosts show findings there.
 //!
-//! A parsed document has forgotten its lines, so the text is walked once more. Only texts that parse are; of any other,
-//! and of what was made from something else, nothing is known. It refuses to know what the places mean.
+//! A parsed document has forgotten its lines, so the text is walked once more. Only texts that are documents are; of any
+//! other, from which one was made, nothing is known. It refuses to know what the places mean.
 
 use std::collections::HashMap;
 
@@ -82,9 +82,12 @@ impl Lines {
         if let Some(rest) = place.strip_prefix("line ") {
             return rest.split(',').next()?.parse().ok();
         }
-        // A bare `DistributionConfig` is the whole text.
-        let bare =
-            !self.by_place.contains_key("DistributionConfig") && !self.by_place.contains_key("Distribution");
+        let has = |key: &str| self.by_place.contains_key(key);
+        // A bare `DistributionConfig` is the whole text; what is neither that nor around one has other places.
+        let bare = has("Origins") || has("DefaultCacheBehavior") || has("CallerReference");
+        if !bare && !has("DistributionConfig") && !has("Distribution") {
+            return None;
+        }
         let mut place = match place.strip_prefix("DistributionConfig") {
             Some(rest) if bare => rest.trim_start_matches('.'),
             _ => place,
@@ -158,8 +161,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_has_none() {
-        for text in ["", "preset = 'wordpress'", "<DistributionConfig/>", "{\"a\": "] {
+    fn what_is_no_document_has_none() {
+        for text in ["", "{\"Resources\": {}}", "preset = 'wordpress'", "<DistributionConfig/>", "{\"a\": "] {
             assert_eq!(Lines::of(text).line("DistributionConfig.Enabled"), None, "{text}");
         }
     }
