@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use edge_core::distribution::form::{self, Choices};
 use edge_core::distribution::problem::{Problem, Severity};
-use edge_core::distribution::{Distribution, Loaded};
+use edge_core::distribution::{Distribution, Loaded, Problems};
 use edge_core::site::{self, Bundle, Policy};
 
 /// What to be, and where the real servers are.
@@ -54,6 +54,17 @@ pub(crate) struct Warning {
     pub(crate) text: String,
 }
 
+/// A configuration that was read, and what the loader says of it.
+pub(crate) struct Read {
+    /// As the command line has it; empty for a preset.
+    pub(crate) name: String,
+    /// As it was written: the document itself, or what it was made from.
+    pub(crate) text: String,
+    pub(crate) loaded: Result<Loaded, Problems>,
+    /// By origin domain name.
+    servers: HashMap<String, Vec<String>>,
+}
+
 /// Why there is nothing to serve: everything that is wrong, ready to print.
 #[derive(Debug)]
 pub(crate) struct BadConfiguration(String);
@@ -67,7 +78,8 @@ impl std::fmt::Display for BadConfiguration {
 impl ConfigArgs {
     /// Reads and checks it all; every problem is in the error.
     pub(crate) fn load(&self) -> Result<Configured, BadConfiguration> {
-        let Read { loaded, mut servers, name } = self.read()?;
+        let Read { name, loaded, mut servers, .. } = self.read()?;
+        let loaded = loaded.map_err(|problems| BadConfiguration(in_file(&name, &problems.0)))?;
         self.map_servers(&loaded.distribution, &mut servers)?;
         let said = loaded.warnings.iter().filter(|problem| problem.severity == Severity::Warning);
         let warning = |problem: &Problem| Warning {
@@ -102,10 +114,12 @@ impl ConfigArgs {
     /// The document, whatever it is made from; what is remarkable in it is among what it says.
     pub(crate) fn document(&self) -> Result<(serde_json::Value, String), BadConfiguration> {
         let Read { loaded, name, .. } = self.read()?;
+        let loaded = loaded.map_err(|problems| BadConfiguration(in_file(&name, &problems.0)))?;
         Ok((loaded.document.value().clone(), in_file(&name, &loaded.warnings)))
     }
 
-    fn read(&self) -> Result<Read, BadConfiguration> {
+    /// Reads it, and has it loaded; whether it loads is the caller's to ask.
+    pub(crate) fn read(&self) -> Result<Read, BadConfiguration> {
         let (text, name) = match (&self.config, &self.preset) {
             (Some(path), _) => file(path)?,
             (None, Some(preset)) => (preset.clone(), String::new()),
@@ -118,10 +132,8 @@ impl ConfigArgs {
             }
         };
         let choices = Choices { parameters: self.parameter.clone(), resource: self.resource.clone() };
-        let (document, servers) = self.aws_document(text, &name)?;
-        let loaded = form::load(&document, &choices)
-            .map_err(|problems| BadConfiguration(in_file(&name, &problems.0)))?;
-        Ok(Read { loaded, servers, name })
+        let (document, servers) = self.aws_document(text.clone(), &name)?;
+        Ok(Read { loaded: form::load(&document, &choices), name, text, servers })
     }
 
     /// The text of an AWS document, compiled where it is a site policy, and where its origins are here.
@@ -192,13 +204,6 @@ impl ConfigArgs {
 fn has_origin(distribution: &Distribution, entry: &str) -> bool {
     let name = entry.split_once('=').map_or(entry, |(name, _)| name);
     distribution.origins.iter().any(|origin| origin.domain_name.eq_ignore_ascii_case(name))
-}
-
-/// A document that loaded, where its origins are here, and what it is called.
-struct Read {
-    loaded: Loaded,
-    servers: HashMap<String, Vec<String>>,
-    name: String,
 }
 
 /// The text of a file, or of the template in a folder of `cdk synth`; and its name.

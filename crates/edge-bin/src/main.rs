@@ -10,6 +10,7 @@ mod configuration;
 mod demo;
 mod explain;
 mod invalidate;
+mod lint;
 mod load;
 mod runtime;
 mod serve;
@@ -31,6 +32,7 @@ enum Command {
     Demo(demo::Demo),
     Show(show::Show),
     Explain(explain::Explain),
+    Lint(lint::Lint),
     Invalidate(invalidate::Invalidate),
     Load(load::Load),
     Trust(trust::Trust),
@@ -43,6 +45,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Lint(args) => lint::run(&args),
         Command::Invalidate(args) => invalidate::run(&args),
         Command::Load(args) => load::run(args),
         Command::Trust(args) => trust::run(&args),

@@ -378,3 +378,72 @@ fn classify_ua_answers_line_by_line() {
         "tablet ios\nmobile android\ndesktop other\ndesktop other\n"
     );
 }
+
+#[test]
+fn lint_says_what_is_likely_wrong_and_fails() {
+    let directory = Directory::new("lint");
+    let config = directory.write("d.json", DISTRIBUTION);
+    let lint = |more: &[&str]| {
+        let Output { status, stdout, .. } = edge().arg("lint").arg(&config).args(more).output().unwrap();
+        (status.code(), String::from_utf8(stdout).unwrap())
+    };
+    let (code, text) = lint(&[]);
+    assert_eq!(code, Some(1), "{text}");
+    for part in [
+        "warning EDGE211 allow-all",
+        "d.json:5: DistributionConfig.DefaultCacheBehavior.ViewerProtocolPolicy (behavior *)",
+        "why  ",
+        "see  https://docs.aws.amazon.com/",
+        "not shown",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains('\u{1b}'), "colours in a file: {text}");
+    assert_eq!(lint(&["--level", "error"]).0, Some(0));
+    assert_eq!(lint(&["--allow", "allow-all", "--allow", "edge303"]).0, Some(0), "{text}");
+    let json: serde_json::Value = serde_json::from_str(&lint(&["--json"]).1).unwrap();
+    assert_eq!(
+        (&json["schema"], &json["file"]),
+        (&"edge-lint/1".into(), &config.display().to_string().into())
+    );
+    let sarif: serde_json::Value = serde_json::from_str(&lint(&["--sarif"]).1).unwrap();
+    assert_eq!(sarif["version"], "2.1.0");
+}
+
+#[test]
+fn lint_of_what_does_not_load_is_exit_code_2() {
+    let directory = Directory::new("lint-bad");
+    let config = directory.write("d.json", &DISTRIBUTION.replace("658327ea", "00000000"));
+    for form in [&["--level", "error"][..], &["--json"], &["--allow", "EDGE002"]] {
+        let output = edge().arg("lint").arg(&config).args(form).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{form:?}");
+        let says = String::from_utf8(output.stdout).unwrap().contains("EDGE002");
+        assert_eq!(says, !form.contains(&"--allow"), "{form:?}");
+    }
+    for (wrong, hint) in [
+        (&["--allow", "EDGE000"][..], "--list"),
+        (&["--explain", "leak"], "--list"),
+        (&["nowhere.json"], "nowhere.json"),
+    ] {
+        let Output { status, stderr, .. } = edge().arg("lint").args(wrong).output().unwrap();
+        assert_eq!(status.code(), Some(2), "{wrong:?}");
+        assert!(String::from_utf8(stderr).unwrap().contains(hint), "{wrong:?}");
+    }
+}
+
+#[test]
+fn lint_explains_its_rules() {
+    let output = edge().args(["lint", "--explain", "cookies-not-in-key"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(
+        text.starts_with("EDGE102 cookies-not-in-key (error)\n") && text.contains("When it speaks: "),
+        "{text}"
+    );
+    let output = edge().args(["lint", "--list"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.lines().count() > 40 && text.lines().all(|line| line.starts_with("EDGE")), "{text}");
+    let output =
+        edge().args(["lint", "--preset", "wordpress", "--origin", "https://a.example.com"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}

@@ -15,6 +15,7 @@
 //! | [`response`] | what viewers see |
 //! | [`exchange`] | begin, found, answered: the conductor |
 //! | [`explain`] | all of it for one request, with the places in the configuration |
+//! | [`lint`] | what is likely wrong with a distribution that loads |
 //! | [`site`] | `edge.toml` and presets into AWS documents |
 //! | `proxy` | the data path (feature `proxy`, on by default) |
 //!
@@ -27,6 +28,7 @@ pub mod exchange;
 pub mod explain;
 pub mod function;
 pub mod header;
+pub mod lint;
 pub mod origin;
 #[cfg(feature = "proxy")]
 pub mod proxy;

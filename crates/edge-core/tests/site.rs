@@ -480,3 +480,23 @@ fn flags_have_mistakes_too() {
     let servers = vec!["http://127.0.0.1:1".to_owned()];
     assert_eq!(compile(&policy).servers, [("a.example.com".to_owned(), servers)]);
 }
+
+#[test]
+fn files_are_not_split_by_trackers() {
+    let query = |lines: &str| {
+        let text = format!("preset = 'static'\norigin.name = 'a.example.com'\n{lines}");
+        let document = compile(&site::toml::read(&text).unwrap()).document;
+        document["CachePolicies"][0]["CachePolicyConfig"]["ParametersInCacheKeyAndForwardedToOrigin"]["QueryStringsConfig"]
+            .clone()
+    };
+    let without = query("");
+    assert_eq!(without["QueryStringBehavior"], "allExcept");
+    assert!(names(&without["QueryStrings"]).contains(&"utm_source".to_owned()));
+    let kept = names(&query("query.keep = ['utm_source']")["QueryStrings"]);
+    assert_eq!(kept.len(), 9);
+    assert!(!kept.contains(&"utm_source".to_owned()));
+    assert_eq!(
+        query("query.keep = ['utm_*', 'mc_*', 'fbclid', 'gclid', 'msclkid']"),
+        serde_json::json!({ "QueryStringBehavior": "all" })
+    );
+}

@@ -224,7 +224,15 @@ fn pages_cache_policy(policy: &Policy, names: &Names) -> Value {
 
 fn assets_cache_policy(policy: &Policy, names: &Names) -> Value {
     let query = match policy.preset.asset_query {
-        AssetQuery::All => json!({ "QueryStringBehavior": "all" }),
+        AssetQuery::AllExcept(names) => {
+            let kept = |name: &str| policy.keep_query.iter().any(|entry| entry.matches(name.as_bytes()));
+            let dropped: Vec<Value> =
+                names.iter().filter(|name| !kept(name)).map(|name| json!(name)).collect();
+            match dropped.is_empty() {
+                true => json!({ "QueryStringBehavior": "all" }),
+                false => json!({ "QueryStringBehavior": "allExcept", "QueryStrings": list(dropped) }),
+            }
+        }
         AssetQuery::Only(names) => json!({
             "QueryStringBehavior": "whitelist",
             "QueryStrings": list(names.iter().map(|name| json!(name))),

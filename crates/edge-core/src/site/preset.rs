@@ -21,8 +21,8 @@ pub enum Cache {
 /// Which arguments of an asset are in its key and reach the origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AssetQuery {
-    /// Every one.
-    All,
+    /// Every one but the listed, ten at most.
+    AllExcept(&'static [&'static str]),
     /// The listed ones, ten at most.
     Only(&'static [&'static str]),
 }
@@ -205,11 +205,24 @@ pub const PRESETS: &[Preset] = &[
         name: "static",
         behaviors: &[],
         everything_else: Cache::Assets,
-        asset_query: AssetQuery::All,
         ttl_assets: Duration::from_secs(DAY),
         ..PLAIN
     },
     Preset { name: "api", behaviors: &[], everything_else: Cache::Never, ..PLAIN },
+];
+
+/// The ten a policy has room for: pages that are files are linked to from advertisements and letters too.
+const COMMON_TRACKERS: &[&str] = &[
+    "fbclid",
+    "gclid",
+    "mc_cid",
+    "mc_eid",
+    "msclkid",
+    "utm_campaign",
+    "utm_content",
+    "utm_medium",
+    "utm_source",
+    "utm_term",
 ];
 
 /// What the small presets have in common.
@@ -222,7 +235,7 @@ const PLAIN: Preset = Preset {
     everybodys_cookies: &[],
     session_query: &[],
     drop_query: &[],
-    asset_query: AssetQuery::All,
+    asset_query: AssetQuery::AllExcept(COMMON_TRACKERS),
     ttl_pages: Duration::ZERO,
     ttl_assets: Duration::ZERO,
     ttl_errors: Duration::from_secs(5),
@@ -257,9 +270,8 @@ mod tests {
                 let needed = preset.session_query.iter().find(|name| entry.matches(name.as_bytes()));
                 assert_eq!(needed, None, "{}: {entry:?}", preset.name);
             }
-            if let AssetQuery::Only(names) = preset.asset_query {
-                assert!(names.len() <= 10 && names.is_sorted());
-            }
+            let (AssetQuery::Only(names) | AssetQuery::AllExcept(names)) = preset.asset_query;
+            assert!(names.len() <= 10 && names.is_sorted());
         }
     }
 }
