@@ -7,6 +7,7 @@
 pub mod device;
 pub mod facts;
 pub mod gate;
+pub mod signing;
 
 use std::net::SocketAddr;
 
