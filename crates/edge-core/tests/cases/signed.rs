@@ -16,9 +16,18 @@ static SIGNED: LazyLock<HashMap<String, HashMap<String, String>>> =
     LazyLock::new(|| serde_json::from_str(include_str!("../../../../fixtures/signing/signed.json")).unwrap());
 
 /// A part of the signature called so: `url`, its `target`, its `query`, the `cookies`, or the value of one cookie by what
-/// is behind `CloudFront-`.
+/// is behind `CloudFront-`. What looks like such a name and is none is a mistake in the case.
 pub(crate) fn part(name: &str, part: &str) -> Option<String> {
-    let signed = SIGNED.get(name)?;
+    let is_word = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if !is_word(name) || !is_word(part) {
+        return None;
+    }
+    let found = SIGNED.get(name).and_then(|signed| part_of(signed, part));
+    assert!(found.is_some(), "fixtures/signing has no {name}.{part}");
+    found
+}
+
+fn part_of(signed: &HashMap<String, String>, part: &str) -> Option<String> {
     let (url, cookies) = (&signed["url"], &signed["cookies"]);
     let value = match part {
         "url" => url,
