@@ -222,6 +222,9 @@ impl Story {
             let behavior = rules.distribution.behavior(id);
             self.say("behavior", format!("{} ({})", behavior.path_pattern.as_str(), behavior.names.cache));
         }
+        if let Some(signed) = &trace.signed {
+            self.say("signature", signed.to_string());
+        }
         if let Some(device) = trace.device {
             self.say("device", device.to_string());
         }

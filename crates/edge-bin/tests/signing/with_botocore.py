@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 
+import rsa
 from botocore.signers import CloudFrontSigner
 
 
@@ -21,6 +22,10 @@ def sign(order):
     digest = order.get("hash", "SHA1")
 
     def signature(message):
+        with open(order["key"], "rb") as file:
+            pem = file.read()
+        if b"RSA" in pem:
+            return rsa.sign(message, rsa.PrivateKey.load_pkcs1(pem), "SHA-" + digest.removeprefix("SHA"))
         command = ["openssl", "dgst", "-" + digest.lower(), "-sign", order["key"]]
         return subprocess.run(command, input=message, stdout=subprocess.PIPE, check=True).stdout
 
