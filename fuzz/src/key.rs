@@ -1,6 +1,7 @@
 //! Two requests have one key exactly if all that is in the key is equal, and a key's parts are all there is to it.
 
 use std::sync::LazyLock;
+use std::time::SystemTime;
 
 use edge_core::cache::Key;
 use edge_core::cache::key::Kind;
@@ -54,7 +55,7 @@ fn admitted(head: &str) -> Option<Admitted> {
     let here = HeaderValue::from_str(&DISTRIBUTION.domain_name).expect("a domain name is a value");
     parts.headers.insert(http::header::HOST, here);
     parts.uri = parts.uri.path_and_query()?.as_str().parse().ok()?;
-    gate::admit(&DISTRIBUTION, read(parts).ok()?).ok()
+    gate::admit(&DISTRIBUTION, read(parts).ok()?, SystemTime::UNIX_EPOCH).ok()
 }
 
 fn accepted(admitted: &Admitted, settings: &KeySettings) -> AcceptEncoding {

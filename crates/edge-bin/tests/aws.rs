@@ -7,20 +7,11 @@
 
 mod support;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
-use support::{DISTRIBUTION, Directory, Running, get, origin, serve};
-
-/// Where the programs are.
-fn tools() -> PathBuf {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/python-tools");
-    let Output { status, stdout, .. } =
-        Command::new(&script).stdin(Stdio::null()).stderr(Stdio::inherit()).output().unwrap();
-    assert!(status.success(), "{} failed: what it lacks stands above", script.display());
-    PathBuf::from(String::from_utf8(stdout).unwrap().trim())
-}
+use support::{DISTRIBUTION, Directory, Running, get, installed, origin, serve};
 
 /// A program with made-up credentials, and no configuration but this.
 fn command(program: &Path) -> Command {
@@ -52,7 +43,7 @@ fn start(name: &str) -> (Directory, Running, String) {
 
 #[test]
 fn the_aws_cli_invalidates() {
-    let tools = tools();
+    let tools = installed("python-tools");
     let (_directory, running, id) = start("aws-cli");
     let (http, endpoint) = (running.address("http"), format!("http://{}", running.address("admin")));
     let run = |args: &[&str]| {
@@ -112,7 +103,7 @@ fn the_aws_cli_invalidates() {
 
 #[test]
 fn boto3_invalidates() {
-    let tools = tools();
+    let tools = installed("python-tools");
     let (_directory, running, id) = start("boto3");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/aws/check.py");
     let Output { status, stdout, stderr } = command(&tools.join("python3"))

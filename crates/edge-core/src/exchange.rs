@@ -50,6 +50,7 @@ use crate::response::{self, Connection, Place, Response, XCache};
 use crate::viewer::Request;
 use crate::viewer::device::{Device, Memo};
 use crate::viewer::gate::{self, Admitted, BehaviorId, Refused};
+use crate::viewer::signing::Signed;
 
 /// What an edge decides by; shared by all its requests until the next reload.
 #[derive(Debug)]
@@ -149,6 +150,8 @@ pub struct Trace {
     pub behavior: Option<BehaviorId>,
     /// The gate's refusal.
     pub refused: Option<Refused>,
+    /// The signature that let the request in (§12.2).
+    pub signed: Option<Signed>,
     /// What the viewer-request rule did.
     pub applied: Option<Applied>,
     /// What the viewer's device is taken for, where anything needed to know.
@@ -280,7 +283,8 @@ impl Passage {
     fn new(rules: &Arc<Rules>, admitted: Admitted, id: HeaderValue, now: SystemTime) -> Self {
         let behavior = rules.distribution.behavior(admitted.behavior);
         let seen = device(rules, behavior, &admitted.request);
-        let trace = Trace { behavior: Some(admitted.behavior), device: seen, ..Trace::default() };
+        let signed = admitted.signed().cloned();
+        let trace = Trace { behavior: Some(admitted.behavior), device: seen, signed, ..Trace::default() };
         Self {
             rules: Arc::clone(rules),
             admitted,
@@ -346,7 +350,7 @@ impl Passage {
 
 /// The first step. `id` is the exchange's `X-Amz-Cf-Id`, different for each.
 pub fn begin(rules: &Arc<Rules>, request: Request, id: HeaderValue, now: SystemTime) -> Step {
-    let admitted = match gate::admit(&rules.distribution, request) {
+    let admitted = match gate::admit(&rules.distribution, request, now) {
         Ok(admitted) => admitted,
         Err((refused, request)) => {
             return error_page::for_refused(rules, refused, &request, &id, now)

@@ -354,6 +354,13 @@ pub fn error_page(status: StatusCode, reason: &str, id: &HeaderValue) -> Bytes {
     Bytes::from(page)
 }
 
+/// What a request without a good signature gets (§10.6), in one line.
+pub fn error_document(code: &str, message: &str) -> Bytes {
+    Bytes::from(format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>{message}</Message></Error>"
+    ))
+}
+
 /// The body of a redirect (§10.5): 167 bytes for 301.
 pub fn redirect_page(status: StatusCode) -> Bytes {
     let title = if status == StatusCode::MOVED_PERMANENTLY {

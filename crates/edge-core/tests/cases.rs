@@ -14,6 +14,8 @@ mod files;
 mod format;
 #[path = "cases/rules.rs"]
 mod rules;
+#[path = "cases/signed.rs"]
+mod signed;
 #[path = "cases/simulate.rs"]
 mod simulate;
 

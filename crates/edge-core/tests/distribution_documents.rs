@@ -10,10 +10,10 @@ use std::time::Duration;
 use edge_core::distribution::{
     Alias, AllowedMethods, Distribution, HeaderDefaults, HeaderForwarding, HostMatch, HttpVersion, Loaded,
     Name, Names, OptionsCaching, OriginHeader, OriginKind, OriginProtocol, Severity, Target,
-    ViewerProtocolPolicy, load,
+    ViewerProtocolPolicy, load, load_value,
 };
 use http::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/distributions")
@@ -185,9 +185,49 @@ fn what_protects_nothing_says_so() {
         .filter(|problem| problem.message.contains("NOT"))
         .map(|problem| problem.place.rsplit('.').next().unwrap())
         .collect();
-    for field in ["TrustedKeyGroups", "TrustedSigners", "WebACLId", "ViewerMtlsConfig"] {
+    for field in ["WebACLId", "ViewerMtlsConfig"] {
         assert!(loud.contains(&field), "{field} among {loud:?}");
     }
+}
+
+/// What wants signatures is closed where the keys are not in the document, and that is said.
+#[test]
+fn signers_without_keys_let_nobody_in() {
+    let Loaded { distribution, warnings, .. } = fixture("private-media.json");
+    for behavior in distribution.behaviors.iter().chain([&distribution.default_behavior]) {
+        assert_eq!(behavior.trusted.as_ref().unwrap().ids().count(), 0, "{}", behavior.path_pattern);
+    }
+    for field in ["TrustedKeyGroups", "TrustedSigners"] {
+        let warning = warnings.iter().find(|problem| problem.place.ends_with(field)).unwrap();
+        assert!(warning.message.contains("is refused with 403"), "{warning}");
+    }
+}
+
+#[test]
+fn keys_of_a_group_and_of_an_account_are_found() {
+    let read = |name: &str| -> Value {
+        serde_json::from_str(&fs::read_to_string(folder().join(name)).unwrap()).unwrap()
+    };
+    let mut document = read("full.json");
+    let group = json!({ "Enabled": true, "Quantity": 1, "Items": ["44444444-4444-4444-8444-444444444444"] });
+    document["DistributionConfig"]["DefaultCacheBehavior"]["TrustedKeyGroups"] = group;
+    let Loaded { distribution, .. } = load_value(document).unwrap();
+    let trusted = distribution.default_behavior.trusted.unwrap();
+    assert_eq!(trusted.ids().collect::<Vec<_>>(), ["K1PUBLICKEY"]);
+
+    let pem = include_str!("../../../fixtures/signing/ecdsa.pub.pem");
+    let mut document = read("private-media.json");
+    let pairs = json!({ "Quantity": 2, "Items": ["APKAELSEWHERE0", "APKATEST000000"] });
+    let signer = json!({ "AwsAccountNumber": "self", "KeyPairIds": pairs });
+    document["ActiveTrustedSigners"] = json!({ "Enabled": true, "Quantity": 1, "Items": [signer] });
+    let config = json!({ "CallerReference": "k", "Name": "k", "EncodedKey": pem });
+    document["PublicKeys"] = json!([{ "Id": "APKATEST000000", "PublicKeyConfig": config }]);
+    let Loaded { distribution, warnings, .. } = load_value(document).unwrap();
+    let trusted = distribution.behaviors[0].trusted.as_ref().unwrap();
+    assert_eq!(trusted.ids().collect::<Vec<_>>(), ["APKATEST000000"]);
+    let warning = warnings.iter().find(|problem| problem.place.ends_with("TrustedSigners")).unwrap();
+    assert!(warning.message.contains("what those sign is refused"), "{warning}");
+    assert!(!warnings.iter().any(|problem| problem.code == "UnknownField"), "{warnings:?}");
 }
 
 #[test]
@@ -235,7 +275,7 @@ fn the_header_that_names_tags() {
     let text = fs::read_to_string(folder().join("minimal.json")).unwrap();
     let mut document: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(load(&text).unwrap().distribution.cache_tag_header, None);
-    document["CacheTagConfig"] = serde_json::json!({ "HeaderName": "Edge-Cache-Tag" });
+    document["CacheTagConfig"] = json!({ "HeaderName": "Edge-Cache-Tag" });
     let loaded = load(&document.to_string()).unwrap();
     assert_eq!(loaded.distribution.cache_tag_header.unwrap(), "edge-cache-tag");
     assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);

@@ -22,6 +22,8 @@ mod origin;
 mod run;
 #[path = "replay/same.rs"]
 mod same;
+#[path = "cases/signed.rs"]
+mod signed;
 #[path = "cases/simulate.rs"]
 mod simulate;
 #[path = "replay/viewer.rs"]

@@ -6,7 +6,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 pub(crate) const DISTRIBUTION: &str = r#"{
   "CallerReference": "test", "Comment": "", "Enabled": true,
@@ -15,6 +15,15 @@ pub(crate) const DISTRIBUTION: &str = r#"{
   "DefaultCacheBehavior": {"TargetOriginId": "site", "ViewerProtocolPolicy": "allow-all",
     "CachePolicyId": "658327ea-f89d-4fab-a63d-7e88639e58f6"}
 }"#;
+
+/// Where what a script of `tools/` installs is.
+pub(crate) fn installed(script: &str) -> PathBuf {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools").join(script);
+    let Output { status, stdout, .. } =
+        Command::new(&script).stdin(Stdio::null()).stderr(Stdio::inherit()).output().unwrap();
+    assert!(status.success(), "{} failed: what it lacks stands above", script.display());
+    PathBuf::from(String::from_utf8(stdout).unwrap().trim())
+}
 
 pub(crate) fn edge() -> Command {
     Command::new(env!("CARGO_BIN_EXE_edge-bin"))

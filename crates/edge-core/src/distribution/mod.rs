@@ -15,6 +15,7 @@ mod geo;
 pub mod path_pattern;
 pub mod policy;
 pub mod problem;
+pub mod public_key;
 mod response_headers;
 pub mod rule;
 mod signing;
@@ -32,6 +33,7 @@ pub use document::{Document, Loaded, load, load_value};
 pub use geo::{Country, GeoRestriction};
 pub use path_pattern::PathPattern;
 pub use problem::{Problem, Problems, Severity};
+pub use public_key::{Hash, PublicKey, Trusted};
 pub use response_headers::{Cors, OriginHeader, ResponseHeadersPolicy, SetHeader};
 pub use rule::Rule;
 pub use signing::{Credentials, SignedService, Signing, SigningBehavior};
@@ -179,6 +181,8 @@ pub struct Behavior {
     pub forward: ForwardSettings,
     /// Response headers policy (§8.4).
     pub response_headers: Option<Arc<ResponseHeadersPolicy>>,
+    /// Whose signature every request must carry; `None` where none is wanted (§12.2).
+    pub trusted: Option<Arc<Trusted>>,
     /// The viewer-request function, where it is a rule the edge runs itself.
     pub viewer_request: Option<Arc<Rule>>,
     /// What explain calls the policies.

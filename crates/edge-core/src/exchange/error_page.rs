@@ -18,7 +18,11 @@ use crate::viewer::{Body, Request};
 /// Whether a refusal may have a page: not where no distribution answers, and a redirect is no error.
 fn may_have_page(refused: Refused) -> bool {
     match refused {
-        Refused::Country | Refused::HttpsOnly | Refused::MethodNotAllowed | Refused::BodyNotAllowed => true,
+        Refused::Country
+        | Refused::HttpsOnly
+        | Refused::MethodNotAllowed
+        | Refused::BodyNotAllowed
+        | Refused::Signature(_) => true,
         Refused::UnknownHost | Refused::Disabled | Refused::Chain | Refused::RedirectToHttps { .. } => false,
     }
 }

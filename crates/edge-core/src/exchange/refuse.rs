@@ -2,11 +2,13 @@
 
 use std::time::SystemTime;
 
+use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 
 use super::{Answer, Rules, Trace};
 use crate::response::{self, Connection, Place, Response, Source, XCache};
 use crate::viewer::gate::Refused;
+use crate::viewer::signing::Denied;
 use crate::viewer::{Refusal, Request};
 
 /// The sentence of most refusals (§10.4, R2 and R16).
@@ -30,6 +32,7 @@ pub(super) fn refuse(
     };
     let mut response = match refused {
         Refused::RedirectToHttps { keeps_method } => redirect(rules, request, keeps_method, id, now),
+        Refused::Signature(denied) => unsigned(&rules.place, denied, id, now),
         _ => page(&rules.place, StatusCode::FORBIDDEN, reason, id, now),
     };
     if request.body != crate::viewer::Body::None {
@@ -37,6 +40,15 @@ pub(super) fn refuse(
     }
     let trace = Trace { refused: Some(refused), ..Trace::default() };
     Answer::new(response, trace)
+}
+
+/// A document in XML instead of a page (§10.6).
+fn unsigned(place: &Place, denied: Denied, id: &HeaderValue, now: SystemTime) -> Response {
+    let (code, message) = denied.answer();
+    let mut headers = response::generated(place, id, XCache::Error, now);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/xml"));
+    let body = Source::Text(response::error_document(code, message));
+    Response { status: StatusCode::FORBIDDEN, headers, body, connection: Connection::Kept }
 }
 
 fn redirect(

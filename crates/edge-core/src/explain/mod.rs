@@ -135,6 +135,9 @@ impl Story<'_> {
         let places = Places::of(&self.rules.distribution, id);
         let (pattern, function) = (places.behavior("PathPattern"), places.behavior("FunctionAssociations"));
         self.say("behavior", behavior.path_pattern.as_str(), Some(pattern));
+        if let Some(signed) = &trace.signed {
+            self.say("signature", signed.to_string(), Some(places.behavior("TrustedKeyGroups")));
+        }
         if let Some(device) = trace.device {
             self.say("device", device.to_string(), None);
         }

@@ -538,6 +538,7 @@ mod tests {
             read_timeout: std::time::Duration::ZERO,
             keepalive_timeout: std::time::Duration::ZERO,
             completion_timeout: None,
+            signing: None,
         };
         for (domain, expected) in [
             ("b.s3-website-us-east-1.amazonaws.com", Service::Website),

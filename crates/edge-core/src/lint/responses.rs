@@ -20,7 +20,7 @@ fn sets<'a>(
 /// Browsers refuse the pair.
 pub(super) fn credentials_for_all(view: &View<'_>, _: &Subject<'_>) -> Option<Found> {
     let cors = view.behavior.response_headers.as_ref()?.cors.as_ref()?;
-    let star = cors.allow_credentials && cors.allow_origins.iter().any(|origin| origin == "*");
+    let star = cors.allow_credentials && cors.allows_any_origin();
     star.then(|| {
         Found::new(
             &view.place.at("ResponseHeadersPolicyId"),

@@ -1113,7 +1113,8 @@ fn not_in_force(problem: &Problem) -> bool {
 }
 
 fn no_local_effect(problem: &Problem) -> bool {
-    problem.code == codes::NO_LOCAL_EFFECT
+    // What needs credentials is in force at AWS, where lint looks.
+    [codes::NO_LOCAL_EFFECT, codes::NEEDS_CREDENTIALS].contains(&problem.code)
 }
 
 fn any_warning(_: &Problem) -> bool {

@@ -7,10 +7,9 @@
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
-use hmac::{Hmac, KeyInit, Mac};
 use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use sha2::{Digest, Sha256};
+use ring::{digest, hmac};
 
 use super::Call;
 use crate::distribution::{Credentials, SignedService, Signing, SigningBehavior};
@@ -42,7 +41,7 @@ pub(super) fn sign(call: &mut Call, signing: &Signing, now: SystemTime) {
         _ => _ = call.headers.remove(SECURITY_TOKEN),
     }
     let (canonical, signed_headers) = canonical(call, signing.service);
-    let to_sign = format!("AWS4-HMAC-SHA256\n{moment}\n{scope}\n{}", hex(&Sha256::digest(canonical)));
+    let to_sign = format!("AWS4-HMAC-SHA256\n{moment}\n{scope}\n{}", hash(canonical.as_bytes()));
     let signature = hex(&mac(&key(credentials, signing, &moment[..8]), to_sign.as_bytes()));
     let field = format!(
         "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={signed_headers}, Signature={signature}",
@@ -58,7 +57,7 @@ pub(super) fn sign(call: &mut Call, signing: &Signing, now: SystemTime) {
 fn payload(call: &Call, service: SignedService) -> HeaderValue {
     let viewers = call.headers.get(CONTENT_SHA256).filter(|_| call.body != Body::None);
     match (viewers, call.body) {
-        (_, Body::None) => HeaderValue::from_str(&hex(&Sha256::digest([]))).unwrap_or(UNSIGNED_PAYLOAD),
+        (_, Body::None) => HeaderValue::from_str(&hash(b"")).unwrap_or(UNSIGNED_PAYLOAD),
         (Some(hash), _) if service != SignedService::S3 => hash.clone(),
         _ => UNSIGNED_PAYLOAD,
     }
@@ -159,10 +158,11 @@ fn key(credentials: &Credentials, signing: &Signing, day: &str) -> Vec<u8> {
 }
 
 fn mac(key: &[u8], message: &[u8]) -> Vec<u8> {
-    // A key of any length is a key.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return Vec::new() };
-    mac.update(message);
-    mac.finalize().into_bytes().to_vec()
+    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message).as_ref().to_vec()
+}
+
+fn hash(bytes: &[u8]) -> String {
+    hex(digest::digest(&digest::SHA256, bytes).as_ref())
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -5,11 +5,13 @@
 //! (threats S6).
 
 use std::fmt;
+use std::time::SystemTime;
 
 use http::header::VIA;
 use http::uri::PathAndQuery;
 use http::{Method, Version};
 
+use super::signing::{self, Signed};
 use super::{Body, Request, Scheme};
 use crate::distribution::{Behavior, Distribution, ViewerProtocolPolicy, path_pattern};
 
@@ -30,6 +32,8 @@ pub struct Admitted {
     pub(crate) behavior: BehaviorId,
     /// What a viewer asked for that failed, where this asks for the page that says so (§10.1).
     failed: Option<PathAndQuery>,
+    /// Whose signature let it in, where the behavior wants one (§12.2).
+    signed: Option<Signed>,
 }
 
 impl Admitted {
@@ -41,6 +45,11 @@ impl Admitted {
     /// The behavior it belongs to.
     pub fn behavior(&self) -> BehaviorId {
         self.behavior
+    }
+
+    /// The signature that let it in, where the behavior wants one.
+    pub fn signed(&self) -> Option<&Signed> {
+        self.signed.as_ref()
     }
 
     /// The target that failed, where this asks for a custom error page.
@@ -71,11 +80,17 @@ pub enum Refused {
     MethodNotAllowed,
     /// 403: GET or HEAD with a body (§3, threats M9).
     BodyNotAllowed,
+    /// 403: the behavior wants a signature, and there is no good one (§12.2).
+    Signature(signing::Denied),
 }
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Signature(denied) => {
+                let (code, _) = denied.answer();
+                return write!(f, "403 {code}: {denied} (§12.2)");
+            }
             Self::UnknownHost => "403: the Host is none of the distribution's names (§17.2)",
             Self::Disabled => "403: the distribution is disabled (§0.2)",
             Self::Chain => "403: the request came through two distributions already (§17.6)",
@@ -116,12 +131,16 @@ impl Distribution {
 }
 
 /// Lets a request in, or says what CloudFront answers instead. The order is §0's: host, country, behavior, protocol,
-/// method.
+/// method, signature.
 #[expect(
     clippy::result_large_err,
     reason = "a refused request is still read: its host and target make the redirect"
 )]
-pub fn admit(distribution: &Distribution, request: Request) -> Result<Admitted, (Refused, Request)> {
+pub fn admit(
+    distribution: &Distribution,
+    mut request: Request,
+    now: SystemTime,
+) -> Result<Admitted, (Refused, Request)> {
     if !distribution.answers_for(request.host_name()) {
         return Err((Refused::UnknownHost, request));
     }
@@ -135,10 +154,28 @@ pub fn admit(distribution: &Distribution, request: Request) -> Result<Admitted, 
     if !distribution.geo_restriction.allows(country) {
         return Err((Refused::Country, request));
     }
-    let behavior = distribution.behavior_for(request.target.path());
-    match check(distribution.behavior(behavior), &request) {
-        Ok(()) => Ok(Admitted { request, behavior, failed: None }),
+    let id = distribution.behavior_for(request.target.path());
+    let behavior = distribution.behavior(id);
+    let checked = check(behavior, &request).and_then(|()| signature(behavior, &request, now));
+    match checked {
+        Ok(signed) => {
+            without_signature(behavior, &mut request);
+            Ok(Admitted { request, behavior: id, failed: None, signed })
+        }
         Err(refused) => Err((refused, request)),
+    }
+}
+
+/// The signature of a request, where its behavior wants one.
+fn signature(behavior: &Behavior, request: &Request, now: SystemTime) -> Result<Option<Signed>, Refused> {
+    let Some(trusted) = &behavior.trusted else { return Ok(None) };
+    signing::check(trusted, request, now).map(Some).map_err(Refused::Signature)
+}
+
+/// Where signatures are wanted, they are in neither key nor origin request (§4.2, §4.3).
+fn without_signature(behavior: &Behavior, request: &mut Request) {
+    if behavior.trusted.is_some() {
+        signing::strip(request);
     }
 }
 
@@ -156,11 +193,12 @@ fn distributions_passed(request: &Request) -> usize {
 /// protocol, method or viewer is refused a page (§10.1).
 pub(crate) fn admit_error_page(
     distribution: &Distribution,
-    request: Request,
+    mut request: Request,
     failed: PathAndQuery,
 ) -> Admitted {
     let behavior = distribution.behavior_for(request.target.path());
-    Admitted { request, behavior, failed: Some(failed) }
+    without_signature(distribution.behavior(behavior), &mut request);
+    Admitted { request, behavior, failed: Some(failed), signed: None }
 }
 
 fn check(behavior: &Behavior, request: &Request) -> Result<(), Refused> {

@@ -9,6 +9,7 @@ pub mod device;
 pub mod facts;
 pub mod gate;
 pub mod geo;
+pub mod signing;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

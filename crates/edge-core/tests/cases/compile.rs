@@ -4,6 +4,7 @@ use edge_core::distribution::policy::{CACHE_POLICIES, ORIGIN_REQUEST_POLICIES, R
 use serde_json::{Map, Value, json};
 
 use super::format::{Behavior, Cache, Case, Forward, Group, HOST, Legacy, Names, Origin, ResponseHeaders};
+use super::signed;
 
 /// The domain name of every case's distribution.
 pub(crate) const DOMAIN: &str = "d111111abcdef8.cloudfront.net";
@@ -27,6 +28,7 @@ struct Bundle {
     forward: Vec<Value>,
     response_headers: Vec<Value>,
     functions: Vec<Value>,
+    key_groups: Vec<Value>,
 }
 
 /// A behavior in shorthand.
@@ -99,6 +101,8 @@ impl Bundle {
             "OriginRequestPolicies": self.forward,
             "ResponseHeadersPolicies": self.response_headers,
             "Functions": self.functions,
+            "KeyGroups": self.key_groups,
+            "PublicKeys": signed::public_keys(),
         }))
     }
 
@@ -141,6 +145,14 @@ impl Bundle {
         }
         if let Some(policy) = parts.response_headers {
             put("ResponseHeadersPolicyId", json!(self.response_headers_policy(policy)?));
+        }
+        if let Some(keys) = &settings.trusted {
+            let id = format!("group-{}", self.key_groups.len());
+            let config = json!({ "Name": id, "Items": keys });
+            self.key_groups.push(json!({ "Id": id, "KeyGroupConfig": config }));
+            let mut trusted = texts(&[id]);
+            trusted["Enabled"] = json!(true);
+            put("TrustedKeyGroups", trusted);
         }
         if let Some(rule) = &settings.rule {
             let name = format!("rule-{}", self.functions.len());

@@ -185,6 +185,8 @@ pub(crate) struct Behavior {
     pub(crate) rule: Option<toml::Value>,
     /// The id of another origin or group.
     pub(crate) target: Option<String>,
+    /// Requests must be signed with one of these keys of `fixtures/signing`, by their ids.
+    pub(crate) trusted: Option<Vec<String>>,
 }
 
 /// A behavior before the default one; what is absent is the default behavior's.
@@ -460,7 +462,8 @@ impl std::fmt::Display for Difference {
 ///
 /// - `{now}`, `{now+60}`, `{now-60}`: an HTTP date, from the step's second; `{start}` likewise, from the start;
 /// - `{peer}`: the viewer's address, without port;
-/// - `{x*300}`: three hundred times `x`.
+/// - `{x*300}`: three hundred times `x`;
+/// - `{canned.target}`: a part of a signature of `fixtures/signing`, by its name there.
 #[derive(Debug, Clone)]
 pub(crate) struct World {
     pub(crate) start: SystemTime,
@@ -494,6 +497,9 @@ impl World {
     fn value(&self, name: &str) -> Option<String> {
         if name == "peer" {
             return Some(self.peer.ip().to_string());
+        }
+        if let Some((name, part)) = name.split_once('.') {
+            return super::signed::part(name, part);
         }
         if let Some((text, times)) = name.split_once('*') {
             return Some(text.repeat(times.parse().ok()?));

@@ -67,6 +67,7 @@ pub mod quotas {
     pub const FUNCTIONS: Quota = quota("function associations", 2, "TooManyFunctionAssociations");
     pub const LAMBDAS: Quota = quota("Lambda function associations", 4, "TooManyLambdaFunctionAssociations");
     pub const KEY_GROUPS: Quota = quota("key groups", 4, "TooManyKeyGroupsAssociatedToDistribution");
+    pub const KEYS_OF_A_GROUP: Quota = quota("public keys", 5, "TooManyPublicKeysInKeyGroup");
     pub const FUNCTION_CODE: Quota = quota("bytes of function code", 10 * 1024, "FunctionSizeLimitExceeded");
     pub const COMMENT: Quota = quota("characters", 128, "InvalidArgument");
     pub const DEFAULT_ROOT_OBJECT: Quota = quota("characters", 255, "InvalidDefaultRootObject");

@@ -74,7 +74,7 @@ pub(super) fn behavior(node: &Node<'_>, path_pattern: PathPattern, context: &Con
         fit_to_s3(&mut caching);
     }
     check_grpc(node, allowed_methods, context.http_version);
-    check_key_groups(node, context.library);
+    let trusted = context.library.signers.trusted_by(node, path_pattern.as_str());
     let response_headers = node
         .filled("ResponseHeadersPolicyId")
         .and_then(|_| context.library.response_headers_policy(&node.at("ResponseHeadersPolicyId")));
@@ -91,6 +91,7 @@ pub(super) fn behavior(node: &Node<'_>, path_pattern: PathPattern, context: &Con
         key: caching.key,
         forward: caching.forward,
         response_headers,
+        trusted,
         viewer_request: viewer_request.rule,
         names: PolicyNames {
             cache: caching.name,
@@ -276,17 +277,5 @@ fn check_grpc(node: &Node<'_>, methods: AllowedMethods, version: HttpVersion) {
     }
     if !matches!(version, HttpVersion::Http2 | HttpVersion::Http2And3) {
         grpc.error_with(INVALID_ARGUMENT, "gRPC needs HTTP/2", "set HttpVersion to http2 or http2and3");
-    }
-}
-
-fn check_key_groups(node: &Node<'_>, library: &Library) {
-    let groups = node.at("TrustedKeyGroups");
-    let items = groups.items();
-    groups.within(&quotas::KEY_GROUPS, items.len());
-    for item in &items {
-        library.check_key_group(item);
-    }
-    for signer in node.list("TrustedSigners") {
-        signer.as_text();
     }
 }

@@ -186,17 +186,6 @@ pub(super) fn origin_group(node: &Node<'_>) {
 
 /// The fields of a behavior; `pattern` is what people call it by.
 pub(super) fn behavior(node: &Node<'_>, pattern: &str) {
-    for key in ["TrustedKeyGroups", "TrustedSigners"] {
-        let trusted = node.at(key);
-        if trusted.is_present() && trusted.required_boolean("Enabled") {
-            trusted.not_in_force_with(
-                format!(
-                    "signed URLs and cookies are not checked: the behavior {pattern} is NOT protected here"
-                ),
-                "whoever reaches this edge gets what it serves; do not put it before the public",
-            );
-        }
-    }
     if node.filled("FieldLevelEncryptionId").is_some() {
         let field = node.at("FieldLevelEncryptionId");
         field.not_in_force(format!("fields of requests to {pattern} are NOT encrypted here"));

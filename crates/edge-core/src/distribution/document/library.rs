@@ -3,7 +3,7 @@
 //! Everything in it is read and checked whether a behavior names it or not. The managed policies of AWS need no
 //! carrying; where a bundle carries one all the same, the built-in one holds (AWS's own break the quotas of ours).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::super::policy::{
@@ -14,6 +14,7 @@ use super::super::problem::codes::INVALID_ARGUMENT;
 use super::super::{ResponseHeadersPolicy, SigningBehavior};
 use super::function::Functions;
 use super::node::Node;
+use super::signers::Signers;
 use super::{policies, response_headers};
 
 /// What ids can be resolved with.
@@ -24,21 +25,13 @@ pub(super) struct Library {
     response_headers: HashMap<String, Arc<ResponseHeadersPolicy>>,
     pub(super) functions: Functions,
     access_controls: HashMap<String, Option<SigningBehavior>>,
-    /// `None` where the document does not carry key groups at all.
-    key_groups: Option<HashSet<String>>,
+    pub(super) signers: Signers,
 }
 
 impl Library {
     /// Reads the lists of a bundle; a document that has none of them gives an empty library.
     pub(super) fn read(root: &Node<'_>) -> Self {
-        root.ignore(&[
-            "PublicKeys",
-            "KeyValueStores",
-            "OriginAccessControls",
-            "CloudFrontOriginAccessIdentities",
-        ]);
-        root.ignore(&["ContinuousDeploymentPolicies"]);
-        let groups = root.at("KeyGroups");
+        root.ignore(&["KeyValueStores", "CloudFrontOriginAccessIdentities", "ContinuousDeploymentPolicies"]);
         Self {
             cache: by_id(root, "CachePolicies", "CachePolicy", "CachePolicyConfig", policies::cache_policy),
             origin_request: by_id(
@@ -63,9 +56,7 @@ impl Library {
                 "OriginAccessControlConfig",
                 access_control,
             ),
-            key_groups: groups.is_present().then(|| {
-                by_id(root, "KeyGroups", "KeyGroup", "KeyGroupConfig", |_| ()).into_keys().collect()
-            }),
+            signers: Signers::read(root),
         }
     }
 
@@ -114,15 +105,6 @@ impl Library {
             )
         })
     }
-
-    /// Reports a key group that does not exist, where the document carries key groups.
-    pub(super) fn check_key_group(&self, node: &Node<'_>) {
-        if let (Some(groups), Some(id)) = (&self.key_groups, node.as_text())
-            && !groups.contains(id)
-        {
-            node.error("TrustedKeyGroupDoesNotExist", format!("the document has no key group {id:?}"));
-        }
-    }
 }
 
 /// An `OriginAccessControlConfig` (§5.11).
@@ -157,7 +139,7 @@ fn no_such_policy<T>(
 }
 
 /// The members of a list of the bundle, each as `{Id, …Config}` or inside what the `get-` commands print.
-fn by_id<T>(
+pub(super) fn by_id<T>(
     root: &Node<'_>,
     list: &'static str,
     wrapper: &'static str,

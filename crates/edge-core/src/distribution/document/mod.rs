@@ -16,6 +16,7 @@ mod node;
 mod origin;
 mod policies;
 mod response_headers;
+mod signers;
 
 use serde_json::Value;
 
