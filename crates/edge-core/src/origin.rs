@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use http::header::{
     ACCEPT, ACCEPT_CHARSET, ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE,
@@ -15,7 +16,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::cache::storing::Unkeyed;
 use crate::distribution::{
-    Behavior, HeaderDefaults, HeaderForwarding, Names, OptionsCaching, Origin, OriginKind, OriginProtocol,
+    Behavior, Distribution, HeaderDefaults, HeaderForwarding, Names, OptionsCaching, Origin, OriginKind,
+    OriginProtocol,
 };
 use crate::header::conditional::{CONDITIONS, Validators};
 use crate::header::encoding::AcceptEncoding;
@@ -35,6 +37,8 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub struct Call {
     /// Index into `Distribution::origins`.
     pub origin: usize,
+    /// What that origin is for this request, where a function changed it (§14.5).
+    pub changed: Option<Arc<Origin>>,
     /// After `OriginProtocolPolicy`.
     pub scheme: Scheme,
     /// The viewer's.
@@ -68,6 +72,13 @@ pub enum Failure {
     CompletionTimeout,
     /// A 206 whose `Content-Range` and `Content-Length` contradict each other (§7.10).
     ContentRange,
+}
+
+impl Call {
+    /// Whom it is for.
+    pub fn origin_of<'a>(&'a self, distribution: &'a Distribution) -> &'a Origin {
+        self.changed.as_deref().unwrap_or(&distribution.origins[self.origin])
+    }
 }
 
 impl Failure {
@@ -153,6 +164,7 @@ pub(crate) fn write(sources: &Sources<'_>) -> (Call, Unkeyed) {
     };
     let call = Call {
         origin: index,
+        changed: None,
         scheme: scheme(origin, request.scheme),
         method: request.method.clone(),
         target: target(sources),

@@ -29,6 +29,8 @@ pub use problem::{Problem, Problems, Severity};
 pub use response_headers::{Cors, OriginHeader, ResponseHeadersPolicy, SetHeader};
 pub use rule::Rule;
 
+use crate::script::Script;
+
 /// A distribution, ready to decide with.
 #[derive(Debug, Clone)]
 pub struct Distribution {
@@ -168,10 +170,21 @@ pub struct Behavior {
     pub forward: ForwardSettings,
     /// Response headers policy (§8.4).
     pub response_headers: Option<Arc<ResponseHeadersPolicy>>,
-    /// The viewer-request function, where it is a rule the edge runs itself.
-    pub viewer_request: Option<Arc<Rule>>,
+    /// What runs before the cache is asked.
+    pub viewer_request: Option<ViewerRequest>,
+    /// What runs before the viewer gets the response.
+    pub viewer_response: Option<Arc<Script>>,
     /// What explain calls the policies.
     pub names: PolicyNames,
+}
+
+/// The viewer-request function of a behavior.
+#[derive(Debug, Clone)]
+pub enum ViewerRequest {
+    /// A rule of a site policy, which the edge runs itself.
+    Rule(Arc<Rule>),
+    /// A CloudFront Function.
+    Script(Arc<Script>),
 }
 
 /// Names of the policies a behavior was made of, for people.
@@ -183,6 +196,8 @@ pub struct PolicyNames {
     pub origin_request: Option<String>,
     /// The viewer-request function.
     pub viewer_request: Option<String>,
+    /// The viewer-response function.
+    pub viewer_response: Option<String>,
 }
 
 /// `ViewerProtocolPolicy` (§11.1).

@@ -50,6 +50,7 @@ fn redirect(
         status,
         headers,
         body: Source::Text(response::redirect_page(status)),
+        instead: None,
         connection: Connection::Kept,
     }
 }
@@ -79,5 +80,5 @@ pub(super) fn page(
 ) -> Response {
     let headers = response::generated(place, id, XCache::Error, now);
     let body = Source::Text(response::error_page(status, reason, id));
-    Response { status, headers, body, connection: Connection::Kept }
+    Response { status, headers, body, instead: None, connection: Connection::Kept }
 }

@@ -84,7 +84,7 @@ impl Passage {
         headers
     }
 
-    fn not_modified(self, mut headers: HeaderMap, storing: Option<Storing>, now: SystemTime) -> Step {
+    fn not_modified(mut self, mut headers: HeaderMap, storing: Option<Storing>, now: SystemTime) -> Step {
         if let Some(policy) = &self.behavior().response_headers {
             response::apply_policy(&mut headers, policy, now);
         }
@@ -93,8 +93,10 @@ impl Passage {
             status: StatusCode::NOT_MODIFIED,
             headers,
             body: Source::Empty,
+            instead: None,
             connection: Connection::Kept,
         };
+        let response = self.at_response(response, now);
         Step::Answer(Answer { storing, ..Answer::new(response, self.trace) })
     }
 
@@ -115,7 +117,7 @@ impl Passage {
     }
 
     fn deliver_held(
-        self,
+        mut self,
         stored: &Stored,
         mut headers: HeaderMap,
         cut: Cut,
@@ -134,7 +136,8 @@ impl Passage {
         if let Some(policy) = &self.behavior().response_headers {
             response::apply_policy(&mut headers, policy, now);
         }
-        let response = Response { status: self.shown(status), headers, body, connection: self.connection };
+        let (status, connection) = (self.shown(status), self.connection);
+        let response = self.at_response(Response { status, headers, body, instead: None, connection }, now);
         Step::Answer(Answer { storing, ..Answer::new(response, self.trace) })
     }
 

@@ -48,7 +48,7 @@ impl Library {
                 "ResponseHeadersPolicyConfig",
                 |config| Arc::new(response_headers::policy(config)),
             ),
-            functions: Functions::read(root),
+            functions: Functions::read(root, &super::store::stores(root)),
             key_groups: groups.is_present().then(|| {
                 by_id(root, "KeyGroups", "KeyGroup", "KeyGroupConfig", |_| ()).into_keys().collect()
             }),

@@ -15,6 +15,7 @@ mod node;
 mod origin;
 mod policies;
 mod response_headers;
+mod store;
 
 use serde_json::Value;
 

@@ -36,7 +36,12 @@ impl Form {
     }
 
     pub(super) fn with_body(self, response: Response, body: Body) -> http::Response<Body> {
-        let mut out = http::Response::new(if self.head { Body::empty() } else { body });
+        let body = match response.instead {
+            _ if self.head => Body::empty(),
+            Some(text) => Body::from(text),
+            None => body,
+        };
+        let mut out = http::Response::new(body);
         *out.status_mut() = response.status;
         *out.headers_mut() = response.headers;
         if response.connection == Connection::Closed && self.version <= Version::HTTP_11 {
