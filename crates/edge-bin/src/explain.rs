@@ -13,6 +13,7 @@ use edge_core::cache::key::Kind;
 use edge_core::cache::storing::Guard;
 use edge_core::cache::{Epoch, Held, Stored};
 use edge_core::exchange::{self, Answer, Ask, Ending, LookUp, Outcome, Rules, Step, Storing, Trace};
+use edge_core::function::run::Ran;
 use edge_core::proxy::clock::Clock;
 use edge_core::response::Place;
 use edge_core::viewer::device::Memo;
@@ -228,6 +229,25 @@ impl Story {
         if let Some(applied) = trace.applied {
             self.say("function", applied.to_string());
         }
+        self.ran(trace.ran_at_request.as_deref());
+    }
+
+    /// What a function changed and said.
+    fn ran(&mut self, ran: Option<&Ran>) {
+        let Some(ran) = ran else { return };
+        self.say(
+            "function",
+            format!("{} at {}, {} % of its time", ran.name, ran.moment.as_str(), ran.utilisation),
+        );
+        for line in ran.changes() {
+            self.say("function", format!("  {line}"));
+        }
+        for line in &ran.log {
+            self.say("console", line.as_str());
+        }
+        if let Some(failed) = &ran.failed {
+            self.say("function", failed.to_string());
+        }
     }
 
     fn key(&mut self, look_up: &LookUp) {
@@ -266,6 +286,10 @@ impl Story {
         if let Some(refused) = trace.refused {
             self.say("gate", refused.to_string());
         }
+        if trace.ran_at_request.is_some() && !self.0.iter().any(|(subject, _)| *subject == "behavior") {
+            self.entered(rules, &trace); // it ended with the function
+        }
+        self.ran(trace.ran_at_response.as_deref());
         match (&trace.found, &trace.stood_in) {
             (Some(found), None) if trace.lifetime.is_none() => {
                 if !self.0.iter().any(|(subject, _)| *subject == "behavior") {

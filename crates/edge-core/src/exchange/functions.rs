@@ -63,7 +63,6 @@ impl Passage {
             Err(failed) => {
                 let mut page = self.failed_function(&failed, now);
                 if let Source::Text(text) = page.body {
-                    page.headers.insert(CONTENT_LENGTH, HeaderValue::from(text.len()));
                     page.instead = Some(text);
                 }
                 // What arrives is stored all the same.

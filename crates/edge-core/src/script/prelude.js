@@ -353,7 +353,7 @@ function shown(value) {
 // What each of the two versions lacks (§14.3), and what neither has.
 
 const neither = [
-  'AggregateError', 'AsyncDisposableStack', 'AsyncIterator', 'Atomics', 'BigInt', 'BigInt64Array', 'BigUint64Array',
+  'AsyncDisposableStack', 'AsyncIterator', 'Atomics', 'BigInt', 'BigInt64Array', 'BigUint64Array',
   'DOMException', 'DisposableStack', 'FinalizationRegistry', 'Float16Array', 'Iterator', 'Map', 'Proxy', 'Reflect',
   'Set', 'SharedArrayBuffer', 'SuppressedError', 'WeakMap', 'WeakRef', 'WeakSet', 'gc', 'navigator', 'performance',
   'queueMicrotask', 'escape', 'unescape',

@@ -35,8 +35,12 @@ impl Form {
         self.with_body(response, Body::from(text))
     }
 
-    pub(super) fn with_body(self, response: Response, body: Body) -> http::Response<Body> {
-        let body = match response.instead {
+    pub(super) fn with_body(self, mut response: Response, body: Body) -> http::Response<Body> {
+        let instead = response.instead.take();
+        if let Some(text) = &instead {
+            response.headers.insert(CONTENT_LENGTH, HeaderValue::from(text.len()));
+        }
+        let body = match instead {
             _ if self.head => Body::empty(),
             Some(text) => Body::from(text),
             None => body,
