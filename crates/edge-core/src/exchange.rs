@@ -20,6 +20,7 @@ mod answered;
 mod error_page;
 mod failover;
 mod found;
+mod functions;
 mod refuse;
 mod serve;
 mod standing;
@@ -40,8 +41,10 @@ use crate::cache::reuse::Verdict;
 pub use crate::cache::storing::Ending;
 use crate::cache::storing::{Guard, Unkeyed, Withheld};
 use crate::cache::{Epoch, Held, Holds, Key, Stored};
-use crate::distribution::{Behavior, Distribution, OptionsCaching};
+use crate::distribution::{Behavior, Distribution, OptionsCaching, ViewerRequest};
+use crate::function::reroute::Reroute;
 use crate::function::rule::{Applied, SESSION_HEADER, Visitor};
+use crate::function::run::Ran;
 use crate::header::conditional::Validators;
 use crate::header::encoding::{AcceptEncoding, Coding};
 use crate::origin::{self, Call, Failure, Ranges};
@@ -154,6 +157,10 @@ pub struct Trace {
     pub signed: Option<Signed>,
     /// What the viewer-request rule did.
     pub applied: Option<Applied>,
+    /// What the viewer-request function did.
+    pub ran_at_request: Option<Box<Ran>>,
+    /// What the viewer-response function did.
+    pub ran_at_response: Option<Box<Ran>>,
     /// What the viewer's device is taken for, where anything needed to know.
     pub device: Option<Device>,
     /// The verdict on the look-up.
@@ -263,6 +270,8 @@ struct Passage {
     device: Device,
     /// The status a custom error page is sent with, where this fetches one (§10.1).
     page_status: Option<StatusCode>,
+    /// The origins a function chose (§14.5).
+    reroute: Option<Arc<Reroute>>,
     /// What becomes of the viewer's connection.
     connection: Connection,
     /// Whether nobody waits for it: it refreshes what is held (§7.5).
@@ -293,6 +302,7 @@ impl Passage {
             accept: AcceptEncoding::Absent,
             device: seen.unwrap_or(Device::UNKNOWN),
             page_status: None,
+            reroute: None,
             connection: Connection::Kept,
             background: false,
             since: Epoch::default(),
@@ -358,12 +368,20 @@ pub fn begin(rules: &Arc<Rules>, request: Request, id: HeaderValue, now: SystemT
         }
     };
     let mut passage = Passage::new(rules, admitted, id, now);
-    let Passage { admitted, device, id, trace, .. } = &mut passage;
-    if let Some(rule) = &rules.distribution.behavior(admitted.behavior).viewer_request {
-        trace.applied = Some(rule.apply(&mut admitted.request, *device, id));
+    match &rules.distribution.behavior(passage.admitted.behavior).viewer_request {
+        Some(ViewerRequest::Rule(rule)) => {
+            let Passage { admitted, device, id, trace, .. } = &mut passage;
+            trace.applied = Some(rule.apply(&mut admitted.request, *device, id));
+        }
+        Some(ViewerRequest::Script(script)) => {
+            if let Err(end) = passage.at_request(script, now) {
+                return *end;
+            }
+        }
+        None => {}
     }
     if let Some(object) = &rules.distribution.default_root_object
-        && admitted.request.target.path() == "/"
+        && passage.request().target.path() == "/"
     {
         passage.root = Some(format!("/{object}"));
     }
@@ -402,7 +420,7 @@ fn is_looked_up(behavior: &Behavior, request: &Request) -> bool {
 }
 
 fn needs_device(behavior: &Behavior) -> bool {
-    behavior.viewer_request.as_ref().is_some_and(|rule| rule.needs_device())
+    behavior.rule().is_some_and(|rule| rule.needs_device())
         || behavior.names_header(|name| name.as_str().starts_with("cloudfront-is-"))
 }
 
@@ -413,7 +431,7 @@ impl Ask {
         held: Option<Held<'_>>,
         conditions: Option<Validators>,
     ) -> Self {
-        let turn = failover::Turn::first(passage.behavior().target);
+        let turn = passage.first_turn();
         let held = held.map(|held| Had { head: Arc::clone(held.head), length: held.length });
         Self::to(turn, passage, key, held, conditions)
     }
@@ -427,11 +445,12 @@ impl Ask {
         conditions: Option<Validators>,
     ) -> Self {
         let distribution = &passage.rules.distribution;
-        let index = turn.origin(distribution);
-        let (call, unkeyed) = origin::write(&origin::Sources {
+        let (index, place) = passage.origin_of(turn);
+        let changed = place.and_then(|place| place.changed.as_ref());
+        let (mut call, unkeyed) = origin::write(&origin::Sources {
             admitted: &passage.admitted,
             behavior: passage.behavior(),
-            origin: (index, &distribution.origins[index]),
+            origin: (index, changed.map_or(&distribution.origins[index], |origin| origin)),
             path: passage.path(),
             accept: passage.accept,
             device: passage.device,
@@ -445,6 +464,10 @@ impl Ask {
             },
             now: passage.looked_up_at,
         });
+        call.changed = changed.cloned();
+        if let Some(host) = place.and_then(|place| place.host.clone()) {
+            call.headers.insert(http::header::HOST, host);
+        }
         let whole = passage.request().method == Method::GET
             // The edge's own conditions stand in place of the viewer's.
             && (conditions.is_some() || !passage.request().is_conditional())

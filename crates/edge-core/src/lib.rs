@@ -7,9 +7,10 @@
 //! | module | what it is about |
 //! | --- | --- |
 //! | [`header`] | headers as types: small total parsers |
+//! | [`script`] | JavaScript within limits, and nothing of what it is for |
 //! | [`distribution`] | the checked model, and AWS documents into it |
 //! | [`viewer`] | the request, the gate, devices |
-//! | [`function`] | the viewer-request rule |
+//! | [`function`] | the viewer-request rule, and functions: their events and what they may return |
 //! | [`cache`] | key, freshness, reuse, storing and the guard |
 //! | [`origin`] | the origin request |
 //! | [`response`] | what viewers see |
@@ -18,6 +19,8 @@
 //! | [`lint`] | what is likely wrong with a distribution that loads |
 //! | [`site`] | `edge.toml` and presets into AWS documents |
 //! | `proxy` | the data path (feature `proxy`, on by default) |
+//!
+//! The feature `functions`, on by default too, brings the engine that runs scripts.
 //!
 //! What holds everywhere: time is an argument; a request is checked once, at the door; only the gate makes what key
 //! and origin request accept; a verdict carries its reason; nothing from a wire or a file panics.
@@ -33,6 +36,7 @@ pub mod origin;
 #[cfg(feature = "proxy")]
 pub mod proxy;
 pub mod response;
+pub mod script;
 pub mod site;
 pub mod viewer;
 

@@ -8,6 +8,7 @@ mod signing;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::header::{
@@ -18,8 +19,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::cache::storing::Unkeyed;
 use crate::distribution::{
-    Behavior, HeaderDefaults, HeaderForwarding, Names, OptionsCaching, Origin, OriginKind, OriginProtocol,
-    Signing,
+    Behavior, Distribution, HeaderDefaults, HeaderForwarding, Names, OptionsCaching, Origin, OriginKind,
+    OriginProtocol, Signing,
 };
 use crate::header::conditional::{CONDITIONS, Validators};
 use crate::header::encoding::AcceptEncoding;
@@ -39,6 +40,8 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub struct Call {
     /// Index into `Distribution::origins`.
     pub origin: usize,
+    /// What that origin is for this request, where a function changed it (§14.5).
+    pub changed: Option<Arc<Origin>>,
     /// After `OriginProtocolPolicy`.
     pub scheme: Scheme,
     /// The viewer's.
@@ -72,6 +75,13 @@ pub enum Failure {
     CompletionTimeout,
     /// A 206 whose `Content-Range` and `Content-Length` contradict each other (§7.10).
     ContentRange,
+}
+
+impl Call {
+    /// Whom it is for.
+    pub fn origin_of<'a>(&'a self, distribution: &'a Distribution) -> &'a Origin {
+        self.changed.as_deref().unwrap_or(&distribution.origins[self.origin])
+    }
 }
 
 impl Failure {
@@ -158,6 +168,7 @@ pub(crate) fn write(sources: &Sources<'_>) -> (Call, Unkeyed) {
     };
     let mut call = Call {
         origin: index,
+        changed: None,
         scheme: scheme(origin, request.scheme),
         method: request.method.clone(),
         target: target(sources),

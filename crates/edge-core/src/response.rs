@@ -135,6 +135,8 @@ pub struct Response {
     pub headers: HeaderMap,
     /// Where the bytes are.
     pub body: Source,
+    /// What the viewer gets in place of it: a function's own body. What is stored is what `body` says.
+    pub instead: Option<Bytes>,
     /// Whether the connection may carry another request.
     pub connection: Connection,
 }

@@ -76,6 +76,8 @@ fn the_data_path_does_what_the_simulator_does() {
             pending += 1;
         } else if case.refused.is_some() {
             refused += 1;
+        } else if case.runs_script() && !edge_core::script::CAN_RUN {
+            println!("{name} needs the feature `functions`");
         } else if case.steps.iter().all(|step| step.peer.is_none()) {
             // A wire has the addresses it has.
             all.push(Replayed::new(name, case));

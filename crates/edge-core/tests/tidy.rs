@@ -14,7 +14,7 @@ const LOGIC_LINES_MAX: usize = 400;
 /// Imports point down this list only; nothing here knows what stands above it. Modules of one line do not know each
 /// other.
 const LAYERS: [&[&str]; 9] = [
-    &["header"],
+    &["header", "script"],
     &["distribution"],
     &["viewer", "site", "generate", "lint"],
     &["function"],

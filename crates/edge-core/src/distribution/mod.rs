@@ -38,6 +38,8 @@ pub use response_headers::{Cors, OriginHeader, ResponseHeadersPolicy, SetHeader}
 pub use rule::Rule;
 pub use signing::{Credentials, SignedService, Signing, SigningBehavior};
 
+use crate::script::Script;
+
 /// A distribution, ready to decide with.
 #[derive(Debug, Clone)]
 pub struct Distribution {
@@ -183,13 +185,23 @@ pub struct Behavior {
     pub response_headers: Option<Arc<ResponseHeadersPolicy>>,
     /// Whose signature every request must carry; `None` where none is wanted (§12.2).
     pub trusted: Option<Arc<Trusted>>,
-    /// The viewer-request function, where it is a rule the edge runs itself.
-    pub viewer_request: Option<Arc<Rule>>,
+    /// What runs before the cache is asked.
+    pub viewer_request: Option<ViewerRequest>,
+    /// What runs before the viewer gets the response.
+    pub viewer_response: Option<Arc<Script>>,
     /// What explain calls the policies.
     pub names: PolicyNames,
 }
 
 impl Behavior {
+    /// The viewer-request function, where it is a rule the edge runs itself.
+    pub fn rule(&self) -> Option<&Rule> {
+        match &self.viewer_request {
+            Some(ViewerRequest::Rule(rule)) => Some(rule),
+            Some(ViewerRequest::Script(_)) | None => None,
+        }
+    }
+
     /// Whether a policy names a header that is wanted, for the key or for the origin.
     pub fn names_header(&self, is_wanted: impl Fn(&HeaderName) -> bool) -> bool {
         let listed: &[HeaderName] = match &self.forward.headers {
@@ -201,6 +213,15 @@ impl Behavior {
     }
 }
 
+/// The viewer-request function of a behavior.
+#[derive(Debug, Clone)]
+pub enum ViewerRequest {
+    /// A rule of a site policy, which the edge runs itself.
+    Rule(Arc<Rule>),
+    /// A CloudFront Function.
+    Script(Arc<Script>),
+}
+
 /// Names of the policies a behavior was made of, for people.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PolicyNames {
@@ -210,6 +231,8 @@ pub struct PolicyNames {
     pub origin_request: Option<String>,
     /// The viewer-request function.
     pub viewer_request: Option<String>,
+    /// The viewer-response function.
+    pub viewer_response: Option<String>,
 }
 
 /// `ViewerProtocolPolicy` (§11.1).

@@ -222,14 +222,15 @@ impl Ask {
         let kept_out = matches!(self.passage.trace.lifetime, Some(Lifetime::DoNotStore { .. }));
         let storing = stored.or_else(|| outdated.filter(|_| kept_out).map(|key| Storing::Forget { key }));
         headers.insert(REQUEST_ID, self.passage.id.clone());
-        let passage = self.passage;
+        let mut passage = self.passage;
         if passage.page_status.is_some() {
             headers.insert(X_CACHE, XCache::Error.value()); // §10.1, whatever status the page is sent with
         }
         passage.apply_policy(&mut headers, XCache::Miss, now);
         let body = if has_body { Source::Origin } else { Source::Empty };
         let (status, connection) = (passage.shown(status), passage.connection);
-        let response = Response { status, headers, body, connection };
+        let response =
+            passage.at_response(Response { status, headers, body, instead: None, connection }, now);
         Step::Answer(Answer { storing, compress, ..Answer::new(response, passage.trace) })
     }
 
@@ -360,8 +361,7 @@ impl Ask {
     }
 
     fn asks_s3(&self) -> bool {
-        let origins = &self.passage.rules.distribution.origins;
-        origins.get(self.call.origin).is_some_and(|origin| origin.kind == OriginKind::S3)
+        self.call.origin_of(&self.passage.rules.distribution).kind == OriginKind::S3
     }
 
     /// What S3 calls its own exchange is not for viewers (§8.3).

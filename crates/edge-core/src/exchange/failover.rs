@@ -4,8 +4,9 @@ use std::fmt;
 
 use http::{Method, StatusCode};
 
-use super::{Ask, Outcome};
+use super::{Ask, Outcome, Passage};
 use crate::distribution::{Distribution, OptionsCaching, OriginGroup, Target};
+use crate::function::reroute::Place;
 use crate::origin::Failure;
 use crate::viewer::Body;
 
@@ -22,14 +23,14 @@ pub(super) enum Turn {
 
 impl Turn {
     /// Every request tries the primary first, even directly after a failover.
-    pub(super) fn first(target: Target) -> Self {
+    fn first(target: Target) -> Self {
         match target {
             Target::Origin(index) => Self::Only(index),
             Target::Group(index) => Self::Primary(index),
         }
     }
 
-    pub(super) fn origin(self, distribution: &Distribution) -> usize {
+    fn origin(self, distribution: &Distribution) -> usize {
         let member =
             |group: usize, of: fn(&OriginGroup) -> usize| distribution.origin_groups.get(group).map_or(0, of);
         match self {
@@ -59,11 +60,40 @@ impl fmt::Display for Because {
     }
 }
 
+impl Passage {
+    /// Who is asked first: a function's choice, or the behavior's target.
+    pub(super) fn first_turn(&self) -> Turn {
+        match &self.reroute {
+            None => Turn::first(self.behavior().target),
+            Some(reroute) if reroute.secondary.is_some() => Turn::Primary(0), // of the function's own group
+            Some(reroute) => Turn::Only(reroute.primary.index),
+        }
+    }
+
+    /// The origin whose turn it is, and what a function made of it.
+    pub(super) fn origin_of(&self, turn: Turn) -> (usize, Option<&Place>) {
+        let Some(reroute) = &self.reroute else { return (turn.origin(&self.rules.distribution), None) };
+        let place = match (turn, &reroute.secondary) {
+            (Turn::Secondary(_), Some((place, _))) => place,
+            _ => &reroute.primary,
+        };
+        (place.index, Some(place))
+    }
+
+    /// The statuses that lead from the first of this group to its second.
+    fn failover_statuses(&self, group: usize) -> Option<&[StatusCode]> {
+        match &self.reroute {
+            Some(reroute) => Some(&reroute.secondary.as_ref()?.1),
+            None => Some(&self.rules.distribution.origin_groups.get(group)?.failover_statuses),
+        }
+    }
+}
+
 impl Ask {
     /// Why the other origin of the group is to be asked, if it is.
     pub(super) fn fails_over(&self, outcome: &Outcome) -> Option<Because> {
         let Turn::Primary(group) = self.turn else { return None };
-        let criteria = &self.passage.rules.distribution.origin_groups.get(group)?.failover_statuses;
+        let criteria = self.passage.failover_statuses(group)?;
         // A body is gone with the first origin.
         let bodiless = self.passage.request().body == Body::None;
         let repeatable = bodiless

@@ -6,7 +6,7 @@ use http::HeaderValue;
 use http::Method;
 use http::header::{AUTHORIZATION, COOKIE};
 
-use super::{Answer, Ask, LookUp, Passage, Rules, Standing, Step, StoodIn, Trace, failover, serve};
+use super::{Answer, Ask, LookUp, Passage, Rules, Standing, Step, StoodIn, Trace, serve};
 use crate::cache::reuse::{self, Revalidation, Verdict};
 use crate::cache::storing::Guard;
 use crate::cache::{Epoch, Held, Holds, Key};
@@ -38,9 +38,8 @@ impl LookUp {
     /// The origin to know about before the verdict on what is held: this is left alone because that one failed (§7.4).
     /// With the guard on that ends early, with its outage.
     pub fn waits_for(&self, held: Held<'_>) -> Option<usize> {
-        let Passage { rules, .. } = &self.passage;
-        let waits = rules.guard == Guard::On && held.head.held_over.is_some();
-        waits.then(|| failover::Turn::first(self.passage.behavior().target).origin(&rules.distribution))
+        let waits = self.passage.rules.guard == Guard::On && held.head.held_over.is_some();
+        waits.then(|| self.passage.origin_of(self.passage.first_turn()).0)
     }
 
     /// When the last outage of that origin was over.

@@ -48,7 +48,8 @@ fn unsigned(place: &Place, denied: Denied, id: &HeaderValue, now: SystemTime) ->
     let mut headers = response::generated(place, id, XCache::Error, now);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/xml"));
     let body = Source::Text(response::error_document(code, message));
-    Response { status: StatusCode::FORBIDDEN, headers, body, connection: Connection::Kept }
+    let (status, connection) = (StatusCode::FORBIDDEN, Connection::Kept);
+    Response { status, headers, body, instead: None, connection }
 }
 
 fn redirect(
@@ -65,6 +66,7 @@ fn redirect(
         status,
         headers,
         body: Source::Text(response::redirect_page(status)),
+        instead: None,
         connection: Connection::Kept,
     }
 }
@@ -94,5 +96,5 @@ pub(super) fn page(
 ) -> Response {
     let headers = response::generated(place, id, XCache::Error, now);
     let body = Source::Text(response::error_page(status, reason, id));
-    Response { status, headers, body, connection: Connection::Kept }
+    Response { status, headers, body, instead: None, connection: Connection::Kept }
 }

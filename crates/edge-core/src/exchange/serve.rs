@@ -95,7 +95,7 @@ impl Passage {
     }
 
     fn not_modified(
-        self,
+        mut self,
         mut headers: HeaderMap,
         x_cache: XCache,
         storing: Option<Storing>,
@@ -107,8 +107,10 @@ impl Passage {
             status: StatusCode::NOT_MODIFIED,
             headers,
             body: Source::Empty,
+            instead: None,
             connection: Connection::Kept,
         };
+        let response = self.at_response(response, now);
         Step::Answer(Answer { storing, ..Answer::new(response, self.trace) })
     }
 
@@ -129,7 +131,7 @@ impl Passage {
     }
 
     fn deliver_held(
-        self,
+        mut self,
         stored: &Stored,
         (mut headers, x_cache): (HeaderMap, XCache),
         cut: Cut,
@@ -146,7 +148,8 @@ impl Passage {
             _ => (stored.status, Source::Stored),
         };
         self.apply_policy(&mut headers, x_cache, now);
-        let response = Response { status: self.shown(status), headers, body, connection: self.connection };
+        let (status, connection) = (self.shown(status), self.connection);
+        let response = self.at_response(Response { status, headers, body, instead: None, connection }, now);
         Step::Answer(Answer { storing, ..Answer::new(response, self.trace) })
     }
 

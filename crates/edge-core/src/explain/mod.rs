@@ -20,6 +20,7 @@ use serde::Serialize;
 use self::place::Places;
 use crate::cache::{Epoch, Held, Key, Stored};
 use crate::exchange::{self, Answer, Ask, LookUp, Outcome, Rules, Step, Storing, Trace};
+use crate::function::run::Ran;
 use crate::response::Response;
 use crate::viewer::Request;
 
@@ -145,9 +146,27 @@ impl Story<'_> {
             self.say("function", applied.to_string(), Some(function));
             self.changed(request);
         }
+        self.ran(trace.ran_at_request.as_deref(), trace);
     }
 
-    /// What the function made of the request.
+    /// What a function changed and said.
+    fn ran(&mut self, ran: Option<&Ran>, trace: &Trace) {
+        let Some(ran) = ran else { return };
+        let from = self.places(trace).map(|places| places.behavior("FunctionAssociations"));
+        let head = format!("{} at {}, {} % of its time", ran.name, ran.moment.as_str(), ran.utilisation);
+        self.say("function", head, from);
+        for line in ran.changes() {
+            self.say("function", format!("  {line}"), None);
+        }
+        for line in &ran.log {
+            self.say("console", line.as_str(), None);
+        }
+        if let Some(failed) = &ran.failed {
+            self.say("function", failed.to_string(), None);
+        }
+    }
+
+    /// What the rule made of the request.
     fn changed(&mut self, request: &Request) {
         let mut lines = Vec::new();
         if request.target != self.target {
@@ -253,6 +272,10 @@ impl Story<'_> {
     fn answer(&mut self, answer: Answer) {
         let Answer { response, storing, compress, refresh, trace } = answer;
         self.refused(&trace);
+        if !self.entered {
+            self.ran(trace.ran_at_request.as_deref(), &trace); // it ended with the function
+        }
+        self.ran(trace.ran_at_response.as_deref(), &trace);
         match (&trace.found, &trace.stood_in) {
             (Some(found), None) if trace.lifetime.is_none() => {
                 self.say("look-up", found.to_string(), None);

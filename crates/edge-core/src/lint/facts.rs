@@ -130,7 +130,7 @@ fn site(distribution: &Distribution, config: &Place<'_>) -> Site {
         behaviors().any(|behavior| patterns.iter().any(|mark| behavior.path_pattern.as_str().contains(mark)));
     let cookie = |mark: &str| {
         behaviors().any(|behavior| {
-            let by_rule = behavior.viewer_request.iter().any(|rule| {
+            let by_rule = behavior.rule().iter().any(|rule| {
                 rule.session_cookies.iter().any(|name| String::from(name.clone()).contains(mark))
             });
             by_rule || listed(&behavior.key.cookies).iter().any(|name| name.contains(mark))
@@ -369,7 +369,7 @@ impl View<'_> {
 
     /// Whether the viewer-request rule tells sessions from visitors, and takes from the latter what is not in the key.
     pub(super) fn sorts_sessions(&self) -> bool {
-        self.behavior.viewer_request.as_ref().is_some_and(|rule| !rule.session_cookies.is_empty())
+        self.behavior.rule().is_some_and(|rule| !rule.session_cookies.is_empty())
     }
 
     /// A function this does not understand runs before the key is made or the origin is asked, and may change all of it.
@@ -379,7 +379,7 @@ impl View<'_> {
         };
         let lambdas = self.place.at("LambdaFunctionAssociations").items();
         let functions = self.place.at("FunctionAssociations").items();
-        let unknown = self.behavior.viewer_request.is_none() && functions.iter().any(is_early);
+        let unknown = self.behavior.rule().is_none() && functions.iter().any(is_early);
         if unknown || lambdas.iter().any(is_early) {
             Doubt::Because("a function of this behavior may have seen to it")
         } else {

@@ -110,7 +110,7 @@ pub(super) fn variant_not_in_key(view: &View<'_>, _: &Subject<'_>) -> Option<Fou
         named.iter().filter(varies).filter(|name| !view.keys(name)).map(HeaderName::as_str).collect();
     let wrong = !missing.is_empty()
         && view.stores_by_default()
-        && view.behavior.viewer_request.is_none()
+        && view.behavior.rule().is_none()
         && !view.is_static();
     wrong.then(|| {
         Found::new(
@@ -262,7 +262,7 @@ pub(super) fn authorization_towards_s3(view: &View<'_>, _: &Subject<'_>) -> Opti
 /// Each click on an advertisement is a key of its own.
 pub(super) fn trackers_in_key(view: &View<'_>, _: &Subject<'_>) -> Option<Found> {
     let dropped = |name: &str| {
-        view.behavior.viewer_request.as_ref().is_some_and(|rule| {
+        view.behavior.rule().is_some_and(|rule| {
             let by = |list: &[NameOrPrefix]| list.iter().any(|entry| entry.matches(name.as_bytes()));
             by(&rule.drop_query) && !by(&rule.keep_query)
         })

@@ -195,6 +195,7 @@ impl Edge {
         }
         match step {
             Step::Answer(mut answer) => {
+                self.report(&answer.trace, &site.rules);
                 if answer.refresh.is_some() {
                     self.refresh(answer.refresh.take(), held.as_ref(), &running.origins);
                 }
@@ -283,8 +284,17 @@ impl Edge {
         }
     }
 
-    /// Tells the operator what the guard did; what else was decided is for those who ask.
+    /// Tells the operator what the guard did and what functions had to say; what else was decided is for those who ask.
     fn report(&self, trace: &Trace, rules: &Rules) {
+        for ran in [&trace.ran_at_request, &trace.ran_at_response].into_iter().flatten() {
+            let (function, at) = (ran.name.as_str(), ran.moment.as_str());
+            for line in &ran.log {
+                tracing::info!(target: "edge::function", function, at, "{line}");
+            }
+            if let Some(failed) = &ran.failed {
+                tracing::warn!(target: "edge::function", function, at, "{failed}");
+            }
+        }
         let Some(withheld) = &trace.withheld else { return };
         self.0.counters.guarded.fetch_add(1, Ordering::Relaxed);
         let behavior = trace.behavior.map(|id| rules.distribution.behavior(id).path_pattern.as_str());

@@ -29,6 +29,7 @@ struct Bundle {
     response_headers: Vec<Value>,
     functions: Vec<Value>,
     key_groups: Vec<Value>,
+    stores: Vec<Value>,
 }
 
 /// A behavior in shorthand.
@@ -103,6 +104,7 @@ impl Bundle {
             "Functions": self.functions,
             "KeyGroups": self.key_groups,
             "PublicKeys": signed::public_keys(),
+            "KeyValueStores": self.stores,
         }))
     }
 
@@ -161,7 +163,36 @@ impl Bundle {
             put("FunctionAssociations", list(vec![association]));
             self.functions.push(json!({ "Name": name, "Rule": to_json(rule)? }));
         }
+        let scripts =
+            [("viewer-request", &settings.function), ("viewer-response", &settings.response_function)];
+        let associations: Vec<Value> = scripts
+            .into_iter()
+            .filter_map(|(event, code)| {
+                let arn = self.function(code.as_deref()?, &settings);
+                Some(json!({ "FunctionARN": arn, "EventType": event }))
+            })
+            .collect();
+        if !associations.is_empty() {
+            behavior.insert("FunctionAssociations".to_owned(), list(associations));
+        }
         Ok(behavior)
+    }
+
+    /// The ARN of a function of this code.
+    fn function(&mut self, code: &str, settings: &Behavior) -> String {
+        let name = format!("function-{}", self.functions.len());
+        let runtime = format!("cloudfront-js-{}", settings.runtime.as_deref().unwrap_or("2.0"));
+        let mut config = json!({ "Comment": "", "Runtime": runtime });
+        if let Some(store) = &settings.store {
+            let arn = format!("arn:aws:cloudfront::111122223333:key-value-store/{}", self.stores.len());
+            let items: Vec<Value> =
+                store.iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect();
+            config["KeyValueStoreAssociations"] = list(vec![json!({ "KeyValueStoreARN": arn })]);
+            self.stores.push(json!({ "ARN": arn, "Items": items }));
+        }
+        let arn = format!("arn:aws:cloudfront::111122223333:function/{name}");
+        self.functions.push(json!({ "Name": name, "FunctionConfig": config, "Code": code }));
+        arn
     }
 
     fn cache_policy(&mut self, cache: &Cache) -> Result<String, String> {

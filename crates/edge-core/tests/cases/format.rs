@@ -74,6 +74,15 @@ impl Rules {
     }
 }
 
+impl Case {
+    /// Whether it runs a script, which not every build does.
+    pub(crate) fn runs_script(&self) -> bool {
+        let ordered = self.behaviors.iter().filter_map(|ordered| ordered.behavior.as_ref());
+        let mut behaviors = self.behavior.iter().chain(ordered);
+        behaviors.any(|behavior| behavior.function.is_some() || behavior.response_function.is_some())
+    }
+}
+
 /// In which modes of the edge a case or a step holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -183,6 +192,14 @@ pub(crate) struct Behavior {
     pub(crate) compress: bool,
     /// The viewer-request rule, in the words of the bundle.
     pub(crate) rule: Option<toml::Value>,
+    /// The code of a viewer-request function, instead of a rule.
+    pub(crate) function: Option<String>,
+    /// The code of a viewer-response function.
+    pub(crate) response_function: Option<String>,
+    /// The runtime of both: `1.0`, or `2.0` if absent.
+    pub(crate) runtime: Option<String>,
+    /// The key value store both read.
+    pub(crate) store: Option<BTreeMap<String, String>>,
     /// The id of another origin or group.
     pub(crate) target: Option<String>,
     /// Requests must be signed with one of these keys of `fixtures/signing`, by their ids.
@@ -393,6 +410,10 @@ pub(crate) struct Expect {
     pub(crate) stored: Option<bool>,
     /// Whom the viewer-request rule takes the viewer for.
     pub(crate) visitor: Option<String>,
+    /// What functions wrote to the console, line by line.
+    pub(crate) console: Option<Vec<String>>,
+    /// Why a function came to nothing: a part of it.
+    pub(crate) function_failed: Option<String>,
     /// The connection ends with this response.
     pub(crate) closes: Option<bool>,
 }
@@ -440,6 +461,8 @@ pub(crate) struct Inside {
     pub(crate) guard: Option<String>,
     pub(crate) stored: bool,
     pub(crate) visitor: String,
+    pub(crate) console: Vec<String>,
+    pub(crate) function_failed: String,
     /// The edge wrote the body itself.
     pub(crate) own_page: bool,
 }
@@ -754,6 +777,14 @@ impl Differences<'_> {
     fn inside(&mut self, expect: &Expect, mode: Mode, inside: &Inside) {
         self.text("behavior", expect.behavior.as_deref(), inside.behavior.as_deref());
         self.text("visitor", expect.visitor.as_deref(), Some(&inside.visitor));
+        if expect.console.is_some() {
+            self.equal("console", expect.console.as_ref(), Some(&inside.console));
+        }
+        if let Some(part) = &expect.function_failed
+            && !inside.function_failed.contains(part.as_str())
+        {
+            self.text("function failed", Some(part), Some(&inside.function_failed));
+        }
         if let Some(key) = &expect.key {
             let expected: Vec<String> = key.iter().map(|part| self.world.expand(part)).collect();
             self.equal("key", Some(&expected), inside.key.as_ref());

@@ -18,6 +18,7 @@ use edge_core::exchange::{
     self, Answer, Ask, Did, Ending, LookUp, Outcome, Rules, Sharing, Standing, Step as Decision, Storing,
     Trace,
 };
+use edge_core::function::run::Ran;
 use edge_core::header::range::Slice;
 use edge_core::origin::Failure;
 use edge_core::response::server_timing::Upstream;
@@ -464,6 +465,7 @@ impl<'w> Simulator<'w> {
     ) -> Seen {
         let Answer { response, storing, trace, .. } = answer;
         let body = match &response.body {
+            _ if response.instead.is_some() => response.instead.as_deref().unwrap_or_default().to_vec(),
             Source::Empty => Vec::new(),
             Source::Text(text) => text.to_vec(),
             Source::Stored | Source::Origin => body.unwrap_or_default().to_vec(),
@@ -488,12 +490,17 @@ impl<'w> Simulator<'w> {
             key,
             ttl,
             not_stored,
-            guard: trace.withheld.map(|withheld| withheld.to_string()),
+            guard: trace.withheld.as_ref().map(ToString::to_string),
             stored: storing.is_some(),
             own_page: matches!(response.body, Source::Text(_)) || trace.page_for.is_some(),
             visitor: trace
                 .applied
                 .map_or(String::new(), |applied| format!("{:?}", applied.visitor).to_lowercase()),
+            console: ran(&trace).flat_map(|ran| ran.log.clone()).collect(),
+            function_failed: ran(&trace)
+                .filter_map(|ran| ran.failed.as_ref().map(ToString::to_string))
+                .collect::<Vec<_>>()
+                .join(", "),
         };
         Seen {
             status: response.status,
@@ -553,6 +560,11 @@ fn failure_of(failure: format::Failure) -> Failure {
         format::Failure::HeadTooLarge => Failure::HeadTooLarge,
         format::Failure::CompletionTimeout => Failure::CompletionTimeout,
     }
+}
+
+/// The functions that ran, in their order.
+fn ran(trace: &Trace) -> impl Iterator<Item = &Ran> {
+    [&trace.ran_at_request, &trace.ran_at_response].into_iter().filter_map(Option::as_deref)
 }
 
 /// Why, for a step whose origin should have been left alone.

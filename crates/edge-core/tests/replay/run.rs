@@ -298,6 +298,8 @@ pub(crate) fn inside(step: &Step) -> usize {
         expect.guard.is_some(),
         expect.stored.is_some(),
         expect.visitor.is_some(),
+        expect.console.is_some(),
+        expect.function_failed.is_some(),
     ];
     told.into_iter().filter(|told| *told).count()
 }

@@ -69,6 +69,9 @@ pub mod quotas {
     pub const KEY_GROUPS: Quota = quota("key groups", 4, "TooManyKeyGroupsAssociatedToDistribution");
     pub const KEYS_OF_A_GROUP: Quota = quota("public keys", 5, "TooManyPublicKeysInKeyGroup");
     pub const FUNCTION_CODE: Quota = quota("bytes of function code", 10 * 1024, "FunctionSizeLimitExceeded");
+    pub const STORES: Quota = quota("key value stores of one function", 1, "InvalidArgument");
+    pub const STORE_KEY: Quota = quota("bytes in the key", 512, "InvalidArgument");
+    pub const STORE_VALUE: Quota = quota("bytes in the value", 1_024, "InvalidArgument");
     pub const COMMENT: Quota = quota("characters", 128, "InvalidArgument");
     pub const DEFAULT_ROOT_OBJECT: Quota = quota("characters", 255, "InvalidDefaultRootObject");
     pub const ORIGIN_PATH: Quota = quota("characters", 255, "InvalidRelativePath");

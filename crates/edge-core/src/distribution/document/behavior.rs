@@ -78,7 +78,7 @@ pub(super) fn behavior(node: &Node<'_>, path_pattern: PathPattern, context: &Con
     let response_headers = node
         .filled("ResponseHeadersPolicyId")
         .and_then(|_| context.library.response_headers_policy(&node.at("ResponseHeadersPolicyId")));
-    let viewer_request = function::associations(node, &context.library.functions);
+    let functions = function::associations(node, &context.library.functions);
     force::behavior(node, path_pattern.as_str());
     Behavior {
         path_pattern,
@@ -92,11 +92,13 @@ pub(super) fn behavior(node: &Node<'_>, path_pattern: PathPattern, context: &Con
         forward: caching.forward,
         response_headers,
         trusted,
-        viewer_request: viewer_request.rule,
+        viewer_request: functions.request,
+        viewer_response: functions.response,
         names: PolicyNames {
             cache: caching.name,
             origin_request: caching.origin_request,
-            viewer_request: viewer_request.name,
+            viewer_request: functions.request_name,
+            viewer_response: functions.response_name,
         },
     }
 }

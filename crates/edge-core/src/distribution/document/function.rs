@@ -1,26 +1,36 @@
 //! Functions of a bundle, and which of them a behavior runs.
 //!
-//! A function that carries a `Rule` is run by the edge itself. One that is only code is named and not run yet.
+//! A function that carries a `Rule` is run by the edge itself, another by its code, where this build runs code.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::distribution::Rule;
+use crate::distribution::{Rule, ViewerRequest};
+use crate::script::{self, KeyValueStore, Script, Version};
 
 use super::super::check::{self, quotas};
 use super::super::problem::codes::INVALID_ARGUMENT;
 use super::library::unwrapped;
 use super::node::Node;
 
-/// The functions of a bundle by name, each with its rule if it has one.
+/// The functions of a bundle by name.
 #[derive(Default)]
 pub(super) struct Functions {
-    by_name: HashMap<String, Option<Arc<Rule>>>,
+    by_name: HashMap<String, Kept>,
+}
+
+/// What a bundle has of a function.
+#[derive(Clone)]
+enum Kept {
+    Rule(Arc<Rule>),
+    Script(Arc<Script>),
+    /// Its name, or code nothing here runs.
+    NameOnly,
 }
 
 impl Functions {
     /// Reads `Functions` of a bundle.
-    pub(super) fn read(root: &Node<'_>) -> Self {
+    pub(super) fn read(root: &Node<'_>, stores: &HashMap<String, Arc<KeyValueStore>>) -> Self {
         let mut by_name = HashMap::new();
         for item in root.at("Functions").elements() {
             // `describe-function` prints the function inside `FunctionSummary`.
@@ -31,10 +41,24 @@ impl Functions {
                 name.error(INVALID_ARGUMENT, "a function's name is 1 to 64 letters, digits, - and _");
             }
             node.ignore(&["FunctionARN", "FunctionMetadata", "Status"]);
-            config(&node.at("FunctionConfig"));
+            let (version, store) = config(&node.at("FunctionConfig"), stores);
             let code = item.at("Code");
             code.within(&quotas::FUNCTION_CODE, code.as_text().map_or(0, str::len));
-            if by_name.insert(text.to_owned(), rule(&item.at("Rule"))).is_some() {
+            let kept = match (rule(&item.at("Rule")), code.as_text()) {
+                (Some(rule), _) => Kept::Rule(rule),
+                (None, Some(code_text)) if script::CAN_RUN => {
+                    let script = Script {
+                        name: text.to_owned(),
+                        version: version.unwrap_or(Version::Two),
+                        code: code_text.to_owned(),
+                        store,
+                    };
+                    report(&code, &script);
+                    Kept::Script(Arc::new(script))
+                }
+                (None, _) => Kept::NameOnly,
+            };
+            if by_name.insert(text.to_owned(), kept).is_some() {
                 name.error(INVALID_ARGUMENT, format!("another function is called {text:?} too"));
             }
         }
@@ -42,13 +66,41 @@ impl Functions {
     }
 }
 
-fn config(config: &Node<'_>) {
-    if config.is_present() {
-        config.required("Comment").as_text();
-        config.ignore(&["KeyValueStoreAssociations"]);
-        let runtimes = ["cloudfront-js-1.0", "cloudfront-js-2.0"].map(|word| (word, ()));
-        config.required_choice("Runtime", &runtimes);
+/// What is wrong with the code, with line and column.
+fn report(node: &Node<'_>, script: &Script) {
+    for mistake in script.mistakes() {
+        if mistake.is_error() {
+            node.error(INVALID_ARGUMENT, mistake.to_string());
+        } else {
+            node.warn(INVALID_ARGUMENT, mistake.to_string());
+        }
     }
+}
+
+/// The runtime, and the key value store it may read.
+fn config(
+    config: &Node<'_>,
+    stores: &HashMap<String, Arc<KeyValueStore>>,
+) -> (Option<Version>, Option<Arc<KeyValueStore>>) {
+    if !config.is_present() {
+        return (None, None);
+    }
+    config.required("Comment").as_text();
+    let runtimes = [("cloudfront-js-1.0", Version::One), ("cloudfront-js-2.0", Version::Two)];
+    let version = config.required_choice("Runtime", &runtimes);
+    let associations = config.at("KeyValueStoreAssociations");
+    let items = associations.items();
+    associations.within(&quotas::STORES, items.len());
+    let store = items.first().and_then(|item| {
+        let arn = item.required("KeyValueStoreARN");
+        let found = stores.get(arn.as_text()?).cloned();
+        if found.is_none() {
+            let hint = "put it under \"KeyValueStores\", with its ARN and its Items";
+            arn.not_in_force_with("the document has no such key value store: cf.kvs() fails", hint);
+        }
+        found
+    });
+    (version, store)
 }
 
 /// Our own rule document, in the words of its own module.
@@ -64,15 +116,17 @@ fn rule(node: &Node<'_>) -> Option<Arc<Rule>> {
     }
 }
 
-/// What runs at viewer-request.
+/// What runs, and what it is called.
 #[derive(Default)]
-pub(super) struct ViewerRequest {
-    pub(super) name: Option<String>,
-    pub(super) rule: Option<Arc<Rule>>,
+pub(super) struct Associated {
+    pub(super) request: Option<ViewerRequest>,
+    pub(super) request_name: Option<String>,
+    pub(super) response: Option<Arc<Script>>,
+    pub(super) response_name: Option<String>,
 }
 
 /// Reads both kinds of associations of a behavior.
-pub(super) fn associations(behavior: &Node<'_>, functions: &Functions) -> ViewerRequest {
+pub(super) fn associations(behavior: &Node<'_>, functions: &Functions) -> Associated {
     let on_viewer_events = lambda_associations(behavior);
     let list = behavior.at("FunctionAssociations");
     let items = list.items();
@@ -83,7 +137,7 @@ pub(super) fn associations(behavior: &Node<'_>, functions: &Functions) -> Viewer
             "CloudFront Functions and Lambda@Edge cannot both be on viewer events of one behavior",
         );
     }
-    let mut found = ViewerRequest::default();
+    let mut found = Associated::default();
     let mut seen = Vec::new();
     for item in &items {
         let arn = item.required("FunctionARN");
@@ -98,15 +152,17 @@ pub(super) fn associations(behavior: &Node<'_>, functions: &Functions) -> Viewer
         }
         seen.push(word);
         let Some(name) = name else { continue };
-        if word == "viewer-request" {
-            let rule = functions.by_name.get(name);
-            if !matches!(rule, Some(Some(_))) {
-                say_not_run(&arn, name, rule.is_some());
+        let kept = functions.by_name.get(name);
+        match (word, kept.cloned()) {
+            ("viewer-request", Some(Kept::Rule(rule))) => found.request = Some(ViewerRequest::Rule(rule)),
+            ("viewer-request", Some(Kept::Script(script))) => {
+                found.request = Some(ViewerRequest::Script(script));
             }
-            found = ViewerRequest { name: Some(name.to_owned()), rule: rule.cloned().flatten() };
-        } else {
-            say_not_run(&arn, name, true);
+            ("viewer-response", Some(Kept::Script(script))) => found.response = Some(script),
+            _ => say_not_run(&arn, name, kept.is_some()),
         }
+        let named = if word == "viewer-request" { &mut found.request_name } else { &mut found.response_name };
+        *named = Some(name.to_owned());
     }
     found
 }

@@ -48,7 +48,7 @@ impl Library {
                 "ResponseHeadersPolicyConfig",
                 |config| Arc::new(response_headers::policy(config)),
             ),
-            functions: Functions::read(root),
+            functions: Functions::read(root, &super::store::stores(root)),
             access_controls: by_id(
                 root,
                 "OriginAccessControls",

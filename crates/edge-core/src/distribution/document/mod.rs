@@ -17,6 +17,7 @@ mod origin;
 mod policies;
 mod response_headers;
 mod signers;
+mod store;
 
 use serde_json::Value;
 

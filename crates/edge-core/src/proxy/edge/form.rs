@@ -40,7 +40,16 @@ impl Form {
 
     pub(super) fn with_body(self, mut response: Response, body: Body) -> http::Response<Body> {
         server_timing::sent_after(&mut response.headers, self.arrived.elapsed());
-        let mut out = http::Response::new(if self.head { Body::empty() } else { body });
+        let instead = response.instead.take();
+        if let Some(text) = &instead {
+            response.headers.insert(CONTENT_LENGTH, HeaderValue::from(text.len()));
+        }
+        let body = match instead {
+            _ if self.head => Body::empty(),
+            Some(text) => Body::from(text),
+            None => body,
+        };
+        let mut out = http::Response::new(body);
         *out.status_mut() = response.status;
         *out.headers_mut() = response.headers;
         if response.connection == Connection::Closed && self.version <= Version::HTTP_11 {

@@ -26,7 +26,7 @@ impl Running {
 /// The core's call, as the origin side takes it.
 pub(super) fn call<'a>(call: &'a origin::Call, distribution: &'a Distribution) -> Call<'a> {
     Call {
-        origin: &distribution.origins[call.origin],
+        origin: call.origin_of(distribution),
         scheme: call.scheme,
         method: &call.method,
         target: &call.target,

@@ -1,0 +1,147 @@
+//! What the engine promises: a run is a function of its input, ends within its limits, and leaves nothing behind.
+
+use super::*;
+
+fn script(code: &str) -> Arc<Script> {
+    Arc::new(Script { name: "f".to_owned(), version: Version::Two, code: code.to_owned(), store: None })
+}
+
+const INPUT: Input<'_> = Input {
+    event: r#"{"request":{"uri":"/a","headers":{}}}"#,
+    query: Some("a=1"),
+    edge: "{}",
+    now: UNIX_EPOCH,
+    seed: 7,
+};
+
+fn value(code: &str) -> Result<serde_json::Value, Fault> {
+    let script = script(code);
+    let output = script.run(&INPUT);
+    output.result.map(|text| serde_json::from_str::<serde_json::Value>(&text).unwrap()["value"].clone())
+}
+
+#[test]
+fn a_handler_returns_what_it_makes() {
+    assert_eq!(value("function handler(e) { e.request.uri += '/b'; return e.request.uri }").unwrap(), "/a/b");
+    assert_eq!(
+        value("async function handler(e) { return await e.request.rawQueryString() }").unwrap(),
+        "a=1"
+    );
+}
+
+/// What it is, its code, and what it must end in.
+type Hostile = (&'static str, &'static str, fn(&Fault) -> bool);
+
+/// Ends in a fault within the limits, and what runs next on the same thread finds everything as it was.
+#[test]
+fn whatever_a_script_does_it_ends_and_the_next_run_is_clean() {
+    let clean = "function handler(e) {\
+                   return [typeof [].leaked, typeof {}.leaked, typeof globalThis.leaked, JSON.stringify([1]), 'a'.toUpperCase(),\
+                           Object.keys(e).length, typeof leaked, ''.concat('b'), Math.max(1, 2), /a/.test('a'), new Date().getTime()].join() }";
+    let expected = "undefined,undefined,undefined,[1],A,1,undefined,b,2,true,0";
+    assert_eq!(value(clean).unwrap(), expected);
+    let hostile: &[Hostile] = &[
+        ("endless loop", "while (true) {}", |f| *f == Fault::TooLong),
+        ("endless loop that catches", "for (;;) { try { for (;;) {} } catch (e) {} }", |f| {
+            *f == Fault::TooLong
+        }),
+        ("endless loop of promises", "const f = () => Promise.resolve().then(f); return f()", |f| {
+            matches!(f, Fault::TooLong | Fault::TooLarge)
+        }),
+        ("never settled", "return new Promise(() => {})", |f| matches!(f, Fault::Threw(_))),
+        ("array that grows", "const a = []; for (;;) a.push('x' + a.length)", |f| *f == Fault::TooLarge),
+        ("objects that grow", "let a = {}; for (;;) a = { a, b: {} }", |f| {
+            matches!(f, Fault::TooLarge | Fault::TooLong)
+        }),
+        ("huge string", "return 'x'.repeat(100000000)", |f| *f == Fault::TooLarge),
+        ("doubled string", "let s = 'xxxxxxxx'; for (;;) s += s", |f| {
+            matches!(f, Fault::TooLarge | Fault::TooLong | Fault::Threw(_))
+        }),
+        ("padded string", "return 'x'.padEnd(1 << 29, 'abc')", |f| *f == Fault::TooLarge),
+        ("huge array", "return new Uint8Array(1 << 28)", |f| matches!(f, Fault::TooLarge | Fault::Threw(_))),
+        ("recursion", "const f = () => f() + 1; return f()", |f| matches!(f, Fault::Threw(_))),
+        ("recursion in JSON", "let a = []; for (let i = 0; i < 20000; i++) a = [a]; return a", |f| {
+            matches!(f, Fault::Unreadable(_) | Fault::TooLarge)
+        }),
+        ("backtracking", "return /(a+)+$/.test('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!')", |f| {
+            *f == Fault::TooLong
+        }),
+        ("getter that throws", "return { get uri() { throw new Error('no') } }", |f| {
+            matches!(f, Fault::Unreadable(_))
+        }),
+        ("getter that does not end", "return { get uri() { for (;;) {} } }", |f| *f == Fault::TooLong),
+        ("toJSON that does not end", "return { toJSON() { for (;;) {} } }", |f| *f == Fault::TooLong),
+        ("proxy", "return new Proxy({}, {})", |f| matches!(f, Fault::Threw(_))),
+        ("circle", "const a = {}; a.a = a; return a", |f| matches!(f, Fault::Unreadable(_))),
+        ("thrown nothing", "throw undefined", |f| matches!(f, Fault::Threw(_))),
+        ("thrown that throws", "throw { toString() { throw 1 } }", |f| {
+            matches!(f, Fault::Threw(_) | Fault::TooLarge)
+        }),
+        ("eval", "return eval('1')", |f| matches!(f, Fault::Threw(_))),
+        ("made of text", "return new Function('return 1')()", |f| matches!(f, Fault::Threw(_))),
+        ("made of text, from behind", "return (async () => {}).constructor('return 1')()", |f| {
+            matches!(f, Fault::Threw(_))
+        }),
+    ];
+    for (name, body, is_expected) in hostile {
+        let fault = value(&format!("function handler(e) {{ {body} }}"));
+        assert!(fault.as_ref().is_err_and(is_expected), "{name}: {fault:?}");
+        assert_eq!(value(clean).as_ref().unwrap(), expected, "after {name}");
+    }
+}
+
+/// What is written to what runs share succeeds, as in a realm of one's own, and is gone with the run.
+#[test]
+fn what_a_run_changes_is_its_own() {
+    let runs = [
+        "[].__proto__.leaked = 1; return [].leaked",
+        "Object.prototype.leaked = 1; return {}.leaked",
+        "globalThis.leaked = 1; return leaked",
+        "try { Object.prototype.leaked = 1 } catch (e) {} return {}.leaked",
+        "JSON.stringify = () => 'leaked'; return 1",
+        "String.prototype.toUpperCase = () => 'leaked'; return 'a'.toUpperCase() === 'leaked' ? 1 : 0",
+        "Math.max = undefined; return 1",
+        "RegExp.prototype.test = () => 'leaked'; return 1",
+        "Array.prototype[0] = 'leaked'; return 1",
+        "delete Object.keys; return 1",
+        "Object.setPrototypeOf(Object.prototype.constructor, null); return 1",
+        "Date.now = () => 5; return 1",
+        "console.log = 0; return 1",
+        "(async () => {}).__proto__.leaked = 1; return 1",
+        "const o = {}; o.toString = () => 'x'; return o + '' === 'x' ? 1 : 0",
+        "Promise.resolve().then(() => {}).then(() => {}); return 1",
+        "Error.prepareStackTrace = () => { leaked }; return 1",
+        "Error.stackTraceLimit = 0; return 1",
+        "require('crypto').createHash = 0; return 1",
+    ];
+    let clean = "function handler(e) { return [typeof {}.leaked, typeof [].leaked, typeof leaked, JSON.stringify({}), 'a'.toUpperCase(),\
+                 Math.max(1), /a/.test('b'), [][0], Object.keys({}).length, typeof Date.now(), typeof console.log,\
+                 typeof require('crypto').createHash].join() }";
+    let before = value(clean).unwrap();
+    assert_eq!(before, "undefined,undefined,undefined,{},A,1,false,,0,number,function,function");
+    for body in runs {
+        assert_eq!(value(&format!("function handler(e) {{ {body} }}")).unwrap(), 1, "{body}");
+        assert_eq!(value(clean).unwrap(), before, "after {body}");
+    }
+}
+
+#[test]
+fn variables_are_new_in_each_run() {
+    let script = script(
+        "let count = 0; const seen = {}; function handler(e) { seen[count] = 1; count++; return [count, Object.keys(seen).length].join() }",
+    );
+    for _ in 0..3 {
+        assert_eq!(script.run(&INPUT).result.unwrap(), r#"{"value":"1,1","origin":null}"#);
+    }
+}
+
+#[test]
+fn time_and_chance_are_the_callers() {
+    let code = "function handler() { const a = Date.now(), b = new Date(), c = new Date(5); for (let i = 0; i < 1e5; i++);\
+                return [a, b.getTime(), Date.now(), c.getTime(), b instanceof Date, Math.random(), Math.random()].join() }";
+    let now = UNIX_EPOCH + std::time::Duration::from_millis(1_700_000_000_123);
+    let run = |seed| script(code).run(&Input { now, seed, ..INPUT }).result.unwrap();
+    assert!(run(1).contains("1700000000123,1700000000123,1700000000123,5,true,0."), "{}", run(1));
+    assert_eq!(run(1), run(1));
+    assert_ne!(run(1), run(2));
+}
