@@ -173,6 +173,12 @@ fn add_member(
             let Some(mut store) = resolver.value(properties) else { return };
             store.set_default("Name", Kind::Text(id.to_owned()));
             store.set_default("Id", Kind::Text(id.to_owned()));
+            // As functions refer to it.
+            let asked = vec![resource.text_here(id), resource.text_here("Arn")];
+            let asked = vec![("Fn::GetAtt".to_owned(), resource.here(Kind::List(asked)))];
+            if let Some(arn) = resolver.value(&resource.here(Kind::Object(asked))) {
+                store.set("ARN", arn);
+            }
             ("KeyValueStores", store)
         }
         _ => {

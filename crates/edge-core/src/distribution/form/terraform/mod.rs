@@ -173,6 +173,7 @@ fn add_member(member: &Member, resource: &Resource<'_>, unknown: &Unknown<'_>, b
         "FunctionConfig" => function(settings),
         "" => {
             settings.set("Id", settings.text_here(plan::id_of(resource)));
+            settings.set("ARN", settings.text_here(unknown::arn_of(resource)));
             settings
         }
         config => {

@@ -351,6 +351,16 @@ fn surroundings() -> Surroundings {
     }
 }
 
+/// The ARN of a resource: the real one in a state, in a plan the one that references to it get.
+pub(super) fn arn_of(resource: &Resource<'_>) -> String {
+    let known = resource.values.get("arn").and_then(Value::as_str);
+    let made_up = || {
+        let (id, kind) = (id_of(resource), cloudformation_type(resource.kind));
+        stand_in(&Asked { id, kind, attribute: "Arn", name: None }, &surroundings())
+    };
+    known.map_or_else(made_up, str::to_owned)
+}
+
 /// What CloudFormation calls the types whose names are made up in a shape of their own.
 fn cloudformation_type(kind: &str) -> &'static str {
     match kind {
