@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
+use edge_core::distribution::Credentials;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -39,6 +40,21 @@ pub(crate) fn data_directory() -> anyhow::Result<PathBuf> {
                 "neither HOME nor XDG_DATA_HOME is set\n  hint: say where to keep files with --data-dir"
             )
         })
+}
+
+/// The AWS credentials of the environment, as AWS's own clients name them.
+pub(crate) fn credentials() -> Result<Credentials, String> {
+    let set = |name| std::env::var_os(name).and_then(|value| value.into_string().ok());
+    let filled = |name| set(name).filter(|value| !value.is_empty());
+    let needed = |name| {
+        filled(name)
+            .ok_or_else(|| format!("--sign-origins needs {name} in the environment, as the AWS CLI does"))
+    };
+    Ok(Credentials {
+        access_key_id: needed("AWS_ACCESS_KEY_ID")?,
+        secret_access_key: needed("AWS_SECRET_ACCESS_KEY")?,
+        session_token: filled("AWS_SESSION_TOKEN"),
+    })
 }
 
 /// The signals an edge listens to.

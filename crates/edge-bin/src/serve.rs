@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use edge_core::cache::storing::Guard;
 use edge_core::distribution::problem::codes;
-use edge_core::distribution::{Behavior, Country, Credentials, Distribution, GeoRestriction, Target};
+use edge_core::distribution::{Behavior, Country, Distribution, GeoRestriction, Target};
 use edge_core::proxy::clock::Clock;
 use edge_core::proxy::geo::GeoSettings;
 use edge_core::proxy::server::{Server, Settings};
@@ -241,7 +241,7 @@ impl Serve {
         settings.insecure_servers = self.insecure_origins;
         settings.clock = clock.clone();
         if self.sign_origins {
-            settings.credentials = Some(Arc::new(credentials(|name| std::env::var(name).ok())?));
+            settings.credentials = Some(Arc::new(runtime::credentials()?));
         }
         self.listeners.apply(&mut settings).map_err(|error| error.to_string())?;
         let is_moot = |problem: &Warning| self.sign_origins && problem.code == codes::NEEDS_CREDENTIALS;
@@ -250,20 +250,6 @@ impl Serve {
         warnings.extend(self.places.warnings(&settings));
         Ok((settings, warnings))
     }
-}
-
-/// As AWS's own clients name them.
-fn credentials(variable: impl Fn(&str) -> Option<String>) -> Result<Credentials, String> {
-    let filled = |name| variable(name).filter(|value| !value.is_empty());
-    let needed = |name| {
-        filled(name)
-            .ok_or_else(|| format!("--sign-origins needs {name} in the environment, as the AWS CLI does"))
-    };
-    Ok(Credentials {
-        access_key_id: needed("AWS_ACCESS_KEY_ID")?,
-        secret_access_key: needed("AWS_SECRET_ACCESS_KEY")?,
-        session_token: filled("AWS_SESSION_TOKEN"),
-    })
 }
 
 /// Serves until a signal ends it.

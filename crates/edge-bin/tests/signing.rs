@@ -12,7 +12,9 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
+
+use edge_core::proxy::clock::Clock;
 
 use serde_json::{Value, json};
 use support::{DISTRIBUTION, Directory, Running, ask, edge, installed, origin, serve};
@@ -100,7 +102,7 @@ fn what_the_signers_of_aws_sign_is_served_and_nothing_else() {
     );
 
     // The address is loopback's, and the clock the machine's.
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let now = Clock::system().now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let (url, key) = ("http://localhost/film.mp4", fixture("rsa.pem"));
     let orders = [
         json!({ "url": url, "until": now + 3600, "key": key, "id": KEY_ID }),

@@ -41,7 +41,7 @@ use crate::cache::reuse::Verdict;
 pub use crate::cache::storing::Ending;
 use crate::cache::storing::{Guard, Unkeyed, Withheld};
 use crate::cache::{Epoch, Held, Holds, Key, Stored};
-use crate::distribution::{Behavior, Distribution, OptionsCaching, ViewerRequest};
+use crate::distribution::{Behavior, Distribution, OptionsCaching, Rule, ViewerRequest};
 use crate::function::reroute::Reroute;
 use crate::function::rule::{Applied, SESSION_HEADER, Visitor};
 use crate::function::run::Ran;
@@ -420,7 +420,7 @@ fn is_looked_up(behavior: &Behavior, request: &Request) -> bool {
 }
 
 fn needs_device(behavior: &Behavior) -> bool {
-    behavior.rule().is_some_and(|rule| rule.needs_device())
+    behavior.rule().is_some_and(Rule::needs_device)
         || behavior.names_header(|name| name.as_str().starts_with("cloudfront-is-"))
 }
 
