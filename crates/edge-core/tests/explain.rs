@@ -1,7 +1,7 @@
 //! What `explain` tells is what the proxy does: random distributions, requests and answers go through both, twice with
 //! time in between, and viewer and origin must see the same.
 #![cfg(feature = "proxy")]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests are tests")]
+#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -39,10 +39,13 @@ struct Seen {
     asked: Vec<String>,
 }
 
+/// Status and headers of a response.
+type Said = (u16, Vec<(&'static str, &'static str)>);
+
 /// An origin that says the same to everybody and remembers what it was asked.
 #[derive(Clone, Default)]
 struct Origin {
-    answer: Arc<Mutex<(u16, Vec<(&'static str, &'static str)>)>>,
+    answer: Arc<Mutex<Said>>,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
@@ -121,7 +124,7 @@ struct Setting {
     method: Method,
     target: String,
     fields: Vec<(&'static str, &'static str)>,
-    answer: (u16, Vec<(&'static str, &'static str)>),
+    answer: Said,
     later: u64,
 }
 

@@ -113,6 +113,7 @@ fn origin() -> Origin {
         read_timeout: LONG,
         keepalive_timeout: LONG,
         completion_timeout: None,
+        signing: None,
     }
 }
 
