@@ -49,7 +49,7 @@ fn values_and_errors_are_those_of_njs_and_v8() {
             (true, None) => same += 1,
             (false, Some(_)) => named += 1,
             (true, Some(_)) => {
-                _ = writeln!(report, "line {} agrees: remove it from different.tsv", index + 1)
+                _ = writeln!(report, "line {} agrees: remove it from different.tsv", index + 1);
             }
             (false, None) => {
                 _ = writeln!(
