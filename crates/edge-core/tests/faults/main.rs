@@ -193,7 +193,9 @@ async fn pages_that_were_cached_do_not_fail_with_their_origin() {
         let breaks = *exact && matches!(trouble, Trouble::Resets | Trouble::SendsShort);
         let failures = row.failures.iter().filter(|failure| !(breaks && failure.is_cut));
         wrong.extend(failures.map(|failure| format!("{name}: {}", failure.what)).take(5));
-        if row.cached < 50 || row.stale == 0 {
+        // An origin that is back every other second is asked for every page then, and none grows old.
+        let grew_old = row.stale > 0 || matches!(trouble, Trouble::Flaps) && !exact;
+        if row.cached < 50 || row.uncached_failed == 0 || !grew_old {
             wrong.push(format!("{name}: no load, or no trouble"));
         }
         match row.recovered {

@@ -41,7 +41,7 @@ pub(crate) struct Row {
     slowest: Duration,
     /// The same for pages that are never cached.
     uncached: usize,
-    uncached_failed: usize,
+    pub(crate) uncached_failed: usize,
     /// Requests at the origin while it was in trouble.
     origin_requests: usize,
     /// When every page was a new one, counted from the end of the trouble.
