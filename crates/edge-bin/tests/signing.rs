@@ -145,7 +145,10 @@ fn explain_tells_the_verdict() {
         good.contains("a signed URL with a custom policy, key K2RSATESTKEY01, SHA1: good before"),
         "{good}"
     );
-    assert!(good.contains("GET http://site.example.com/film.mp4   <-"), "the origin sees nothing of it: {good}");
+    assert!(
+        good.contains("GET http://site.example.com/film.mp4   <-"),
+        "the origin sees nothing of it: {good}"
+    );
     let bad = explained("canned-end");
     assert!(bad.contains("403 AccessDenied: the key's holder did not sign this"), "{bad}");
 }
