@@ -148,6 +148,7 @@ pub(crate) fn run(args: &Explain) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(BAD_CONFIGURATION));
         }
     };
+    configured.warnings.iter().for_each(|warning| eprint!("warning: {}", warning.text));
     let mut settings = Settings::new(configured.distribution);
     settings.guard = if args.exact { Guard::Off } else { Guard::On };
     settings.servers = configured.servers;

@@ -80,7 +80,8 @@ pub enum Revalidation {
     Off,
 }
 
-/// Judges what is held. An origin is left alone no longer than until its outage is over, where anybody knows when.
+/// Judges what is held. An origin is left alone no longer than until its outage is over, where anybody knows when; what
+/// would have been served without asking is served all the same then, and brought up to date behind the viewer's back.
 pub fn judge(
     stored: &Stored,
     revalidation: Revalidation,
@@ -94,11 +95,10 @@ pub fn judge(
         }
         (expired, _) => expired.unwrap_or_default(),
     };
-    if let Some(held_over) = &stored.held_over
-        && now < held_over.until
-        && origin_back_since.is_none_or(|back| back <= held_over.since)
-        && stands_in(stored, now)
-    {
+    let held_over =
+        stored.held_over.as_ref().filter(|held_over| now < held_over.until && stands_in(stored, now));
+    let is_back = |since| origin_back_since.is_some_and(|back| back > since);
+    if let Some(held_over) = held_over.filter(|held_over| !is_back(held_over.since)) {
         return Verdict::HeldOver { until: held_over.until };
     }
     let in_parts = matches!(stored.holds, Holds::Parts(_));
@@ -111,7 +111,7 @@ pub fn judge(
     let conditions = usable.then_some(validators);
     // What is held in parts is not fetched whole behind a viewer's back.
     let refreshable = stored.reuse == Reuse::WhileFresh && !in_parts && stored.status.as_u16() < 400;
-    if refreshable && expired_for < stored.stale.while_revalidate {
+    if refreshable && (held_over.is_some() || expired_for < stored.stale.while_revalidate) {
         return Verdict::Refreshing { expired_for, conditions };
     }
     Verdict::Stale { expired_for, conditions }

@@ -153,10 +153,13 @@ impl Model {
             return self.ask(request, None);
         };
         let is_fresh = !thing.each_time && self.now < thing.since + thing.ttl;
-        if is_fresh || self.is_left_alone(&thing) && self.stands_in(&thing) {
+        let waits = self.now < thing.left_alone.1 && self.stands_in(&thing);
+        if is_fresh || waits && self.is_left_alone(&thing) {
             return (self.serve(&thing, request, "Hit"), Others::Nothing);
         }
-        if self.may_refresh_behind(&thing) {
+        // He would have had it without anybody being asked; now somebody is, behind his back.
+        let may_wait = waits && !thing.each_time && thing.holds != Holds::Parts;
+        if may_wait || self.may_refresh_behind(&thing) {
             let reply = self.serve(&thing, request, "Hit");
             // For everybody: whole, and unconditional; the guard leaves behind what is one viewer's.
             let named = self.world.guarded && self.world.cookies == Cookies::Forwarded;
@@ -255,8 +258,7 @@ impl Model {
     }
 
     fn is_left_alone(&self, thing: &Thing) -> bool {
-        let (since, until) = thing.left_alone;
-        self.now < until && self.back_since.is_none_or(|back| back <= since)
+        self.back_since.is_none_or(|back| back <= thing.left_alone.0)
     }
 
     /// §7.4: what is stale answers for an origin that fails, which is then left alone for a while.
