@@ -462,12 +462,10 @@ impl Ask {
                 _ if key.is_none() => Ranges::AsAsked,
                 _ => Ranges::Storable,
             },
+            host: place.and_then(|place| place.host.as_ref()),
             now: passage.looked_up_at,
         });
         call.changed = changed.cloned();
-        if let Some(host) = place.and_then(|place| place.host.clone()) {
-            call.headers.insert(http::header::HOST, host);
-        }
         let whole = passage.request().method == Method::GET
             // The edge's own conditions stand in place of the viewer's.
             && (conditions.is_some() || !passage.request().is_conditional())

@@ -131,6 +131,8 @@ pub(crate) struct Sources<'a> {
     pub(crate) via_pseudonym: &'a str,
     pub(crate) conditions: Option<&'a Validators>,
     pub(crate) ranges: Ranges,
+    /// A function's choice of Host (§14.5).
+    pub(crate) host: Option<&'a HeaderValue>,
     pub(crate) now: SystemTime,
 }
 
@@ -377,6 +379,9 @@ fn append_to_list(out: &mut HeaderMap, request: &Request, name: HeaderName, sepa
 
 /// The viewer's Host where a policy selects it, else the origin's name (§5.2, §5.3).
 fn host(sources: &Sources<'_>) -> HeaderValue {
+    if let Some(host) = sources.host {
+        return host.clone(); // before it is signed
+    }
     let selected = sources.behavior.key.headers.contains(&HOST)
         || match &sources.behavior.forward.headers {
             HeaderForwarding::Defaults => false,

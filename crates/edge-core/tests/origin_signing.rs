@@ -164,6 +164,28 @@ fn without_credentials_nothing_is_signed_and_the_loader_says_so() {
     assert_eq!(ask.call().scheme, Scheme::Http, "the viewer's");
 }
 
+/// A function's Host is what goes out, so it is what is signed.
+#[cfg(feature = "functions")]
+#[test]
+fn the_host_a_function_chose_is_signed() {
+    let vectors = vectors();
+    let vector = &vectors["vectors"][0];
+    let host = vector["domain"].as_str().unwrap();
+    let mut document = loaded("other.s3.eu-central-1.amazonaws.com", Some("always")).document.value().clone();
+    let code = format!(
+        "import cf from 'cloudfront'; function handler(event) {{ cf.updateRequestOrigin({{ hostHeader: '{host}' }}); \
+         return event.request; }}"
+    );
+    document["Functions"] = json!([{ "Name": "f", "Code": code, "FunctionConfig": { "Comment": "", "Runtime": "cloudfront-js-2.0" } }]);
+    document["DistributionConfig"]["DefaultCacheBehavior"]["FunctionAssociations"] = json!({ "Quantity": 1, "Items": [
+        { "FunctionARN": "arn:aws:cloudfront::123456789012:function/f", "EventType": "viewer-request" }] });
+    let loaded = load_value(document).unwrap_or_else(|problems| panic!("{problems}"));
+    let request = get(vector["target"].as_str().unwrap()).body(()).unwrap();
+    let ask = ask(loaded, Some(credentials(None)), request, Stream::Ended);
+    assert_eq!(field(&ask, "host"), host);
+    assert_eq!(field(&ask, "authorization"), vector["authorization"].as_str().unwrap());
+}
+
 #[test]
 fn a_secret_is_never_printed() {
     assert!(!format!("{:?}", credentials(Some("token"))).contains("wJalr"));

@@ -248,7 +248,7 @@ impl Story<'_> {
     /// What goes to the origin, who put it there, and what stays behind.
     fn call(&mut self, ask: &Ask) {
         let (call, distribution) = (ask.call(), &self.rules.distribution);
-        let Some(origin) = distribution.origins.get(call.origin) else { return };
+        let origin = call.origin_of(distribution);
         let Some(places) = ask.trace().behavior.map(|id| Places::of(distribution, id)) else { return };
         let line =
             format!("{} {}://{}{}", call.method, call.scheme.as_str(), origin.domain_name, call.target);
