@@ -8,7 +8,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use edge_core::distribution::Severity;
-use edge_core::lint::lines::Lines;
+use edge_core::lint::lines::{Lines, apart};
 use edge_core::lint::report::{self, count};
 use edge_core::lint::{Finding, RULES, Rule, lint, rule_called};
 
@@ -93,7 +93,7 @@ pub(crate) fn run(args: &Lint) -> anyhow::Result<ExitCode> {
     } else {
         let paint = if std::io::stdout().is_terminal() { Paint::Terminal } else { Paint::None };
         let place = |finding: &Finding| match lines.line(&finding.place) {
-            Some(line) => format!("{}:{line}: {}", read.name, finding.place),
+            Some(line) => format!("{}:{line}: {}", read.name, apart(&finding.place).0),
             None => finding.place.clone(),
         };
         print!("{}", text(&findings, level, paint, place));

@@ -146,6 +146,69 @@ fn one_of_several_is_chosen() {
     assert!(!loaded.distribution.enabled);
 }
 
+const TWO_BY_CONDITION: &str = r#"
+Parameters:
+  Certificate: { Type: String }
+Conditions:
+  Secure: !Not [!Equals ['', !Ref Certificate]]
+  Plain: !Equals ['', !Ref Certificate]
+Resources:
+  SecureSite:
+    Type: AWS::CloudFront::Distribution
+    Condition: Secure
+    Properties:
+      DistributionConfig:
+        Enabled: true
+        Comment: secure
+        Origins: [{ Id: web, DomainName: web.example.com, CustomOriginConfig: { OriginProtocolPolicy: http-only } }]
+        DefaultCacheBehavior:
+          TargetOriginId: web
+          ViewerProtocolPolicy: allow-all
+          ForwardedValues: { QueryString: true, Headers: ['*'] }
+        PriceClass: PriceClass_100
+  PlainSite:
+    Type: AWS::CloudFront::Distribution
+    Condition: Plain
+    Properties:
+      DistributionConfig:
+        Enabled: false
+        Origins: [{ Id: web, DomainName: web.example.com, CustomOriginConfig: { OriginProtocolPolicy: http-only } }]
+        DefaultCacheBehavior:
+          TargetOriginId: web
+          ViewerProtocolPolicy: allow-all
+          ForwardedValues: { QueryString: true }
+"#;
+
+#[test]
+fn conditions_choose_between_distributions() {
+    let with = |value: &str| Choices { parameters: vec![format!("Certificate={value}")], resource: None };
+    assert!(form::load(TWO_BY_CONDITION, &with("arn:aws:acm:us-east-1:1:x")).unwrap().distribution.enabled);
+    assert!(!form::load(TWO_BY_CONDITION, &with("")).unwrap().distribution.enabled);
+    let problems = load(TWO_BY_CONDITION).unwrap_err().to_string();
+    let hint = "--resource ID, where ID is one of SecureSite, PlainSite; or --parameter NAME=VALUE until one is left by Plain, Secure";
+    assert!(problems.contains(hint), "{problems}");
+    let chosen =
+        form::load(TWO_BY_CONDITION, &Choices { resource: Some("PlainSite".to_owned()), ..with("arn") });
+    let problems = chosen.unwrap_err().to_string();
+    assert!(problems.contains("PlainSite is not deployed: its condition does not hold"), "{problems}");
+}
+
+/// What lint finds in a template stands where its owner wrote it.
+#[test]
+fn findings_have_the_templates_places() {
+    let choices = Choices { parameters: vec!["Certificate=arn".to_owned()], resource: None };
+    let found = edge_core::lint::lint(&form::load(TWO_BY_CONDITION, &choices));
+    assert!(found.len() > 3, "{found:?}");
+    let place = |code: &str| found.iter().find(|finding| finding.rule.code == code).unwrap().place.as_str();
+    let config = "Resources.SecureSite.Properties.DistributionConfig";
+    assert_eq!(place("EDGE112"), format!("{config}.DefaultCacheBehavior.ForwardedValues.Headers (line 19)"));
+    assert_eq!(
+        place("EDGE510"),
+        format!("{config}.Logging.Enabled (line 13)"),
+        "what is missing: where it would be"
+    );
+}
+
 #[test]
 fn a_form_prints_the_document_it_was_turned_into() {
     for (file, template, id) in templates() {

@@ -125,7 +125,7 @@ fn origins_of(distribution: &Distribution, target: Target) -> Vec<&Origin> {
 fn site(distribution: &Distribution, config: &Place<'_>) -> Site {
     let behaviors = || distribution.behaviors.iter().chain([&distribution.default_behavior]);
     let called = |text: &str| text.to_ascii_lowercase().contains("wordpress");
-    let patterns = ["wp-login", "wp-admin", "wp-json", "wp-cron"];
+    let patterns = ["wp-login", "wp-admin", "wp-json", "wp-cron", "wp-content", "wp-includes"];
     let by_pattern =
         behaviors().any(|behavior| patterns.iter().any(|mark| behavior.path_pattern.as_str().contains(mark)));
     let cookie = |mark: &str| {

@@ -1,7 +1,8 @@
 //! On which line of a JSON text a place is: editors and code hosts show findings there.
 //!
-//! A parsed document has forgotten its lines, so the text is walked once more. Only texts that are documents are; of any
-//! other, from which one was made, nothing is known. It refuses to know what the places mean.
+//! A parsed document has forgotten its lines, so the text is walked once more. Only texts that are documents are; the
+//! places of YAML say their lines themselves, and of other texts nothing is known. It refuses to know what the places
+//! mean.
 
 use std::collections::HashMap;
 
@@ -82,6 +83,9 @@ impl Lines {
         if let Some(rest) = place.strip_prefix("line ") {
             return rest.split(',').next()?.parse().ok();
         }
+        if let (_, line @ Some(_)) = apart(place) {
+            return line;
+        }
         let has = |key: &str| self.by_place.contains_key(key);
         // A bare `DistributionConfig` is the whole text; what is neither that nor around one has other places.
         let bare = has("Origins") || has("DefaultCacheBehavior") || has("CallerReference");
@@ -102,6 +106,15 @@ impl Lines {
             place = &place[..place.rfind(['.', '[']).unwrap_or_default()];
         }
     }
+}
+
+/// A place of a form that knows its lines (`Resources.Site (line 12)`), without the line, and the line.
+pub fn apart(place: &str) -> (&str, Option<u32>) {
+    let parts = || {
+        let (place, line) = place.strip_suffix(')')?.rsplit_once(" (line ")?;
+        Some((place, line.parse().ok()?))
+    };
+    parts().map_or((place, None), |(place, line)| (place, Some(line)))
 }
 
 /// A string with its quotes; the text is JSON, so it ends.
@@ -130,7 +143,7 @@ fn token_length(bytes: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::Lines;
+    use super::{Lines, apart};
 
     #[test]
     fn places_have_lines() {
@@ -149,6 +162,16 @@ mod tests {
             ("line 3, column 7", 3),
         ] {
             assert_eq!(lines.line(place), Some(line), "{place}");
+        }
+    }
+
+    #[test]
+    fn places_of_templates_say_their_lines() {
+        let lines = Lines::of("Resources:\n");
+        assert_eq!(lines.line("Resources.Site.Properties (line 17)"), Some(17));
+        assert_eq!(apart("Resources.Site (line 17)"), ("Resources.Site", Some(17)));
+        for place in ["Resources.Site (line x)", "Resources.Site", "Site (line 3"] {
+            assert_eq!(apart(place), (place, None));
         }
     }
 

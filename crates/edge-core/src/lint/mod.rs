@@ -113,7 +113,8 @@ pub struct Finding {
     pub rule: &'static Rule,
     /// How much it matters.
     pub severity: Severity,
-    /// `DistributionConfig.DefaultCacheBehavior.CachePolicyId`, as the loader's problems have it.
+    /// `DistributionConfig.DefaultCacheBehavior.CachePolicyId`, as the loader's problems have it: of a template it is the
+    /// template's, with its line.
     pub place: String,
     /// The pattern of the behavior it is about; `*` is the default one.
     pub pattern: Option<String>,
@@ -129,7 +130,11 @@ pub fn lint(loaded: &Result<Loaded, Problems>) -> Vec<Finding> {
     let mut findings = match loaded {
         Ok(loaded) => {
             let mut findings = of_loader(&loaded.warnings);
-            findings.extend(of_distribution(&loaded.distribution, loaded.document.value()));
+            let of_distribution = of_distribution(&loaded.distribution, loaded.document.value());
+            findings.extend(of_distribution.into_iter().map(|mut finding| {
+                finding.place = loaded.owners.place(&finding.place);
+                finding
+            }));
             findings
         }
         Err(problems) => of_loader(&problems.0),

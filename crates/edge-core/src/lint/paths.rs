@@ -3,7 +3,10 @@
 //! A path's behavior is found as a request's would be. Paths of WordPress are asked about only where the document shows
 //! that it is one.
 
+use std::time::Duration;
+
 use super::facts::{BehaviorKind, Service, Site, Subject, View, service};
+use super::sharing::min_ttl_place;
 use super::{Doubt, Found};
 use crate::distribution::{AllowedMethods, Origin, OriginKind, Target, ViewerProtocolPolicy};
 
@@ -127,6 +130,42 @@ pub(super) fn private_path_stored(subject: &Subject<'_>) -> Vec<Found> {
         )
         .of(view)
         .note_where(doubt)
+    });
+    found.collect()
+}
+
+/// Endpoints of plugins and of core that lie among files.
+const PHP_BELOW_FILES: [&str; 2] = ["/wp-content/plugins/shop/endpoint.php", "/wp-includes/ms-files.php"];
+
+/// What PHP says there about caching does not count.
+pub(super) fn php_below_files_stored(subject: &Subject<'_>) -> Vec<Found> {
+    if !subject.is_wordpress() {
+        return Vec::new();
+    }
+    // The second of CachingOptimized keeps no answer long enough to matter.
+    let forced = |view: &View<'_>| {
+        view.behavior.ttl.min > Duration::from_secs(1) && view.can_store() && !view.is_towards_s3()
+    };
+    let found = subject.serving_any(&PHP_BELOW_FILES, forced).into_iter().map(|(view, _)| {
+        let seconds = view.behavior.ttl.min.as_secs();
+        Found::new(
+            &min_ttl_place(view),
+            format!("MinTTL {seconds}"),
+            format!("what plugins' PHP answers here is kept {seconds} s for everybody, whatever it says"),
+        )
+        .of(view)
+    });
+    found.collect()
+}
+
+/// The site is behind CloudFront, and its pages are not.
+pub(super) fn pages_never_stored(subject: &Subject<'_>) -> Vec<Found> {
+    if !subject.is_wordpress() {
+        return Vec::new();
+    }
+    let never = |view: &View<'_>| !view.can_store() && !view.is_towards_s3();
+    let found = subject.serving_any(&["/", "/a-post/"], never).into_iter().map(|(view, paths)| {
+        Found::new(&view.key_place(), paths.join(", "), "every page view goes to the origin").of(view)
     });
     found.collect()
 }

@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use super::lines::Lines;
+use super::lines::{Lines, apart};
 use super::{Finding, RULES, Rule};
 use crate::distribution::Severity;
 
@@ -34,7 +34,7 @@ pub fn json(findings: &[Finding], file: &str, lines: &Lines) -> Value {
             "name": name,
             "severity": word(finding.severity),
             "title": title,
-            "place": finding.place,
+            "place": apart(&finding.place).0,
             "line": lines.line(&finding.place),
             "pattern": finding.pattern,
             "value": finding.value,
@@ -59,8 +59,7 @@ pub fn json(findings: &[Finding], file: &str, lines: &Lines) -> Value {
 /// One run of SARIF 2.1.0 (OASIS); `file` is empty where there is none, as for a preset. All rules are listed, found or not, so that a result names its rule by its index.
 pub fn sarif(findings: &[Finding], file: &str, lines: &Lines) -> Value {
     let location = |finding: &Finding| {
-        let mut location =
-            json!({ "logicalLocations": [{ "fullyQualifiedName": finding.place, "kind": "member" }] });
+        let mut location = json!({ "logicalLocations": [{ "fullyQualifiedName": apart(&finding.place).0, "kind": "member" }] });
         if !file.is_empty() {
             // Code hosts want a line; of what was made from something else there is none but the first.
             let line = lines.line(&finding.place).unwrap_or(1);
@@ -78,7 +77,7 @@ pub fn sarif(findings: &[Finding], file: &str, lines: &Lines) -> Value {
             "message": { "text": format!("{} [{}]", finding.message, finding.value) },
             "locations": [location(finding)],
             // The same fault at the same place is the same result in the next run.
-            "partialFingerprints": { "edgeLint/v1": format!("{}:{}", finding.rule.code, finding.place) },
+            "partialFingerprints": { "edgeLint/v1": format!("{}:{}", finding.rule.code, apart(&finding.place).0) },
         })
     };
     json!({

@@ -31,7 +31,7 @@ pub(super) fn min_ttl_over_private(view: &View<'_>, _: &Subject<'_>) -> Option<F
     })
 }
 
-fn min_ttl_place<'a>(view: &'a View<'_>) -> super::place::Place<'a> {
+pub(super) fn min_ttl_place<'a>(view: &'a View<'_>) -> super::place::Place<'a> {
     if view.is_legacy() { view.place.at("MinTTL") } else { view.key_place() }
 }
 

@@ -608,6 +608,28 @@ pub const RULES: &[Rule] = &[
         link: "https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/Expiration.html",
         check: Distribution(paths::pages_outlive_nonces),
     },
+    Rule {
+        code: "EDGE221",
+        name: "php-below-files-stored",
+        severity: Warning,
+        title: "PHP below wp-content and wp-includes is stored like a file",
+        why: "Plugins answer there too: what they say is kept for everybody, no-store or not, and without the viewer's cookies.",
+        fix: "Put a behavior for *.php with CachingDisabled first, or set MinTTL to 0.",
+        sure: "The document shows WordPress, and the behavior of these paths has a MinTTL of more than a second.",
+        link: "https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/Expiration.html",
+        check: Distribution(paths::php_below_files_stored),
+    },
+    Rule {
+        code: "EDGE222",
+        name: "pages-never-stored",
+        severity: Warning,
+        title: "WordPress's pages are never stored",
+        why: "Each page view runs PHP and asks the database, and while the origin is away there is nothing to show instead.",
+        fix: "Store pages for whoever has no session: session cookies in the key or sorted out by a function, MinTTL 0.",
+        sure: "The document shows WordPress, and the behaviors of its home page and posts can store nothing.",
+        link: "https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/Expiration.html",
+        check: Distribution(paths::pages_never_stored),
+    },
     // Origins.
     Rule {
         code: "EDGE301",

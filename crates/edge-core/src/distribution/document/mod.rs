@@ -22,6 +22,7 @@ mod store;
 use serde_json::Value;
 
 use super::Distribution;
+use super::form::Owners;
 use super::problem::codes::MALFORMED_DOCUMENT;
 use super::problem::{Problem, Problems, Severity};
 use config::Identity;
@@ -37,6 +38,8 @@ pub struct Loaded {
     pub warnings: Vec<Problem>,
     /// What it was loaded from.
     pub document: Document,
+    /// Where its owner wrote that, if not in the API's form.
+    pub owners: Owners,
 }
 
 /// The document as it came, known and unknown fields alike, in its order.
@@ -73,7 +76,12 @@ pub fn load_value(value: Value) -> Result<Loaded, Problems> {
     let problems = report.into_problems();
     match distribution {
         Some(distribution) if problems.iter().all(|problem| problem.severity != Severity::Error) => {
-            Ok(Loaded { distribution, warnings: problems, document: Document(value) })
+            Ok(Loaded {
+                distribution,
+                warnings: problems,
+                document: Document(value),
+                owners: Owners::default(),
+            })
         }
         _ => Err(Problems(problems)),
     }

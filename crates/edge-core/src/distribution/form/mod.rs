@@ -14,6 +14,7 @@ mod xml;
 mod yaml;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde_json::Value;
 
@@ -155,23 +156,48 @@ impl Turned {
             problems.sort_by_key(|problem| problem.severity);
             return Err(Problems(problems));
         }
-        let owners = |mut problem: Problem| {
-            let (place, rest) = bundle.find(&problem.place);
-            problem.place = place.text(&spelled(rest));
-            problem
-        };
-        match document::load_value(bundle.value()) {
+        let value = bundle.value();
+        let owners = Owners(Some(Written { bundle, spelled }));
+        let at_owners = |problem: Problem| Problem { place: owners.place(&problem.place), ..problem };
+        match document::load_value(value) {
             Ok(mut loaded) => {
-                problems.extend(loaded.warnings.drain(..).map(owners));
+                problems.extend(loaded.warnings.drain(..).map(at_owners));
                 problems.sort_by_key(|problem| problem.severity);
-                Ok(Loaded { warnings: problems, ..loaded })
+                loaded.warnings = problems;
+                Ok(Loaded { owners, ..loaded })
             }
             Err(Problems(found)) => {
-                problems.extend(found.into_iter().map(owners));
+                problems.extend(found.into_iter().map(at_owners));
                 problems.sort_by_key(|problem| problem.severity);
                 Err(Problems(problems))
             }
         }
+    }
+}
+
+/// Where the owner of a document wrote what stands at a place of it: the way back from the API's names to a template's.
+#[derive(Clone, Default)]
+pub struct Owners(Option<Written>);
+
+#[derive(Clone)]
+struct Written {
+    bundle: Tree,
+    spelled: fn(&str) -> String,
+}
+
+impl Owners {
+    /// `Resources.Site.Properties.DistributionConfig.Enabled (line 12)` for `DistributionConfig.Enabled`. A document
+    /// that the API itself printed has no other places than the API's.
+    pub fn place(&self, place: &str) -> String {
+        let Some(Written { bundle, spelled }) = &self.0 else { return place.to_owned() };
+        let (owners, rest) = bundle.find(place);
+        owners.text(&spelled(rest))
+    }
+}
+
+impl fmt::Debug for Owners {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Owners(another form)" } else { "Owners(the API)" })
     }
 }
 

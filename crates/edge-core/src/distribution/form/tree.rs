@@ -5,13 +5,13 @@
 //! above many values costs its length once. This module knows no form and no field.
 
 use std::fmt::Write as _;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use serde_json::{Map, Number, Value};
 
 /// Where something stands in the text of the owner.
 #[derive(Clone)]
-pub(super) struct Place(Rc<Step>);
+pub(super) struct Place(Arc<Step>);
 
 struct Step {
     above: Option<Place>,
@@ -31,17 +31,17 @@ const KEY_CHARS_MAX: usize = 255;
 impl Place {
     /// The top of a document, or a resource by its address.
     pub(super) fn top(name: &str) -> Self {
-        Self(Rc::new(Step { above: None, name: Name::Key(name.to_owned()), line: None }))
+        Self(Arc::new(Step { above: None, name: Name::Key(name.to_owned()), line: None }))
     }
 
     /// A field of what is here.
     pub(super) fn field(&self, key: &str, line: Option<usize>) -> Self {
-        Self(Rc::new(Step { above: Some(self.clone()), name: Name::Key(key.to_owned()), line }))
+        Self(Arc::new(Step { above: Some(self.clone()), name: Name::Key(key.to_owned()), line }))
     }
 
     /// A member of the list that is here.
     pub(super) fn member(&self, index: usize, line: Option<usize>) -> Self {
-        Self(Rc::new(Step { above: Some(self.clone()), name: Name::Index(index), line }))
+        Self(Arc::new(Step { above: Some(self.clone()), name: Name::Index(index), line }))
     }
 
     /// `Resources.Site.Properties.Aliases[0]`.

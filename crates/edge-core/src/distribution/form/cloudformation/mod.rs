@@ -10,7 +10,7 @@ mod references;
 mod resolve;
 mod template;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::problem::codes::{INVALID_TEMPLATE, MALFORMED_DOCUMENT, NOT_IN_FORCE};
 use super::super::problem::{Problem, Severity};
@@ -23,9 +23,9 @@ use template::{Completeness, Template};
 pub(super) fn turn(root: &Tree, choices: &Choices) -> Result<Turned, Vec<Problem>> {
     let template = Template::new(root);
     let all: Vec<_> = template.cloudfront().collect();
-    let ids: Vec<&str> = of_kind(&all, "Distribution").map(|(id, _)| id).collect();
-    let chosen = choose(&ids, choices, |ids, chosen| no_distribution(&all, ids, chosen))?;
     let given: BTreeMap<String, String> = parameters(choices)?;
+    let ids = candidates(&template, &given, &all, choices);
+    let chosen = choose(&ids, choices, |ids, chosen| no_distribution(&all, ids, chosen))?;
     let resolver = Resolver::new(&template, &given);
     let mut bundle = root.here(Kind::Object(Vec::new()));
     let mut remarks = Vec::new();
@@ -51,11 +51,32 @@ fn of_kind<'a>(
     all.iter().filter(move |(_, found, _)| *found == kind).map(|(id, _, resource)| (*id, *resource))
 }
 
+/// The distributions to choose from: of several those whose condition may hold. Where that leaves none, all: what is
+/// wrong is said of the one that is asked for.
+fn candidates<'a>(
+    template: &Template<'_>,
+    given: &BTreeMap<String, String>,
+    all: &'a [(&'a str, &'a str, &'a Tree)],
+    choices: &Choices,
+) -> Vec<&'a str> {
+    let ids: Vec<&str> = of_kind(all, "Distribution").map(|(id, _)| id).collect();
+    if choices.resource.is_some() || ids.len() < 2 {
+        return ids;
+    }
+    // What cannot be known is said again, once, where it matters.
+    let resolver = Resolver::new(template, given);
+    let deployed: Vec<&str> = of_kind(all, "Distribution")
+        .filter(|(_, tree)| is_there(&resolver, tree))
+        .map(|(id, _)| id)
+        .collect();
+    if deployed.is_empty() { ids } else { deployed }
+}
+
 fn no_distribution(all: &[(&str, &str, &Tree)], ids: &[&str], chosen: Option<&str>) -> Problem {
     let hint = match (ids, of_kind(all, "StreamingDistribution").next()) {
         ([], Some((id, _))) => Some(format!("{id} is a StreamingDistribution: RTMP, which is no more")),
         ([], None) => Some("a resource of the type AWS::CloudFront::Distribution is expected".to_owned()),
-        _ => Some(format!("--resource ID, where ID is one of {}", ids.join(", "))),
+        _ => Some(format!("--resource ID, where ID is one of {}{}", ids.join(", "), by_condition(all, ids))),
     };
     let (place, message) = match (chosen, ids) {
         (_, []) => ("Resources".to_owned(), "there is no distribution in this template".to_owned()),
@@ -67,6 +88,18 @@ fn no_distribution(all: &[(&str, &str, &Tree)], ids: &[&str], chosen: Option<&st
         }
     };
     Problem { severity: Severity::Error, place, code: MALFORMED_DOCUMENT, message, hint }
+}
+
+/// That parameters may decide between them.
+fn by_condition(all: &[(&str, &str, &Tree)], ids: &[&str]) -> String {
+    let distributions = of_kind(all, "Distribution").filter(|(id, _)| ids.contains(id));
+    let conditions: BTreeSet<&str> =
+        distributions.filter_map(|(_, tree)| tree.get("Condition")?.as_text()).collect();
+    if conditions.is_empty() {
+        return String::new();
+    }
+    let conditions: Vec<&str> = conditions.into_iter().collect();
+    format!("; or --parameter NAME=VALUE until one is left by {}", conditions.join(", "))
 }
 
 /// Whether the condition of a resource holds.
