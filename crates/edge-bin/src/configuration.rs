@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use edge_core::distribution::form::{self, Choices};
 use edge_core::distribution::problem::{Problem, Severity};
-use edge_core::distribution::{Distribution, Loaded, Problems};
+use edge_core::distribution::{Distribution, Loaded, Origin, Problems};
 use edge_core::site::{self, Bundle, Policy};
 
 /// What to be, and where the real servers are.
@@ -29,7 +29,7 @@ pub(crate) struct ConfigArgs {
     /// Where the site's servers are, for a preset or an `edge.toml`: http://HOST:PORT; several share the load.
     #[arg(long, value_name = "URL")]
     pub(crate) origin: Vec<String>,
-    /// Ask URL instead of the origin called NAME; several for one name share the load.
+    /// Ask URL instead of the origin called NAME (its domain name, or its id); several for one name share the load.
     #[arg(long, value_name = "NAME=URL")]
     pub(crate) map: Vec<String>,
     /// Names the site is known by, for a preset (loopback names and *.test always are).
@@ -181,17 +181,10 @@ impl ConfigArgs {
                 );
                 continue;
             };
-            if !distribution.origins.iter().any(|origin| origin.domain_name.eq_ignore_ascii_case(name)) {
-                let known: Vec<&str> =
-                    distribution.origins.iter().map(|origin| origin.domain_name.as_str()).collect();
-                _ = writeln!(
-                    wrong,
-                    "--map {entry}: no origin is called {name}\n  hint: there is {}",
-                    known.join(", ")
-                );
-                continue;
+            match origin_called(distribution, name) {
+                Ok(domain_name) => mapped.entry(domain_name).or_default().push(url.to_owned()),
+                Err(unknown) => _ = writeln!(wrong, "--map {entry}: {unknown}"),
             }
-            mapped.entry(name.to_ascii_lowercase()).or_default().push(url.to_owned());
         }
         for (name, urls) in mapped {
             servers.insert(name, urls);
@@ -203,7 +196,22 @@ impl ConfigArgs {
 /// Whether a `--map` entry is about an origin of the distribution.
 fn has_origin(distribution: &Distribution, entry: &str) -> bool {
     let name = entry.split_once('=').map_or(entry, |(name, _)| name);
-    distribution.origins.iter().any(|origin| origin.domain_name.eq_ignore_ascii_case(name))
+    origin_called(distribution, name).is_ok()
+}
+
+/// The domain name, lower case, of the origin that is called so: by that name or by its id. Templates make up the one
+/// and say the other.
+pub(crate) fn origin_called(distribution: &Distribution, name: &str) -> Result<String, String> {
+    let by_name = |origin: &&Origin| origin.domain_name.eq_ignore_ascii_case(name);
+    let by_id = |origin: &&Origin| origin.id == name;
+    let origins = || distribution.origins.iter();
+    match origins().find(by_name).or_else(|| origins().find(by_id)) {
+        Some(origin) => Ok(origin.domain_name.to_ascii_lowercase()),
+        None => {
+            let known: Vec<&str> = origins().map(|origin| origin.domain_name.as_str()).collect();
+            Err(format!("no origin is called {name}\n  hint: there is {}", known.join(", ")))
+        }
+    }
 }
 
 /// The text of a file, or of the template in a folder of `cdk synth`; and its name.

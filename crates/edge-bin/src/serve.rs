@@ -17,7 +17,7 @@ use http::HeaderName;
 
 use crate::BAD_CONFIGURATION;
 use crate::admin::{Admin, Time, moment};
-use crate::configuration::{ConfigArgs, Configured, Warning};
+use crate::configuration::{ConfigArgs, Configured, Warning, origin_called};
 use crate::runtime::{self, Asked, Signals};
 
 /// Serve a distribution in front of its real origin, over HTTP and HTTPS.
@@ -51,6 +51,10 @@ pub(crate) struct Serve {
     /// Do not verify the certificates of servers given with --origin or --map.
     #[arg(long)]
     pub(crate) insecure_origins: bool,
+    /// The origin NAME (as for --map) is a load balancer, and its servers here are the targets: they are told how it was
+    /// asked, by X-Forwarded-Proto and X-Forwarded-Port; WordPress and many others go by these.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) load_balancer: Vec<String>,
     /// Sign requests to origins with an origin access control, with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and (if there
     /// is one) AWS_SESSION_TOKEN of the environment: for S3 and whatever speaks its protocol.
     #[arg(long)]
@@ -236,6 +240,12 @@ impl Serve {
         }
         settings.geo = self.places.settings();
         settings.guard = if self.exact { Guard::Off } else { Guard::On };
+        for name in &self.load_balancer {
+            let in_each = || settings.distributions().map(|distribution| origin_called(distribution, name));
+            let unknown = in_each().find_map(Result::err).unwrap_or_default();
+            let found = in_each().find_map(Result::ok);
+            settings.load_balancers.push(found.ok_or_else(|| format!("--load-balancer {name}: {unknown}"))?);
+        }
         settings.servers = servers;
         settings.origin_roots = self.origin_ca.clone();
         settings.insecure_servers = self.insecure_origins;

@@ -21,6 +21,7 @@ mod wordpress {
     mod people;
     mod sessions;
     mod site;
+    mod template;
     mod throughput;
     mod tricks;
     mod uploads;

@@ -1,7 +1,7 @@
 //! The program under test: `edge-bin serve` on ports of its own, in front of both instances.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -48,6 +48,20 @@ impl Edge {
             Self::serve(site, [path.display().to_string()].into_iter().chain(origins).chain(arguments)).await;
         std::fs::remove_file(path).unwrap();
         edge
+    }
+
+    /// Somebody's template in front of both instances, which are targets of the load balancer that is its origin.
+    pub(crate) async fn start_with_template(
+        site: &Site,
+        template: &Path,
+        origin: &str,
+        arguments: &[String],
+    ) -> Self {
+        let maps =
+            site.instances().into_iter().flat_map(|url| ["--map".to_owned(), format!("{origin}={url}")]);
+        let balancer = ["--load-balancer", origin].map(str::to_owned);
+        let arguments = arguments.iter().cloned().chain(maps).chain(balancer);
+        Self::serve(site, [template.display().to_string()].into_iter().chain(arguments)).await
     }
 
     /// An `edge.toml` with these lines in front of both instances; they begin with `[origin]`.
@@ -128,7 +142,7 @@ fn scratch() -> PathBuf {
     PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("wordpress-{}-{number}", std::process::id()))
 }
 
-fn said(directory: &std::path::Path) -> String {
+fn said(directory: &Path) -> String {
     std::fs::read_to_string(directory.join("log")).unwrap_or_default()
 }
 

@@ -49,6 +49,9 @@ use crate::distribution::Origin;
 pub struct OriginsConfig {
     /// By origin domain name, lower case: the servers that stand in for it. Others are asked under their own name.
     pub servers: HashMap<String, Vec<Server>>,
+    /// Those of them whose servers are a load balancer's targets, by the origin's domain name: they are told how it was
+    /// asked (`X-Forwarded-Proto`, `X-Forwarded-Port`).
+    pub load_balancers: Vec<String>,
     /// Names answered without DNS, as `/etc/hosts` would.
     pub hosts: HashMap<String, Vec<IpAddr>>,
     /// Certificate authorities trusted beside the system's.
@@ -63,6 +66,7 @@ impl Default for OriginsConfig {
     fn default() -> Self {
         Self {
             servers: HashMap::new(),
+            load_balancers: Vec::new(),
             hosts: HashMap::new(),
             extra_roots: Vec::new(),
             idle_connections_max: 1024,
@@ -180,6 +184,7 @@ struct Shared {
     addresses: Addresses,
     resolver: Resolver,
     pools: HashMap<String, Arc<Pool>>,
+    load_balancers: Vec<String>,
 }
 
 impl fmt::Debug for Origins {
@@ -201,7 +206,8 @@ impl Origins {
     }
 
     fn make(config: OriginsConfig, before: Option<&Self>) -> Result<Self, OriginsError> {
-        let OriginsConfig { servers, hosts, extra_roots, idle_connections_max, health_check } = config;
+        let OriginsConfig { servers, load_balancers, hosts, extra_roots, idle_connections_max, health_check } =
+            config;
         let trust = Trust { extra_roots, idle_connections_max };
         let before = before.filter(|before| before.trust == trust).map(|before| &before.shared);
         let now = Instant::now();
@@ -222,7 +228,8 @@ impl Origins {
             None => Arc::new(Connector::new(&trust.extra_roots, idle_connections_max)?),
         };
         let resolver = Resolver::new(hosts).map_err(OriginsError::Dns)?;
-        let shared = Arc::new(Shared { connector, addresses: Addresses::default(), resolver, pools });
+        let shared = Shared { connector, addresses: Addresses::default(), resolver, pools, load_balancers };
+        let shared = Arc::new(shared);
         Ok(Self { shared, health_check, probes: OnceLock::new(), trust })
     }
 

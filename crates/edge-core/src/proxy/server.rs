@@ -51,6 +51,9 @@ pub struct Settings {
     pub guard: Guard,
     /// Which servers stand in for an origin, by its domain name: `http://host:port` or `https://host:port`.
     pub servers: HashMap<String, Vec<String>>,
+    /// Origins that are load balancers, by domain name: their `servers` are the targets, and told so (see
+    /// [`OriginsConfig::load_balancers`]).
+    pub load_balancers: Vec<String>,
     /// Certificate authorities for origins beside the system's: PEM files.
     pub origin_roots: Vec<PathBuf>,
     /// Do not verify the certificates of mapped servers. For servers on one's own machine only.
@@ -87,6 +90,7 @@ impl Settings {
             geo: GeoSettings::default(),
             guard: Guard::On,
             servers: HashMap::new(),
+            load_balancers: Vec::new(),
             origin_roots: Vec::new(),
             insecure_servers: false,
             credentials: None,
@@ -102,7 +106,8 @@ impl Settings {
 }
 
 impl Settings {
-    fn distributions(&self) -> impl Iterator<Item = &Distribution> {
+    /// The first, and those beside it.
+    pub fn distributions(&self) -> impl Iterator<Item = &Distribution> {
         std::iter::once(&self.distribution).chain(&self.others)
     }
 }
@@ -259,7 +264,8 @@ fn running(
     for path in &settings.origin_roots {
         extra_roots.extend(read_roots(path).map_err(StartError::Origins)?);
     }
-    let config = OriginsConfig { servers, extra_roots, ..OriginsConfig::default() };
+    let load_balancers = settings.load_balancers.clone();
+    let config = OriginsConfig { servers, load_balancers, extra_roots, ..OriginsConfig::default() };
     let origins = match before {
         Some(before) => before.followed_by(config),
         None => Origins::new(config),

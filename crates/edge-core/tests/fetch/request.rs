@@ -62,6 +62,38 @@ async fn the_request_is_written_from_the_model_alone() {
     );
 }
 
+/// The targets of a load balancer hear how it was asked, and not what a viewer says of that.
+#[tokio::test]
+async fn targets_of_a_load_balancer_are_told_of_its_listener() {
+    let address = listen(|_, mut origin| async move {
+        let head = origin.head().await;
+        let told: Vec<&str> = head.lines().filter(|line| line.starts_with("X-Forwarded")).collect();
+        let told = told.join(";");
+        origin.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{told}", told.len())).await;
+        origin.wait_closed().await;
+    });
+    let plain = config([plain(address.await)]);
+    let told = async |config: &OriginsConfig, scheme| {
+        let (origins, origin) = (Origins::new(config.clone()).unwrap(), origin());
+        let mut headers = headers(NAME);
+        headers.insert("x-forwarded-port", HeaderValue::from_static("1"));
+        let call = Call {
+            origin: &origin,
+            scheme,
+            method: &Method::GET,
+            target: "/",
+            headers: &headers,
+            body: RequestBody::None,
+        };
+        let mut response = origins.fetch(call, Empty::new()).await.unwrap();
+        String::from_utf8(read(&mut response).await.unwrap()).unwrap()
+    };
+    assert_eq!(told(&plain, Scheme::Https).await, "X-Forwarded-Port: 1");
+    let balanced = OriginsConfig { load_balancers: vec![NAME.to_uppercase()], ..plain };
+    assert_eq!(told(&balanced, Scheme::Https).await, "X-Forwarded-Proto: https;X-Forwarded-Port: 443");
+    assert_eq!(told(&balanced, Scheme::Http).await, "X-Forwarded-Proto: http;X-Forwarded-Port: 80");
+}
+
 #[tokio::test]
 async fn what_could_be_read_in_two_ways_is_not_sent() {
     let (origins, origin) = (origins([plain("127.0.0.1:1".parse().unwrap())]), origin());

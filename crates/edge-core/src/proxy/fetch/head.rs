@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 
 use super::decode::Framing;
 use super::failure::OriginFailure;
-use super::{Call, RequestBody};
+use super::{Call, RequestBody, Scheme};
 
 /// Largest response head (cloudfront.md §5.8).
 pub(super) const HEAD_BYTES_MAX: usize = 32_768;
@@ -31,8 +31,15 @@ const OURS: [&str; 10] = [
     "upgrade",
 ];
 
-/// The bytes of the request head.
-pub(super) fn write_request(call: &Call<'_>) -> Result<Bytes, OriginFailure> {
+/// What a load balancer tells its targets of its listener, and nobody else does (the viewer's never get here, §5.3).
+const LISTENER_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const LISTENER_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+
+/// The bytes of the request head. `listener`: of the load balancer whose targets are asked in its place.
+pub(super) fn write_request(
+    call: &Call<'_>,
+    listener: Option<(Scheme, u16)>,
+) -> Result<Bytes, OriginFailure> {
     let target = call.target.as_bytes();
     if !matches!(target.first(), Some(b'/' | b'*')) || target.iter().any(|&byte| byte <= b' ' || byte == 0x7f)
     {
@@ -49,9 +56,18 @@ pub(super) fn write_request(call: &Call<'_>) -> Result<Bytes, OriginFailure> {
     out.extend_from_slice(b" HTTP/1.1\r\n");
     put_field(&mut out, &HOST, host.as_bytes());
     for (name, value) in call.headers {
-        if !OURS.contains(&name.as_str()) {
+        let is_the_balancers = listener.is_some() && [LISTENER_PROTO, LISTENER_PORT].contains(name);
+        if !OURS.contains(&name.as_str()) && !is_the_balancers {
             put_field(&mut out, name, value.as_bytes());
         }
+    }
+    if let Some((scheme, port)) = listener {
+        let scheme: &[u8] = match scheme {
+            Scheme::Http => b"http",
+            Scheme::Https => b"https",
+        };
+        put_field(&mut out, &LISTENER_PROTO, scheme);
+        put_field(&mut out, &LISTENER_PORT, port.to_string().as_bytes());
     }
     match call.body {
         RequestBody::Length(length) => put_field(&mut out, &CONTENT_LENGTH, length.to_string().as_bytes()),

@@ -24,7 +24,7 @@ impl Shared {
         completion: Option<Instant>,
         heard: Heard<'_>,
     ) -> Result<OriginResponse, OriginFailure> {
-        let head = head::write_request(&call)?;
+        let head = head::write_request(&call, self.listener(&call))?;
         let repeatable = matches!(*call.method, Method::GET | Method::HEAD) && call.body == RequestBody::None;
         let pool = self.pool(&call);
         let attempts = usize::from(call.origin.connection_attempts.max(1));
@@ -74,19 +74,31 @@ impl Shared {
         }
     }
 
+    /// Of the load balancer that the origin is, where it is one: what would have been asked.
+    fn listener(&self, call: &Call<'_>) -> Option<(Scheme, u16)> {
+        let is_one =
+            self.load_balancers.iter().any(|name| name.eq_ignore_ascii_case(&call.origin.domain_name));
+        is_one.then(|| (call.scheme, port(call)))
+    }
+
     fn pool(&self, call: &Call<'_>) -> Arc<Pool> {
         if let Some(pool) = self.pools.get(&call.origin.domain_name.to_ascii_lowercase()) {
             return Arc::clone(pool);
         }
-        let port = match (call.origin.kind, call.scheme) {
-            (OriginKind::Custom { http_port, .. }, Scheme::Http) => http_port,
-            (OriginKind::Custom { https_port, .. }, Scheme::Https) => https_port,
-            (OriginKind::S3, Scheme::Http) => 80,
-            (OriginKind::S3, Scheme::Https) => 443,
-        };
+        let port = port(call);
         let (scheme, verification) = (call.scheme, Verification::Strict);
         let host = call.origin.domain_name.clone();
         Arc::new(Pool::new([Server { scheme, host, port, verification }]))
+    }
+}
+
+/// The origin's own, for the scheme it is asked by.
+fn port(call: &Call<'_>) -> u16 {
+    match (call.origin.kind, call.scheme) {
+        (OriginKind::Custom { http_port, .. }, Scheme::Http) => http_port,
+        (OriginKind::Custom { https_port, .. }, Scheme::Https) => https_port,
+        (OriginKind::S3, Scheme::Http) => 80,
+        (OriginKind::S3, Scheme::Https) => 443,
     }
 }
 
