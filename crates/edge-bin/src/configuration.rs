@@ -32,6 +32,10 @@ pub(crate) struct ConfigArgs {
     /// Ask URL instead of the origin called NAME (its domain name, or its id); several for one name share the load.
     #[arg(long, value_name = "NAME=URL")]
     pub(crate) map: Vec<String>,
+    /// Run the JavaScript of functions that the edge would otherwise run by the rule they were written from, as CloudFront
+    /// will.
+    #[arg(long)]
+    pub(crate) javascript: bool,
     /// Names the site is known by, for a preset (loopback names and *.test always are).
     #[arg(long, value_name = "NAME", requires = "preset")]
     pub(crate) domain: Vec<String>,
@@ -132,7 +136,10 @@ impl ConfigArgs {
             }
         };
         let choices = Choices { parameters: self.parameter.clone(), resource: self.resource.clone() };
-        let (document, servers) = self.aws_document(text.clone(), &name)?;
+        let (mut document, servers) = self.aws_document(text.clone(), &name)?;
+        if self.javascript {
+            document = without_rules(document);
+        }
         Ok(Read { loaded: form::load(&document, &choices), name, text, servers })
     }
 
@@ -191,6 +198,19 @@ impl ConfigArgs {
         }
         if wrong.is_empty() { Ok(()) } else { Err(BadConfiguration(wrong)) }
     }
+}
+
+/// A bundle whose functions are their code alone; any other document as it is.
+fn without_rules(text: String) -> String {
+    let Ok(mut document) = serde_json::from_str::<serde_json::Value>(&text) else { return text };
+    let functions = document.get_mut("Functions").and_then(serde_json::Value::as_array_mut);
+    let Some(functions) = functions else { return text };
+    for function in functions.iter_mut().filter_map(serde_json::Value::as_object_mut) {
+        if function.contains_key("Code") {
+            function.shift_remove("Rule");
+        }
+    }
+    document.to_string()
 }
 
 /// Whether a `--map` entry is about an origin of the distribution.

@@ -39,6 +39,7 @@ async fn demo(args: &Demo) -> anyhow::Result<ExitCode> {
         map: Vec::new(),
         parameter: Vec::new(),
         resource: None,
+        javascript: false,
         domain: Vec::new(),
     };
     let configured = config.load().map_err(|error| anyhow::anyhow!("{error}"))?;

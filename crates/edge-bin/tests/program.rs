@@ -366,6 +366,23 @@ fn explain_tells_the_story_of_a_request() {
     assert!(!story.contains("query b=1"), "{story}");
 }
 
+/// The function as CloudFront will run it, and the rule it was written from, make the same of a request.
+#[test]
+fn explain_runs_the_rule_or_its_javascript() {
+    let story = |more: &[&str]| {
+        let preset = ["explain", "--preset", "wordpress", "--origin", "http://127.0.0.1:1"];
+        let url = ["--url", "https://localhost/?utm_source=x&b&a", "-H", "Cookie: _ga=1"];
+        let output = edge().args(preset).args(url).args(more).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let (rule, script) = (story(&[]), story(&["--javascript"]));
+    assert!(rule.contains("anonymous: cookies dropped"), "{rule}");
+    assert!(script.contains("origin-invalid-viewer-request at viewer-request"), "{script}");
+    for part in ["query a&b", "header x-viewer-device: desktop"] {
+        assert!(rule.contains(part) && script.contains(part), "{part}: {rule}\n{script}");
+    }
+}
+
 #[test]
 fn classify_ua_answers_line_by_line() {
     let mut child = edge().arg("classify-ua").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();

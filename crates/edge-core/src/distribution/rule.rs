@@ -26,6 +26,18 @@ pub struct Rule {
     pub device: DeviceClasses,
 }
 
+impl Rule {
+    /// Whether all its names are ASCII.
+    pub(crate) fn is_ascii(&self) -> bool {
+        let lists = [&self.drop_query, &self.keep_query, &self.session_cookies, &self.session_query];
+        let ascii = |entry: &NameOrPrefix| match entry {
+            NameOrPrefix::Name(text) | NameOrPrefix::Prefix(text) => text.is_ascii(),
+        };
+        lists.into_iter().flatten().all(ascii)
+            && self.shared_headers.iter().flatten().all(|name| name.is_ascii())
+    }
+}
+
 /// How many copies of a page the device class makes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DeviceClasses {

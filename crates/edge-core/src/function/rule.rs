@@ -9,9 +9,11 @@
 //! the listed. So nothing outside the key can change a page that others get (threats K4, S5), and the origin request
 //! policy may hand everything else (forms, sessions) to the origin untouched.
 //!
-//! The rule refuses to know WordPress: names and patterns are its data. The generator will print the same rule as
-//! JavaScript, so it does nothing a function could not: it never decodes, it reads query strings as one text, and it
-//! keeps its hands off what functions may not touch (§14.1).
+//! The rule refuses to know WordPress: names and patterns are its data. [`Rule::javascript`] is the same rule as a
+//! function, so it does nothing a function could not: it never decodes, it reads query strings as one text, and it
+//! keeps its hands off what functions do not see or may not touch (§14.1).
+
+mod javascript;
 
 use std::fmt;
 
@@ -19,10 +21,11 @@ use http::header::{COOKIE, HeaderMap};
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method};
 
+use super::event;
 use crate::distribution::rule::{DeviceClasses, NameOrPrefix, Rule};
-use crate::header::{cookie, hop, query};
-use crate::viewer::Request;
+use crate::header::{cookie, query};
 use crate::viewer::device::{Class, Device};
+use crate::viewer::{Request, facts};
 
 /// The header that carries the device class to key and origin.
 pub const DEVICE_HEADER: HeaderName = HeaderName::from_static("x-viewer-device");
@@ -91,7 +94,10 @@ impl Rule {
             Visitor::Unexamined => {}
             Visitor::Session => _ = request.headers.insert(SESSION_HEADER, request_id.clone()),
             Visitor::Anonymous => {
-                request.headers.remove(COOKIE);
+                // A field without a single pair is nothing to a function, and goes to no origin (§4.3).
+                if pairs(request).next().is_some() {
+                    request.headers.remove(COOKIE);
+                }
                 self.keep_shared_headers(&mut request.headers);
             }
         }
@@ -103,13 +109,10 @@ impl Rule {
     }
 
     fn visitor(&self, request: &Request) -> Visitor {
-        if self.session_cookies.is_empty() && self.session_query.is_empty() && self.shared_headers.is_none() {
+        if !self.examines() {
             return Visitor::Unexamined;
         }
-        let lines = request.headers.get_all(COOKIE).iter();
-        let by_cookie = lines
-            .flat_map(|line| cookie::pairs(line.as_bytes()))
-            .any(|pair| any_matches(&self.session_cookies, pair.name));
+        let by_cookie = pairs(request).any(|pair| any_matches(&self.session_cookies, pair.name));
         let by_query = || {
             let text = request.target.query().unwrap_or_default();
             query::parameters(text)
@@ -123,7 +126,9 @@ impl Rule {
     fn keep_shared_headers(&self, headers: &mut HeaderMap) {
         let Some(shared) = &self.shared_headers else { return };
         let stays = |name: &HeaderName| {
-            is_transport(name) || shared.iter().any(|kept| kept.eq_ignore_ascii_case(name.as_str()))
+            is_transport(name)
+                || *name == COOKIE
+                || shared.iter().any(|kept| kept.eq_ignore_ascii_case(name.as_str()))
         };
         let mut kept = [const { None }; SET_ASIDE];
         let mut more = Vec::new();
@@ -142,7 +147,7 @@ impl Rule {
 
     fn rewrite_query(&self, request: &mut Request) -> bool {
         let Some(text) = request.target.query() else { return false };
-        if self.drop_query.is_empty() && !self.sort_query || self.is_settled(text) {
+        if !self.rewrites() || self.is_settled(text) {
             return false;
         }
         let mut kept: Vec<query::Parameter<'_>> =
@@ -154,32 +159,52 @@ impl Rule {
         target.push_str(request.target.path());
         for (index, parameter) in kept.iter().enumerate() {
             target.push(if index == 0 { '?' } else { '&' });
+            // What a function returns must not begin with another `?`: an empty argument goes before it.
+            if index == 0 && parameter.raw.starts_with('?') {
+                target.push('&');
+            }
             target.push_str(parameter.raw);
         }
         // Parts of a valid target are a valid target; were they not, the request stays as it came.
         match PathAndQuery::try_from(target) {
-            Ok(target) => {
+            Ok(target) if target != request.target => {
                 request.target = target;
                 true
             }
-            Err(_) => false,
+            Ok(_) | Err(_) => false,
         }
     }
 
     /// Whether there is nothing to drop, nothing empty and nothing out of order: the usual case, without allocating.
     fn is_settled(&self, text: &str) -> bool {
         let mut last = "";
-        text.split('&').all(|raw| {
-            let name = raw.split('=').next().unwrap_or_default();
-            let in_order = !self.sort_query || last <= name;
-            last = name;
-            !raw.is_empty() && in_order && !self.drops(name)
-        })
+        text.is_empty()
+            || text.split('&').all(|raw| {
+                let name = raw.split('=').next().unwrap_or_default();
+                let in_order = !self.sort_query || last <= name;
+                last = name;
+                !raw.is_empty() && in_order && !self.drops(name)
+            })
+    }
+
+    /// Whether it asks who is there at all.
+    fn examines(&self) -> bool {
+        !self.session_cookies.is_empty() || !self.session_query.is_empty() || self.shared_headers.is_some()
+    }
+
+    /// Whether it has anything against query strings.
+    fn rewrites(&self) -> bool {
+        !self.drop_query.is_empty() || self.sort_query
     }
 
     fn drops(&self, name: &str) -> bool {
         any_matches(&self.drop_query, name.as_bytes()) && !any_matches(&self.keep_query, name.as_bytes())
     }
+}
+
+/// The cookies, over however many lines.
+fn pairs(request: &Request) -> impl Iterator<Item = cookie::Pair<'_>> {
+    request.headers.get_all(COOKIE).iter().flat_map(|line| cookie::pairs(line.as_bytes()))
 }
 
 fn any_matches(entries: &[NameOrPrefix], name: &[u8]) -> bool {
@@ -189,23 +214,27 @@ fn any_matches(entries: &[NameOrPrefix], name: &[u8]) -> bool {
 /// How many fields of a shared request stay without the heap.
 const SET_ASIDE: usize = 8;
 
-/// What every request may carry: normalised by the edge, answered by the cache, or a function's to leave alone
-/// (§4.4, §7.8, §7.12; the read-only and the invisible headers of §14.1).
+/// What every request may carry though a function sees it: normalised by the edge, answered by the cache, or read-only
+/// to functions (§4.4, §7.8, §7.12, §14.1).
+const TRANSPORT: [&str; 12] = [
+    "accept-encoding",
+    "cdn-loop",
+    "content-length",
+    "host",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "range",
+    "transfer-encoding",
+    "via",
+];
+
+/// What no shared request loses: that, and what a function does not see of the viewer's (§14.1). Of the latter nothing
+/// goes to an origin, but for some names of AWS's own.
 fn is_transport(name: &HeaderName) -> bool {
-    hop::is_hop_by_hop(name)
-        || matches!(
-            name.as_str(),
-            "accept-encoding"
-                | "cdn-loop"
-                | "content-length"
-                | "if-match"
-                | "if-modified-since"
-                | "if-none-match"
-                | "if-range"
-                | "if-unmodified-since"
-                | "range"
-                | "via"
-        )
+    TRANSPORT.contains(&name.as_str()) || facts::is_reserved(name) || event::is_disallowed(name.as_str())
 }
 
 fn class_name(classes: DeviceClasses, class: Class) -> Option<&'static str> {

@@ -313,6 +313,7 @@ fn function(policy: &Policy, names: &Names) -> Value {
             "Comment": comment("Sends sessions past shared copies; drops cookies, other headers and trackers from the rest."),
             "Runtime": "cloudfront-js-2.0",
         },
+        "Code": rule.javascript(),
         "Rule": rule,
     })
 }

@@ -106,6 +106,11 @@ fn config(
 /// Our own rule document, in the words of its own module.
 fn rule(node: &Node<'_>) -> Option<Arc<Rule>> {
     match serde_path_to_error::deserialize::<_, Rule>(node.value()?) {
+        // A function reads cookies' names as text, the rule as bytes: of ASCII alone both make the same.
+        Ok(rule) if !rule.is_ascii() => {
+            node.error(INVALID_ARGUMENT, "the names of a rule are ASCII");
+            None
+        }
         Ok(rule) => Some(Arc::new(rule)),
         Err(error) => {
             let path = error.path().to_string();

@@ -1,0 +1,233 @@
+//! The rule of a site policy and the function written of it are one: whatever comes, both make the same request of it,
+//! look it up under the same key, and ask the origin for the same.
+
+#![cfg(feature = "functions")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
+
+#[path = "rule_javascript/chance.rs"]
+mod chance;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use chance::Chance;
+use edge_core::cache::Epoch;
+use edge_core::cache::key::Key;
+use edge_core::cache::storing::Guard;
+use edge_core::distribution::{Rule, document};
+use edge_core::exchange::{Rules, Step, begin};
+use edge_core::origin::Call;
+use edge_core::response::Place;
+use edge_core::viewer::device::Memo;
+use edge_core::viewer::{Request, Scheme, Stream};
+use http::{HeaderMap, HeaderValue};
+use serde_json::json;
+
+const RULES: u64 = 500;
+const REQUESTS_EACH: u64 = 20;
+
+/// Which of its two forms a rule runs in.
+#[derive(Clone, Copy)]
+enum Form {
+    Native,
+    JavaScript,
+}
+
+/// Everything of the viewer goes on, and the function's headers are in the key: nothing it does stays unseen.
+fn rules(rule: &Rule, form: Form) -> Arc<Rules> {
+    let list = |items: &[&str]| json!({ "Quantity": items.len(), "Items": items });
+    let mut function = json!({
+        "Name": "f",
+        "FunctionConfig": { "Comment": "", "Runtime": "cloudfront-js-2.0" },
+        "Code": rule.javascript(),
+    });
+    if let Form::Native = form {
+        function["Rule"] = serde_json::to_value(rule).unwrap();
+    }
+    let document = json!({
+        "DistributionConfig": {
+            "CallerReference": "x", "Comment": "", "Enabled": true, "Aliases": list(&["www.example.com"]),
+            "Origins": { "Quantity": 1, "Items": [{ "Id": "o", "DomainName": "o.example.com", "CustomOriginConfig":
+                { "HTTPPort": 80, "HTTPSPort": 443, "OriginProtocolPolicy": "http-only" } }] },
+            "DefaultCacheBehavior": {
+                "TargetOriginId": "o", "ViewerProtocolPolicy": "allow-all", "CachePolicyId": "c", "OriginRequestPolicyId": "r",
+                "AllowedMethods": { "Quantity": 7, "Items": ["HEAD", "DELETE", "POST", "GET", "OPTIONS", "PUT", "PATCH"],
+                    "CachedMethods": list(&["HEAD", "GET"]) },
+                "FunctionAssociations": { "Quantity": 1, "Items": [{ "EventType": "viewer-request",
+                    "FunctionARN": "arn:aws:cloudfront::000000000000:function/f" }] },
+            },
+        },
+        "CachePolicies": [{ "Id": "c", "CachePolicyConfig": {
+            "Name": "c", "MinTTL": 0, "DefaultTTL": 60, "MaxTTL": 60,
+            "ParametersInCacheKeyAndForwardedToOrigin": {
+                "EnableAcceptEncodingGzip": true, "EnableAcceptEncodingBrotli": true,
+                "HeadersConfig": { "HeaderBehavior": "whitelist",
+                    "Headers": list(&["Authorization", "Host", "X-Viewer-Device", "X-Viewer-Session"]) },
+                "CookiesConfig": { "CookieBehavior": "none" },
+                "QueryStringsConfig": { "QueryStringBehavior": "all" },
+            } } }],
+        "OriginRequestPolicies": [{ "Id": "r", "OriginRequestPolicyConfig": {
+            "Name": "r",
+            "HeadersConfig": { "HeaderBehavior": "allViewerAndWhitelistCloudFront", "Headers": list(&[
+                "CloudFront-Is-Mobile-Viewer", "CloudFront-Is-SmartTV-Viewer", "CloudFront-Is-Tablet-Viewer"]) },
+            "CookiesConfig": { "CookieBehavior": "all" },
+            "QueryStringsConfig": { "QueryStringBehavior": "all" } } }],
+        "Functions": [function],
+    });
+    let loaded = document::load(&document.to_string()).unwrap_or_else(|problems| panic!("{problems}"));
+    let said: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+    assert!(
+        said.iter().all(|text| ["(NoLocalEffect)", "(InvalidViewerCertificate)"]
+            .iter()
+            .any(|code| text.contains(code))),
+        "{said:#?}"
+    );
+    Arc::new(Rules {
+        distribution: loaded.distribution,
+        guard: Guard::Off,
+        place: Place::new(0, None),
+        devices: Memo::new(64),
+    })
+}
+
+/// What became of a request.
+#[derive(Debug, PartialEq)]
+struct Became {
+    target: String,
+    headers: Vec<(String, HeaderValue)>,
+    key: Option<Key>,
+    asked: String,
+    sent: Vec<(String, HeaderValue)>,
+}
+
+/// By name; values of one name in their order.
+fn sorted(headers: &HeaderMap) -> Vec<(String, HeaderValue)> {
+    let mut all: Vec<_> = headers.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    all
+}
+
+fn became(rules: &Arc<Rules>, request: Request) -> Became {
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    let (key, step) = match begin(rules, request, HeaderValue::from_static(chance::ID), now) {
+        Step::LookUp(look_up) => (Some(look_up.key().clone()), look_up.found(None, Epoch::default(), now)),
+        step => (None, step),
+    };
+    let ask = match step {
+        Step::Ask(ask) => ask,
+        Step::Answer(answer) => panic!("it answered: {:?}", answer.trace),
+        _ => panic!("the origin is asked"),
+    };
+    let Call { target, headers, .. } = ask.call();
+    Became {
+        target: ask.request().target.to_string(),
+        headers: sorted(&ask.request().headers),
+        key,
+        asked: target.clone(),
+        sent: sorted(headers),
+    }
+}
+
+fn read(raw: &chance::Raw) -> Request {
+    let mut builder = http::Request::builder().method(raw.method).uri(raw.target.as_str());
+    builder = builder.header("host", "www.example.com");
+    for (name, value) in &raw.headers {
+        builder = builder.header(name.as_str(), HeaderValue::from_bytes(value).unwrap());
+    }
+    let (parts, ()) = builder.body(()).unwrap().into_parts();
+    Request::read(parts, Scheme::Https, Stream::Ended, "192.0.2.1:1".parse().unwrap()).unwrap()
+}
+
+#[test]
+fn the_rule_and_its_javascript_are_one() {
+    let mut changed = 0;
+    for seed in 0..RULES {
+        let mut chance = Chance::new(seed);
+        let rule = chance::rule(&mut chance);
+        let (native, script) = (rules(&rule, Form::Native), rules(&rule, Form::JavaScript));
+        for _ in 0..REQUESTS_EACH {
+            let raw = chance::request(&mut chance);
+            let (one, other) = (became(&native, read(&raw)), became(&script, read(&raw)));
+            assert!(one == other, "seed {seed}\n{raw}\n{one:#?}\n{other:#?}\n{}", rule.javascript());
+            changed += u64::from(one.target != raw.target || one.headers.len() < raw.headers.len());
+        }
+    }
+    assert!(changed > RULES * REQUESTS_EACH / 3, "{changed}: the requests hardly met the rules");
+}
+
+#[test]
+fn the_same_by_hand() {
+    let rule: Rule = serde_json::from_value(json!({
+        "DropQuery": ["utm_*", "gclid", "constructor", "__proto__"], "KeepQuery": ["utm_keep"], "SortQuery": true,
+        "SessionCookies": ["wp_*", "PHPSESSID", "__proto__"], "SessionQuery": ["add", "toString"],
+        "SharedHeaders": ["Authorization", "origin"], "Device": "Four",
+    }))
+    .unwrap();
+    let (native, script) = (rules(&rule, Form::Native), rules(&rule, Form::JavaScript));
+    let hundred: Vec<String> = (0..100).map(|n| format!("a{}={n}", n * 37 % 50)).collect();
+    let long = format!("/?{}", hundred.join("&"));
+    let tv = "Mozilla/5.0 (SMART-TV; Linux; Tizen 6.0) AppleWebKit/537.36 Version/6.0 TV Safari/537.36";
+    let tablet =
+        "Mozilla/5.0 (iPad; CPU OS 16_0 like Mac OS X) AppleWebKit/605.1.15 Version/16.0 Safari/604.1";
+    for (target, headers) in [
+        ("/", &[][..]),
+        ("/?", &[]),
+        ("/?&", &[]),
+        ("/??", &[]),
+        ("/??b&a", &[]),
+        ("/?b&?a&gclid", &[]),
+        ("/?&?a", &[]),
+        ("/?=&==&a=&a&a==", &[]),
+        ("/?b=%zz&%61=1&a=%2F&a=%2f", &[]),
+        ("/?UTM_x=1&utm_x&utm_keep=1&utm_kee", &[]),
+        ("/?constructor=1&__proto__=2&hasOwnProperty=3&toString2", &[]),
+        (long.as_str(), &[]),
+        ("/?toString=1", &[("cookie", "a=1")]),
+        ("/", &[("cookie", "__proto__=1")]),
+        ("/", &[("cookie", "constructor=1; a=2")]),
+        ("/", &[("cookie", ";;"), ("x-a", "1")]),
+        ("/", &[("cookie", "a=\"PHPSESSID=1; wp_=\"")]),
+        ("/", &[("cookie", "a=1"), ("cookie", "PHPSESSID")]),
+        ("/", &[("cookie", "$PHPSESSID=1")]),
+        (
+            "/",
+            &[("__proto__", "1"), ("constructor", "2"), ("X-Viewer-Session", "3"), ("x-viewer-device", "tv")],
+        ),
+        (
+            "/",
+            &[("connection", "x-a"), ("x-a", "1"), ("te", "trailers"), ("x-real-ip", "1"), ("via", "1.1 x")],
+        ),
+        (
+            "/",
+            &[
+                ("cloudfront-is-mobile-viewer", "true"),
+                ("cloudfront-x", "1"),
+                ("CloudFront-Viewer-Country", "DE"),
+            ],
+        ),
+        ("/", &[("user-agent", tv)]),
+        ("/", &[("user-agent", tablet)]),
+    ] {
+        let headers =
+            headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
+        let raw = chance::Raw { method: "GET", target: target.to_owned(), headers };
+        assert_eq!(became(&native, read(&raw)), became(&script, read(&raw)), "{raw}");
+    }
+}
+
+/// The largest there is fits with room, and is written with what the runtime has alone.
+#[test]
+fn it_is_a_function_that_cloudfront_takes() {
+    for seed in 0..200 {
+        let code = chance::rule(&mut Chance::new(seed)).javascript();
+        assert!(
+            code.is_ascii() && code.lines().all(|line| line.len() <= 120 || line.starts_with("const ")),
+            "{code}"
+        );
+        for word in [" of ", "...", "?.", "class ", "=> {}", "eval", "new ", "[{", "var "] {
+            let without_comments: String =
+                code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+            assert!(!without_comments.contains(word), "{word}: {code}");
+        }
+    }
+}
