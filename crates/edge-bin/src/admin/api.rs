@@ -115,9 +115,9 @@ fn called(edge: &Edge, request: &Request<Vec<u8>>) -> Result<Response<String>, A
     let parts: Vec<&str> = path.split('/').collect();
     match (request.method(), parts.as_slice()) {
         (&Method::POST, ["distribution", id, "invalidation"]) => {
-            is_ours(edge, id)?;
+            let distribution = ours(edge, id)?;
             let (reference, items) = batch(request.body())?;
-            let batch = edge.invalidate(&reference, items)?;
+            let batch = edge.invalidate(&distribution, &reference, items)?;
             let text = Writer::document("Invalidation", |out| describe(out, edge, &batch));
             let mut response = response(StatusCode::CREATED, text, &request_id());
             let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
@@ -128,12 +128,11 @@ fn called(edge: &Edge, request: &Request<Vec<u8>>) -> Result<Response<String>, A
             Ok(response)
         }
         (&Method::GET, ["distribution", id, "invalidation"]) => {
-            is_ours(edge, id)?;
-            list(edge, request.uri().query().unwrap_or_default())
+            list(edge, &ours(edge, id)?, request.uri().query().unwrap_or_default())
         }
         (&Method::GET, ["distribution", id, "invalidation", invalidation]) => {
-            is_ours(edge, id)?;
-            let batch = edge.invalidations().get(invalidation).ok_or_else(|| {
+            let distribution = ours(edge, id)?;
+            let batch = edge.invalidations().get(&distribution, invalidation).ok_or_else(|| {
                 let message = format!("The specified invalidation does not exist: {invalidation}");
                 ApiError::new(Code::NoSuchInvalidation, message)
             })?;
@@ -147,13 +146,14 @@ fn called(edge: &Edge, request: &Request<Vec<u8>>) -> Result<Response<String>, A
     }
 }
 
-/// An edge is one distribution, or several.
-fn is_ours(edge: &Edge, id: &str) -> Result<(), ApiError> {
+/// The own domain name of the distribution with this id: an edge is one distribution, or several.
+fn ours(edge: &Edge, id: &str) -> Result<String, ApiError> {
     let running = edge.running();
-    let ours: Vec<&str> = running.all().map(|rules| rules.distribution.id.as_str()).collect();
-    if ours.contains(&id) {
-        return Ok(());
+    let mut all = running.all().map(|rules| &rules.distribution);
+    if let Some(distribution) = all.find(|distribution| distribution.id == id) {
+        return Ok(distribution.domain_name.clone());
     }
+    let ours: Vec<&str> = running.all().map(|rules| rules.distribution.id.as_str()).collect();
     let ours = ours.join(", ");
     let message = format!("The specified distribution does not exist: {id} (this edge is {ours})");
     Err(ApiError::new(Code::NoSuchDistribution, message))
@@ -194,7 +194,7 @@ fn batch(body: &[u8]) -> Result<(String, Vec<String>), ApiError> {
     Ok((reference.ok_or_else(|| missing("CallerReference"))?, items))
 }
 
-fn list(edge: &Edge, query: &str) -> Result<Response<String>, ApiError> {
+fn list(edge: &Edge, distribution: &str, query: &str) -> Result<Response<String>, ApiError> {
     let value = |name: &str| {
         let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
         pairs.find(|(key, value)| *key == name && !value.is_empty()).map(|(_, value)| value)
@@ -210,7 +210,7 @@ fn list(edge: &Edge, query: &str) -> Result<Response<String>, ApiError> {
             _ => return Err(invalid("MaxItems", text)),
         },
     };
-    let page = edge.invalidations().list(marker, count);
+    let page = edge.invalidations().list(distribution, marker, count);
     let Page { batches, is_truncated } = page.ok_or_else(|| invalid("Marker", marker.unwrap_or_default()))?;
     let text = Writer::document("InvalidationList", |out| {
         out.text("Marker", marker.unwrap_or_default());

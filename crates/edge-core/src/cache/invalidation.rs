@@ -8,6 +8,7 @@
 //! It refuses to know where objects are kept, and who removes them from there.
 
 mod ledger;
+mod ledgers;
 mod rule;
 
 use std::borrow::Cow;
@@ -17,7 +18,9 @@ use http::{HeaderMap, HeaderName};
 use super::key::Kind;
 use super::{Key, Stored};
 
-pub use ledger::{Ledger, RULES_BYTES_MAX, RULES_MAX};
+use ledger::Ledger;
+pub use ledger::{RULES_BYTES_MAX, RULES_MAX};
+pub use ledgers::Ledgers;
 pub use rule::{InvalidRule, PATH_CHARS_MAX, Rule, TAG_CHARS_MAX};
 
 /// A place in the sequence of invalidations: before the first one, or after the n-th.
@@ -34,6 +37,8 @@ impl Epoch {
 /// headers and encodings make no difference: all variants go.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'a> {
+    /// Its own domain name: rules of another one are not about it.
+    pub distribution: &'a [u8],
     /// As it stands in the key: what the default root object made of `/`.
     pub path: &'a [u8],
     /// Without the question mark.
@@ -72,9 +77,10 @@ impl<'a> Subject<'a> {
     }
 
     fn with(key: &'a Key, tags: Tags<'a>) -> Self {
-        let mut subject = Self { path: b"", query: None, tags };
+        let mut subject = Self { distribution: b"", path: b"", query: None, tags };
         for (kind, part) in key.parts() {
             match kind {
+                Kind::Distribution => subject.distribution = part,
                 Kind::Path => subject.path = part,
                 Kind::Query => subject.query = Some(part),
                 _ => {}

@@ -114,15 +114,16 @@ impl Edge {
         self.0.store.held_bytes()
     }
 
-    /// Invalidates paths and tags (§13.1). When it returns it is in force, for every request from then on and for what is
-    /// being fetched at this moment; memory is freed in the background.
+    /// Invalidates paths and tags of a distribution, by its own domain name (§13.1). When it returns it is in force, for
+    /// every request from then on and for what is being fetched at this moment; memory is freed in the background.
     pub fn invalidate(
         &self,
+        distribution: &str,
         caller_reference: &str,
         items: Vec<String>,
     ) -> Result<Arc<Batch>, NotInvalidated> {
         let Inner { invalidations, store, clock, .. } = &*self.0;
-        invalidations.add(store, caller_reference, items, clock.now())
+        invalidations.add(store, distribution, caller_reference, items, clock.now())
     }
 
     /// The invalidations so far.

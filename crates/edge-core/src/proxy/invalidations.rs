@@ -16,13 +16,13 @@ use tokio::sync::watch;
 
 use super::store::Store;
 use crate::cache::Epoch;
-use crate::cache::invalidation::{InvalidRule, Ledger, Rule, Subject};
+use crate::cache::invalidation::{InvalidRule, Ledgers, Rule, Subject};
 
 /// The rules in force. Where nothing happened since somebody looked last, a look is one load.
 #[derive(Debug, Default)]
 pub struct InForce {
     epoch: AtomicU64,
-    ledger: RwLock<Ledger>,
+    ledgers: RwLock<Ledgers>,
 }
 
 impl InForce {
@@ -34,12 +34,12 @@ impl InForce {
     /// Whether something asked for at that place was invalidated since.
     pub fn covers(&self, since: Epoch, subject: &Subject<'_>) -> bool {
         since < self.epoch()
-            && self.ledger.read().unwrap_or_else(PoisonError::into_inner).covers(since, subject)
+            && self.ledgers.read().unwrap_or_else(PoisonError::into_inner).covers(since, subject)
     }
 
-    fn add(&self, rules: Vec<Rule>) -> Epoch {
-        let mut ledger = self.ledger.write().unwrap_or_else(PoisonError::into_inner);
-        let epoch = ledger.add(rules);
+    fn add(&self, distribution: &str, rules: Vec<Rule>) -> Epoch {
+        let mut ledgers = self.ledgers.write().unwrap_or_else(PoisonError::into_inner);
+        let epoch = ledgers.add(distribution, rules);
         self.epoch.store(epoch.0, Ordering::Release);
         epoch
     }
@@ -50,6 +50,8 @@ impl InForce {
 pub struct Batch {
     /// `I` and thirteen capital letters or digits.
     pub id: String,
+    /// The distribution it is about, by its own domain name.
+    pub distribution: String,
     /// What makes a repeated call the same invalidation.
     pub caller_reference: String,
     /// Paths and tags, in their order.
@@ -170,10 +172,12 @@ impl Default for Invalidations {
 }
 
 impl Invalidations {
-    /// Puts an invalidation in force, and starts the sweep. The same call again is the same invalidation.
+    /// Puts an invalidation of a distribution (by its own domain name) in force, and starts the sweep. The same call again
+    /// is the same invalidation.
     pub fn add(
         self: &Arc<Self>,
         store: &Store,
+        distribution: &str,
         caller_reference: &str,
         items: Vec<String>,
         now: SystemTime,
@@ -183,7 +187,10 @@ impl Invalidations {
         }
         let rules = rules(&items)?;
         let mut state = self.lock();
-        if let Some(known) = state.batches.iter().find(|batch| batch.caller_reference == caller_reference) {
+        let is_the_call = |batch: &&Arc<Batch>| {
+            batch.distribution == distribution && batch.caller_reference == caller_reference
+        };
+        if let Some(known) = state.batches.iter().find(is_the_call) {
             return if known.items == items {
                 Ok(Arc::clone(known))
             } else {
@@ -191,9 +198,15 @@ impl Invalidations {
             };
         }
         // Under the lock, so that the list is in the order of the sequence.
-        let epoch = store.in_force().add(rules);
-        let caller_reference = caller_reference.to_owned();
-        let batch = Arc::new(Batch { id: self.id(epoch), caller_reference, items, created: now, epoch });
+        let epoch = store.in_force().add(distribution, rules);
+        let batch = Arc::new(Batch {
+            id: self.id(epoch),
+            distribution: distribution.to_owned(),
+            caller_reference: caller_reference.to_owned(),
+            items,
+            created: now,
+            epoch,
+        });
         state.remember(Arc::clone(&batch));
         let is_swept = std::mem::replace(&mut state.sweeping, true);
         drop(state);
@@ -203,9 +216,10 @@ impl Invalidations {
         Ok(batch)
     }
 
-    /// The one with this id, while it is remembered.
-    pub fn get(&self, id: &str) -> Option<Arc<Batch>> {
-        self.lock().batches.iter().find(|batch| batch.id == id).cloned()
+    /// The one of the distribution with this id, while it is remembered.
+    pub fn get(&self, distribution: &str, id: &str) -> Option<Arc<Batch>> {
+        let is_it = |batch: &&Arc<Batch>| batch.distribution == distribution && batch.id == id;
+        self.lock().batches.iter().find(is_it).cloned()
     }
 
     /// How far it is.
@@ -213,10 +227,10 @@ impl Invalidations {
         if *self.swept.borrow() >= batch.epoch { Status::Completed } else { Status::InProgress }
     }
 
-    /// At most `count` of them from the newest on, or after the one called `marker`. `None`: no such one.
-    pub fn list(&self, marker: Option<&str>, count: usize) -> Option<Page> {
+    /// At most `count` of the distribution's from the newest on, or after the one called `marker`. `None`: no such one.
+    pub fn list(&self, distribution: &str, marker: Option<&str>, count: usize) -> Option<Page> {
         let state = self.lock();
-        let mut newest_first = state.batches.iter().rev();
+        let mut newest_first = state.batches.iter().rev().filter(|batch| batch.distribution == distribution);
         if let Some(marker) = marker {
             newest_first.find(|batch| batch.id == marker)?;
         }
@@ -288,7 +302,10 @@ impl Batch {
     /// What it takes, roughly.
     fn bytes(&self) -> usize {
         let text = |text: &String| text.len() + size_of::<String>();
-        size_of::<Self>() + text(&self.caller_reference) + self.items.iter().map(text).sum::<usize>()
+        size_of::<Self>()
+            + text(&self.distribution)
+            + text(&self.caller_reference)
+            + self.items.iter().map(text).sum::<usize>()
     }
 }
 
@@ -317,14 +334,14 @@ mod tests {
 
     fn add(all: &Arc<Invalidations>, reference: &str, items: &[&str]) -> Result<Arc<Batch>, NotInvalidated> {
         let items = items.iter().map(ToString::to_string).collect();
-        all.add(&Store::new(1 << 20), reference, items, UNIX_EPOCH)
+        all.add(&Store::new(1 << 20), "d", reference, items, UNIX_EPOCH)
     }
 
     #[test]
     fn the_same_call_is_the_same_invalidation() {
         let (all, store) = (Arc::<Invalidations>::default(), Store::new(1 << 20));
         let add = |reference, items: &[&str]| {
-            all.add(&store, reference, items.iter().map(ToString::to_string).collect(), UNIX_EPOCH)
+            all.add(&store, "d", reference, items.iter().map(ToString::to_string).collect(), UNIX_EPOCH)
         };
         let first = add("1", &["/a", "/b*"]).unwrap();
         assert_eq!(add("1", &["/a", "/b*"]).unwrap(), first);
@@ -332,6 +349,11 @@ mod tests {
         assert_eq!(add("1", &["/a"]), Err(NotInvalidated::ReferenceTaken("1".to_owned())));
         assert_ne!(add("2", &["/a", "/b*"]).unwrap().id, first.id);
         assert_eq!(store.in_force().epoch(), Epoch(2));
+        // Of another distribution it is another one, and in force there alone.
+        let other = all.add(&store, "other", "1", vec!["/a".to_owned()], UNIX_EPOCH).unwrap();
+        assert_eq!(all.list("other", None, 9).unwrap().batches, [Arc::clone(&other)]);
+        assert_eq!((all.get("other", &first.id), all.get("d", &first.id)), (None, Some(first)));
+        assert_eq!(all.get("d", &other.id), None);
     }
 
     #[test]
@@ -346,14 +368,14 @@ mod tests {
         assert_eq!(add(&all, "1", &["/", "a"]), Err(item));
         assert_eq!(add(&all, "1", &many), Err(NotInvalidated::TooManyItems(ITEMS_MAX + 1)));
         assert_eq!(add(&all, "1", &stars), Err(NotInvalidated::TooManyWildcards(WILDCARDS_MAX + 1)));
-        assert!(all.list(None, 9).unwrap().batches.is_empty());
+        assert!(all.list("d", None, 9).unwrap().batches.is_empty());
         assert!(add(&all, "1", &many[1..]).is_ok() && add(&all, "2", &stars[1..]).is_ok());
     }
 
     #[test]
     fn the_list_begins_with_the_newest_and_is_read_in_pages() {
         let (all, store) = (Arc::<Invalidations>::default(), Store::new(1 << 20));
-        let add = |number: usize| all.add(&store, &number.to_string(), vec!["/".to_owned()], UNIX_EPOCH);
+        let add = |number: usize| all.add(&store, "d", &number.to_string(), vec!["/".to_owned()], UNIX_EPOCH);
         let ids: Vec<String> = (0..5).map(|number| add(number).unwrap().id.clone()).collect();
         assert_eq!(ids.iter().collect::<HashSet<_>>().len(), 5);
         for id in &ids {
@@ -361,14 +383,14 @@ mod tests {
             assert!(id.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()), "{id}");
         }
         let page = |marker: Option<&str>, count| {
-            let page = all.list(marker, count).unwrap();
+            let page = all.list("d", marker, count).unwrap();
             (page.batches.iter().map(|batch| batch.id.clone()).collect::<Vec<_>>(), page.is_truncated)
         };
         assert_eq!(page(None, 2), (vec![ids[4].clone(), ids[3].clone()], true));
         assert_eq!(page(Some(&ids[3]), 2), (vec![ids[2].clone(), ids[1].clone()], true));
         assert_eq!(page(Some(&ids[1]), 2), (vec![ids[0].clone()], false));
         assert_eq!(page(Some(&ids[0]), 2), (Vec::new(), false));
-        assert_eq!(all.list(Some("I"), 2), None);
+        assert_eq!(all.list("d", Some("I"), 2), None);
     }
 
     #[test]
@@ -377,6 +399,7 @@ mod tests {
         let batch = |number: usize, bytes: usize| {
             Arc::new(Batch {
                 id: number.to_string(),
+                distribution: String::new(),
                 caller_reference: String::new(),
                 items: vec!["x".repeat(bytes)],
                 created: UNIX_EPOCH,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use edge_core::cache::freshness::Lifetime;
-use edge_core::cache::invalidation::{Ledger, Rule, Subject};
+use edge_core::cache::invalidation::{Ledgers, Rule, Subject};
 use edge_core::cache::key::Kind;
 use edge_core::cache::parts::{self, Placing};
 use edge_core::cache::storing::Guard;
@@ -83,7 +83,7 @@ struct Simulator<'w> {
     watch: &'w mut dyn FnMut(usize, Seen),
     rules: Arc<Rules>,
     store: HashMap<Key, Object>,
-    ledger: Ledger,
+    ledgers: Ledgers,
     standings: HashMap<usize, Standing>,
     requests: u64,
     refreshed: Vec<Refreshed>,
@@ -137,13 +137,13 @@ impl<'w> Simulator<'w> {
             Mode::Guard => Guard::On,
         };
         let rules = Rules { distribution, guard, place: Place::new(7, None), devices: Memo::new(16) };
-        let (store, ledger, standings) = (HashMap::new(), Ledger::default(), HashMap::new());
+        let (store, ledgers, standings) = (HashMap::new(), Ledgers::default(), HashMap::new());
         Self {
             mode,
             watch,
             rules: Arc::new(rules),
             store,
-            ledger,
+            ledgers,
             standings,
             requests: 0,
             refreshed: Vec::new(),
@@ -191,7 +191,7 @@ impl<'w> Simulator<'w> {
             let since = ask.since();
             // Who came after an invalidation is not on a flight that began before it.
             leader = leader.filter(|flight| {
-                since == flight.since || !self.ledger.covers(flight.since, &Subject::awaited(&flight.key))
+                since == flight.since || !self.ledgers.covers(flight.since, &Subject::awaited(&flight.key))
             });
             let joins = leader.as_ref().filter(|flight| shared.as_ref() == Some(&flight.key));
             let joins = joins.and_then(|flight| flight.cargo.clone());
@@ -285,7 +285,7 @@ impl<'w> Simulator<'w> {
         if let Some(origin) = held.and_then(|held| look_up.waits_for(held)) {
             look_up = look_up.knowing(self.standings.get(&origin).copied().unwrap_or_default());
         }
-        (look_up.found(held, self.ledger.epoch(), now), object)
+        (look_up.found(held, self.ledgers.epoch(), now), object)
     }
 
     /// From a step to what the viewer sees.
@@ -434,7 +434,7 @@ impl<'w> Simulator<'w> {
     fn invalidate(&mut self, items: &[String]) -> Option<String> {
         match items.iter().map(|item| item.parse()).collect::<Result<Vec<Rule>, _>>() {
             Ok(rules) => {
-                self.ledger.add(rules);
+                self.ledgers.add(&self.rules.distribution.domain_name, rules);
                 None
             }
             Err(why) => Some(why.to_string()),
@@ -446,7 +446,7 @@ impl<'w> Simulator<'w> {
     }
 
     fn is_covered(&self, key: &Key, object: &Object) -> bool {
-        self.ledger.covers(object.stored.since, &Subject::of(key, &object.stored))
+        self.ledgers.covers(object.stored.since, &Subject::of(key, &object.stored))
     }
 
     fn put(&mut self, key: &Key, object: Object) {

@@ -9,7 +9,9 @@ fn invalidate(world: &World, items: &[&str]) -> Arc<Batch> {
     static REFERENCE: AtomicUsize = AtomicUsize::new(0);
     let reference = REFERENCE.fetch_add(1, Ordering::Relaxed).to_string();
     let items = items.iter().map(ToString::to_string).collect();
-    world.server.edge().invalidate(&reference, items).unwrap()
+    let edge = world.server.edge();
+    let name = edge.running().rules().distribution.domain_name.clone();
+    edge.invalidate(&name, &reference, items).unwrap()
 }
 
 /// Fetches `target`, which the origin answers like this.

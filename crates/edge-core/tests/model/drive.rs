@@ -301,7 +301,8 @@ impl Engine<'_> {
 
     fn invalidate(&mut self, pattern: &str) {
         self.invalidations += 1;
-        let batch = self.edge.invalidate(&self.invalidations.to_string(), vec![pattern.to_owned()]).unwrap();
+        let reference = self.invalidations.to_string();
+        let batch = self.edge.invalidate(HOST, &reference, vec![pattern.to_owned()]).unwrap();
         // Memory is freed in a thread of its own; that it is not our turn meanwhile makes sequences repeatable.
         while self.edge.invalidations().status(&batch) != Status::Completed {
             std::thread::yield_now();

@@ -82,7 +82,8 @@ impl Run<'_> {
         let mut sent = Vec::new();
         for &(number, step) in together {
             if let Some(items) = step.invalidates(&world(step)) {
-                let done = self.edge.inner.invalidate(&number.to_string(), items);
+                let name = self.edge.inner.running().rules().distribution.domain_name.clone();
+                let done = self.edge.inner.invalidate(&name, &number.to_string(), items);
                 let why = done.err().map(|why| why.to_string());
                 self.failures.extend(step.check_refusal(number, why));
                 continue;

@@ -12,12 +12,12 @@ pub const RULES_MAX: usize = 100_000;
 /// How many bytes their texts may have together.
 pub const RULES_BYTES_MAX: usize = 32 * 1024 * 1024;
 
-/// Every invalidation so far: which rule came last at which place of the sequence.
+/// Every invalidation of a distribution so far: which rule came last at which place of the sequence.
 ///
 /// A look costs a hash of the path, a few steps through the ordered prefixes, however many there are, and a hash of
 /// each tag.
 #[derive(Debug, Clone)]
-pub struct Ledger {
+pub(super) struct Ledger {
     epoch: Epoch,
     /// Whatever is older counts as invalidated.
     floor: Epoch,
@@ -39,7 +39,7 @@ impl Default for Ledger {
 
 impl Ledger {
     /// Remembers this many rules at most.
-    pub fn bounded(rules_max: usize) -> Self {
+    pub(super) fn bounded(rules_max: usize) -> Self {
         Self {
             epoch: Epoch::default(),
             floor: Epoch::default(),
@@ -53,24 +53,9 @@ impl Ledger {
         }
     }
 
-    /// After the last invalidation: what is asked for now is covered by none of those so far.
-    pub fn epoch(&self) -> Epoch {
-        self.epoch
-    }
-
-    /// How many rules are remembered.
-    pub fn len(&self) -> usize {
-        self.order.len()
-    }
-
-    /// Whether none are.
-    pub fn is_empty(&self) -> bool {
-        self.order.is_empty()
-    }
-
-    /// One more invalidation: from now on these rules hold too. Returns its place in the sequence.
-    pub fn add(&mut self, rules: impl IntoIterator<Item = Rule>) -> Epoch {
-        self.epoch = self.epoch.next();
+    /// One more invalidation, at its place in the sequence: from now on these rules hold too.
+    pub(super) fn add_at(&mut self, epoch: Epoch, rules: impl IntoIterator<Item = Rule>) {
+        self.epoch = epoch;
         for rule in rules {
             if matches!(&rule, Rule::Prefix(text) if **text == *b"/") {
                 self.cover_all();
@@ -81,11 +66,10 @@ impl Ledger {
         while self.order.len() > self.rules_max || self.bytes > RULES_BYTES_MAX {
             self.forget_oldest();
         }
-        self.epoch
     }
 
     /// Whether a rule that came after `since` matches.
-    pub fn covers(&self, since: Epoch, subject: &Subject<'_>) -> bool {
+    pub(super) fn covers(&self, since: Epoch, subject: &Subject<'_>) -> bool {
         if since >= self.epoch {
             return false;
         }
@@ -189,12 +173,27 @@ mod tests {
         item.parse().unwrap()
     }
 
+    impl Ledger {
+        fn add(&mut self, rules: impl IntoIterator<Item = Rule>) -> Epoch {
+            self.add_at(self.epoch.next(), rules);
+            self.epoch
+        }
+
+        fn epoch(&self) -> Epoch {
+            self.epoch
+        }
+
+        fn len(&self) -> usize {
+            self.order.len()
+        }
+    }
+
     fn subject<'a>(url: &'a str, headers: &'a HeaderMap) -> Subject<'a> {
         let (path, query) = match url.split_once('?') {
             Some((path, query)) => (path, Some(query.as_bytes())),
             None => (url, None),
         };
-        Subject { path: path.as_bytes(), query, tags: Tags::In(headers, &TAG) }
+        Subject { distribution: b"", path: path.as_bytes(), query, tags: Tags::In(headers, &TAG) }
     }
 
     fn tagged(line: &str) -> HeaderMap {
@@ -299,7 +298,7 @@ mod tests {
     #[test]
     fn what_is_on_its_way_may_have_any_tag() {
         let mut ledger = Ledger::default();
-        let awaited = Subject { path: b"/", query: None, tags: Tags::Unknown };
+        let awaited = Subject { distribution: b"", path: b"/", query: None, tags: Tags::Unknown };
         let before = ledger.epoch();
         let at = ledger.add([rule("#a")]);
         assert!(ledger.covers(before, &awaited));
