@@ -19,6 +19,7 @@ pub mod public_key;
 mod response_headers;
 pub mod rule;
 mod signing;
+pub mod viewer_tls;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +38,7 @@ pub use public_key::{Hash, PublicKey, Trusted};
 pub use response_headers::{Cors, OriginHeader, ResponseHeadersPolicy, SetHeader};
 pub use rule::Rule;
 pub use signing::{Credentials, SignedService, Signing, SigningBehavior};
+pub use viewer_tls::{SecurityPolicy, ViewerMtls, ViewerTls};
 
 use crate::script::Script;
 
@@ -53,6 +55,8 @@ pub struct Distribution {
     pub enabled: bool,
     /// What viewers may speak (§11.2).
     pub http_version: HttpVersion,
+    /// What their handshakes have to be like (§11.3, §11.6).
+    pub viewer_tls: ViewerTls,
     /// Which countries are served (§12.1).
     pub geo_restriction: GeoRestriction,
     /// What `/` stands for (§2.5); without the leading slash.

@@ -30,10 +30,10 @@ use super::geo::{GeoError, GeoSettings, Locator};
 use super::listen::{Interims, Limits, Listener, Peer, Refusal, Service, Stop};
 use super::local_ca::{CaError, LocalCa};
 use super::pool;
-use super::tls::{Certificates, Protocols, Tls, TlsError};
+use super::tls::{Certificates, Sites, Tls, TlsError};
 use super::{body::Body, fill::Broken};
 use crate::cache::storing::Guard;
-use crate::distribution::{Clash, Credentials, Distribution, HttpVersion};
+use crate::distribution::{Clash, Credentials, Distribution};
 use crate::exchange::Rules;
 use crate::response::Place;
 use crate::viewer::device::Memo;
@@ -218,7 +218,7 @@ impl Server {
         let running = running(settings, self.https.first().map(SocketAddr::port), Some(&before.origins))?;
         if let Some(tls) = &self.tls {
             let (certificates, _) = certificates(settings)?;
-            tls.replace(certificates).map_err(StartError::Tls)?;
+            tls.replace(certificates, sites(settings)).map_err(StartError::Tls)?;
         }
         let now = Arc::clone(&running.origins);
         self.edge.replace(running);
@@ -297,11 +297,12 @@ fn tls(settings: &Settings) -> Result<(Option<Arc<Tls>>, Option<PathBuf>), Start
         return Ok((None, None));
     }
     let (certificates, ca_path) = certificates(settings)?;
-    let protocols = match settings.distribution.http_version {
-        HttpVersion::Http1 | HttpVersion::Http3 => Protocols::Http1,
-        HttpVersion::Http2 | HttpVersion::Http2And3 => Protocols::Http2AndHttp1,
-    };
-    Ok((Some(Arc::new(Tls::new(certificates, protocols).map_err(StartError::Tls)?)), ca_path))
+    let tls = Tls::of(certificates, sites(settings)).map_err(StartError::Tls)?;
+    Ok((Some(Arc::new(tls)), ca_path))
+}
+
+fn sites(settings: &Settings) -> Sites {
+    Sites::of(settings.distributions().cloned().collect())
 }
 
 fn certificates(settings: &Settings) -> Result<(Certificates, Option<PathBuf>), StartError> {

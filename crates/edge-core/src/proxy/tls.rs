@@ -1,29 +1,30 @@
 //! TLS towards viewers: which certificate a name gets, and what both sides may speak.
 //!
-//! TLS 1.2 and 1.3 with forward secrecy, no early data (CloudFront has none: a replayed request would be a second request).
-//! Sessions resume from tickets that rustls opens only for the server name they were made for (`can_resume` in its
-//! `server/hs.rs` compares the names), so a session never carries a viewer from one site to another.
-use std::collections::HashMap;
+//! TLS 1.2 and 1.3 with forward secrecy, as far as the security policy of the distribution a viewer names allows (§11.3),
+//! and no early data (CloudFront has none: a replayed request would be a second request). Sessions resume from tickets
+//! that rustls opens only for the server name they were made for (`can_resume` in its `server/hs.rs` compares the names),
+//! and whose keys belong to one set of wants: a session carries a viewer neither to another site nor past a policy that
+//! came into force meanwhile.
+//!
+//! Reading order: this file (what is shared, and what a handshake comes to), `wants` (what a site wants of one, as rustls
+//! takes it), `greeting` (one handshake), `certificates` (what is presented).
+mod certificates;
+mod greeting;
+mod wants;
+
 use std::fmt::Display;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::server::{ClientHello, ResolvesServerCert};
-use rustls::sign::CertifiedKey;
+use rustls::server::ResolvesServerCert;
 use rustls::{HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::clock::Clock;
-use super::local_ca::{Leaf, LocalCa};
-
-/// How many names may hold a minted leaf at once; the least used one goes first.
-const LEAVES_MAX: u64 = 1_000;
-/// Names every machine answers to: the leaf for viewers who name nobody covers them too.
-const LOOPBACK_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+pub use self::certificates::Certificates;
+use self::certificates::Current;
+pub use self::wants::Sites;
+use self::wants::Wants;
 
 /// The HTTP versions a TLS viewer may choose from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,27 +38,21 @@ pub enum Protocols {
 
 /// What TLS listeners of one configuration share.
 pub struct Tls {
-    config: Arc<ServerConfig>,
     certificates: Arc<Current>,
+    installed: ArcSwap<Installed>,
 }
 
-/// The certificates a listener may present.
-#[derive(Default)]
-pub struct Certificates {
-    /// By name, lower case, as the certificate writes it: `www.example.com` or `*.example.com`.
-    named: HashMap<String, Arc<CertifiedKey>>,
-    /// The first one loaded, for viewers who name nobody or somebody unknown.
-    first: Option<Arc<CertifiedKey>>,
-    minted: Option<Minted>,
+/// What is in force.
+struct Installed {
+    sites: Sites,
+    /// For each site, in the same order.
+    ready: Vec<Ready>,
 }
 
-/// Leaves of the local authority, made when a name is first asked for.
-struct Minted {
-    ca: LocalCa,
-    clock: Clock,
-    answers_for: Box<dyn Fn(&str) -> bool + Send + Sync>,
-    fallback_name: String,
-    leaves: moka::sync::Cache<String, Leaf>,
+/// A site, ready for handshakes.
+struct Ready {
+    wants: Wants,
+    config: Arc<ServerConfig>,
 }
 
 /// What a handshake agreed on: the facts behind `CloudFront-Viewer-TLS` and two log fields.
@@ -106,31 +101,46 @@ impl Display for TlsError {
 impl std::error::Error for TlsError {}
 
 impl Tls {
-    /// TLS with these certificates.
+    /// One site for whoever comes.
     pub fn new(certificates: Certificates, protocols: Protocols) -> Result<Self, TlsError> {
-        let certificates = Arc::new(Current(ArcSwap::from_pointee(certificates.checked()?)));
-        let mut config = ServerConfig::builder_with_provider(Arc::new(provider()))
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-            .map_err(TlsError::Settings)?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::clone(&certificates) as Arc<dyn ResolvesServerCert>);
-        config.ticketer = ring::Ticketer::new().map_err(TlsError::Settings)?;
-        config.alpn_protocols = match protocols {
-            Protocols::Http2AndHttp1 => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
-            Protocols::Http1 => vec![b"http/1.1".to_vec()],
-        };
-        Ok(Self { config: Arc::new(config), certificates })
+        Self::of(certificates, Sites::anybody(protocols))
     }
 
-    /// Presents other certificates from the next handshake on. Connections that stand are not touched.
-    pub fn replace(&self, certificates: Certificates) -> Result<(), TlsError> {
-        self.certificates.0.store(Arc::new(certificates.checked()?));
+    /// TLS for these sites with these certificates.
+    pub fn of(certificates: Certificates, sites: Sites) -> Result<Self, TlsError> {
+        let certificates = Arc::new(Current(ArcSwap::from_pointee(certificates.checked()?)));
+        let installed = Installed::new(sites, None, &certificates)?;
+        Ok(Self { certificates, installed: ArcSwap::from_pointee(installed) })
+    }
+
+    /// Presents other certificates, and wants what these sites want, from the next handshake on. Connections that stand
+    /// are not touched; sessions resume where a site wants what it wanted before.
+    pub fn replace(&self, certificates: Certificates, sites: Sites) -> Result<(), TlsError> {
+        let certificates = certificates.checked()?;
+        let installed = Installed::new(sites, Some(&self.installed.load()), &self.certificates)?;
+        self.certificates.0.store(Arc::new(certificates));
+        self.installed.store(Arc::new(installed));
         Ok(())
     }
+}
 
-    /// The settings, as rustls takes them.
-    pub fn config(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.config)
+impl Installed {
+    /// Who wants the same has the same settings, tickets included.
+    fn new(sites: Sites, before: Option<&Self>, certificates: &Arc<Current>) -> Result<Self, TlsError> {
+        let mut ready: Vec<Ready> = Vec::new();
+        for wants in sites.wants() {
+            let known = ready.iter().chain(before.iter().flat_map(|before| &before.ready));
+            let same = known.into_iter().find(|other| other.wants == *wants);
+            let config = match same {
+                Some(same) => Arc::clone(&same.config),
+                None => {
+                    let resolver = Arc::clone(certificates) as Arc<dyn ResolvesServerCert>;
+                    Arc::new(wants.config(resolver).map_err(TlsError::Settings)?)
+                }
+            };
+            ready.push(Ready { wants: wants.clone(), config });
+        }
+        Ok(Self { sites, ready })
     }
 }
 
@@ -140,135 +150,8 @@ impl std::fmt::Debug for Tls {
     }
 }
 
-impl Certificates {
-    /// No certificate yet.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Adds a certificate chain and its key, both PEM. It is presented for the names it carries; where two certificates
-    /// carry one name, the first wins.
-    pub fn add_files(&mut self, chain_path: &Path, key_path: &Path) -> Result<(), TlsError> {
-        let in_chain = |why: &dyn Display| TlsError::File(chain_path.to_owned(), why.to_string());
-        let in_key = |why: &dyn Display| TlsError::File(key_path.to_owned(), why.to_string());
-        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(chain_path)
-            .and_then(Iterator::collect)
-            .map_err(|error| in_chain(&error))?;
-        let key = PrivateKeyDer::from_pem_file(key_path).map_err(|error| in_key(&error))?;
-        let leaf = chain.first().ok_or_else(|| in_chain(&"no certificate in it"))?;
-        let names: Vec<String> = webpki::EndEntityCert::try_from(leaf)
-            .map_err(|error| in_chain(&error))?
-            .valid_dns_names()
-            .map(str::to_ascii_lowercase)
-            .collect();
-        let certified = CertifiedKey::from_der(chain, key, &provider())
-            .map(Arc::new)
-            .map_err(|error| in_key(&format!("not the key of {} ({error})", chain_path.display())))?;
-        for name in names {
-            self.named.entry(name).or_insert_with(|| Arc::clone(&certified));
-        }
-        self.first.get_or_insert(certified);
-        Ok(())
-    }
-
-    /// Lets the local authority vouch for every name `answers_for` says yes to (lower case, no port) and that no file
-    /// covers. `fallback_name` is whom viewers meet who name nobody, or somebody unknown.
-    pub fn mint_with(
-        &mut self,
-        ca: LocalCa,
-        clock: Clock,
-        fallback_name: &str,
-        answers_for: impl Fn(&str) -> bool + Send + Sync + 'static,
-    ) {
-        self.minted = Some(Minted {
-            ca,
-            clock,
-            answers_for: Box::new(answers_for),
-            fallback_name: fallback_name.to_ascii_lowercase(),
-            leaves: moka::sync::Cache::new(LEAVES_MAX),
-        });
-    }
-
-    fn checked(self) -> Result<Self, TlsError> {
-        if self.first.is_none() && self.minted.is_none() { Err(TlsError::NoCertificate) } else { Ok(self) }
-    }
-
-    fn find(&self, sni: Option<&str>) -> Option<Arc<CertifiedKey>> {
-        let from_file = sni.and_then(|name| {
-            let wildcard = || {
-                let (_, parent) = name.split_once('.')?;
-                self.named.get(&format!("*.{parent}"))
-            };
-            self.named.get(name).or_else(wildcard).cloned()
-        });
-        from_file
-            .or_else(|| {
-                let minted = self.minted.as_ref()?;
-                let name = sni.filter(|name| (minted.answers_for)(name))?;
-                minted.leaf(name)
-            })
-            .or_else(|| self.first.clone())
-            .or_else(|| self.minted.as_ref()?.fallback())
-    }
-}
-
-impl Minted {
-    fn leaf(&self, name: &str) -> Option<Arc<CertifiedKey>> {
-        self.cached(name, |now| self.ca.leaf(&[name], now))
-    }
-
-    /// The leaf under the empty name covers the loopback names as well.
-    fn fallback(&self) -> Option<Arc<CertifiedKey>> {
-        self.cached("", |now| {
-            let mut names = vec![self.fallback_name.as_str()];
-            names.extend(LOOPBACK_NAMES.iter().filter(|&&name| name != self.fallback_name));
-            self.ca.leaf(&names, now)
-        })
-    }
-
-    fn cached(
-        &self,
-        name: &str,
-        mint: impl Fn(SystemTime) -> Result<Leaf, super::local_ca::CaError>,
-    ) -> Option<Arc<CertifiedKey>> {
-        let now = self.clock.now();
-        if let Some(leaf) = self.leaves.get(name)
-            && now < leaf.renew_at
-        {
-            return Some(leaf.certified);
-        }
-        match mint(now) {
-            Ok(leaf) => {
-                let certified = Arc::clone(&leaf.certified);
-                self.leaves.insert(name.to_owned(), leaf);
-                Some(certified)
-            }
-            Err(error) => {
-                tracing::error!(name, %error, "no certificate for this name");
-                None
-            }
-        }
-    }
-}
-
-/// The certificates of the moment, as a resolver.
-struct Current(ArcSwap<Certificates>);
-
-impl std::fmt::Debug for Current {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Certificates")
-    }
-}
-
-impl ResolvesServerCert for Current {
-    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        // rustls hands over a valid DNS name in lower case.
-        self.0.load().find(hello.server_name())
-    }
-}
-
 impl TlsFacts {
-    pub(crate) fn of(connection: &ServerConnection) -> Self {
+    fn of(connection: &ServerConnection) -> Self {
         Self {
             sni: connection.server_name().map(str::to_owned),
             version: match connection.protocol_version() {

@@ -77,7 +77,7 @@ impl Bundle {
                 "ACMCertificateArn":
                     "arn:aws:acm:us-east-1:111122223333:certificate/12345678-1234-1234-1234-123456789012",
                 "SSLSupportMethod": "sni-only",
-                "MinimumProtocolVersion": "TLSv1.2_2021",
+                "MinimumProtocolVersion": distribution.policy.as_deref().unwrap_or("TLSv1.2_2021"),
             },
             "Origins": list(std::iter::once(&first).chain(&case.origins).map(origin).collect()),
             "OriginGroups": list(case.groups.iter().map(group).collect()),

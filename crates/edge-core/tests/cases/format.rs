@@ -262,6 +262,8 @@ pub(crate) struct Distribution {
     /// The header of origin responses that names their cache tags.
     pub(crate) tags: Option<String>,
     pub(crate) disabled: bool,
+    /// The security policy, beside a certificate of its own; `TLSv1.2_2021` if absent.
+    pub(crate) policy: Option<String>,
     /// Countries: those that are served, or those that are not.
     pub(crate) geo: Option<Names>,
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use edge_core::proxy::clock::Clock;
 use edge_core::proxy::listen::Limits;
 use edge_core::proxy::local_ca::{CaError, LocalCa};
-use edge_core::proxy::tls::{Certificates, Protocols, Tls};
+use edge_core::proxy::tls::{Certificates, Protocols, Sites, Tls};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::AsyncWriteExt;
@@ -18,18 +18,18 @@ use tokio_rustls::client::TlsStream;
 
 use crate::support::{PATIENCE, Running, SOON, ask, in_time, read_answer, read_to_end, start_with, statuses};
 
-fn now() -> SystemTime {
+pub(crate) fn now() -> SystemTime {
     Clock::system().now()
 }
 
-fn empty_directory(name: &str) -> PathBuf {
+pub(crate) fn empty_directory(name: &str) -> PathBuf {
     let path =
         PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("listen-{name}-{}", std::process::id()));
     let _ = fs::remove_dir_all(&path);
     path
 }
 
-fn trusting(roots: &[CertificateDer<'static>], alpn: &[&str]) -> Arc<ClientConfig> {
+pub(crate) fn trusting(roots: &[CertificateDer<'static>], alpn: &[&str]) -> Arc<ClientConfig> {
     let mut store = RootCertStore::empty();
     for root in roots {
         store.add(root.clone()).unwrap();
@@ -43,7 +43,7 @@ fn trusting(roots: &[CertificateDer<'static>], alpn: &[&str]) -> Arc<ClientConfi
     Arc::new(config)
 }
 
-async fn connect(
+pub(crate) async fn connect(
     running: &Running,
     config: &Arc<ClientConfig>,
     name: &'static str,
@@ -176,12 +176,12 @@ async fn certificates_from_files_are_chosen_by_name_and_can_be_replaced() {
     let mut old = connect(&running, &trusts_first, "shop.example").await.unwrap();
     let mut certificates = Certificates::new();
     certificates.add_files(&other_chain, &other_key).unwrap();
-    tls.replace(certificates).unwrap();
+    tls.replace(certificates, Sites::anybody(Protocols::default())).unwrap();
     assert_eq!(statuses(&ask(&mut old, "/still").await), [200]);
     assert!(connect(&running, &trusting(&[], &[]), "blog.example").await.is_err());
     assert!(connect(&running, &trusts_other, "blog.example").await.is_ok());
 
-    assert!(tls.replace(Certificates::new()).is_err());
+    assert!(tls.replace(Certificates::new(), Sites::anybody(Protocols::default())).is_err());
     assert!(Certificates::new().add_files(&chain, &other_key).is_err());
     let missing = Certificates::new().add_files(&chain.with_extension("gone"), &key).unwrap_err();
     assert!(missing.to_string().contains("chain.gone"), "{missing}");

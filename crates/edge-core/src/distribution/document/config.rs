@@ -13,7 +13,7 @@ use super::library::Library;
 use super::names;
 use super::node::Node;
 use super::origin::{self, Targets};
-use super::{force, geo};
+use super::{force, geo, viewer};
 
 /// `ErrorCachingMinTTL` where an entry does not say (§7.3).
 const ERROR_CACHING_MIN_TTL: Duration = Duration::from_secs(10);
@@ -39,7 +39,7 @@ pub(super) fn distribution(config: &Node<'_>, identity: &Identity<'_>, library: 
         behavior::behavior(&config.required("DefaultCacheBehavior"), PathPattern::any(), &context);
     let behaviors = behavior::behaviors(config, &context);
     let aliases = aliases(config);
-    force::viewer_certificate(config, !aliases.is_empty());
+    let viewer_tls = viewer::tls(config, !aliases.is_empty(), library);
     force::distribution(config);
     let geo_restriction = geo::restriction(&config.at("Restrictions"));
     Distribution {
@@ -48,6 +48,7 @@ pub(super) fn distribution(config: &Node<'_>, identity: &Identity<'_>, library: 
         aliases,
         enabled: config.required_boolean("Enabled"),
         http_version,
+        viewer_tls,
         geo_restriction,
         default_root_object: default_root_object(config),
         cache_tag_header: cache_tag_header(config),

@@ -23,7 +23,6 @@ pub(super) fn distribution(config: &Node<'_>) {
             "what WAF would block reaches the origin",
         );
     }
-    viewer_mtls(&config.at("ViewerMtlsConfig"));
     logging(&config.at("Logging"));
     if config.filled("ContinuousDeploymentPolicyId").is_some() {
         let field = config.at("ContinuousDeploymentPolicyId");
@@ -59,80 +58,12 @@ fn price_class(config: &Node<'_>) {
     }
 }
 
-fn viewer_mtls(mtls: &Node<'_>) {
-    if !mtls.is_present() {
-        return;
-    }
-    mtls.ignore(&["TrustStoreConfig"]);
-    let modes = [("required", true), ("optional", false), ("passthrough", false)];
-    match mtls.choice("Mode", &modes) {
-        Some(true) => mtls.not_in_force(
-            "client certificates are not asked for: the distribution is NOT protected by them here",
-        ),
-        Some(false) => mtls.not_in_force("client certificates are not asked for"),
-        None => {}
-    }
-}
-
 fn logging(logging: &Node<'_>) {
     logging.ignore(&["IncludeCookies", "Bucket", "Prefix"]);
     if logging.boolean("Enabled") == Some(true) {
         logging.not_in_force("log files are not delivered to S3");
     }
 }
-
-/// `ViewerCertificate` (§1.2.8): checked, and told apart from the certificates of the listener here.
-pub(super) fn viewer_certificate(config: &Node<'_>, has_aliases: bool) {
-    let certificate = config.at("ViewerCertificate");
-    certificate.ignore(&["Certificate", "CertificateSource"]);
-    let own = [certificate.filled("ACMCertificateArn"), certificate.filled("IAMCertificateId")];
-    let count = own.iter().flatten().count();
-    let default = certificate.boolean("CloudFrontDefaultCertificate") == Some(true);
-    if count > 1 || (count == 1 && default) {
-        certificate.error_with(
-            "InvalidViewerCertificate",
-            "there is more than one certificate",
-            "use one of CloudFrontDefaultCertificate, ACMCertificateArn and IAMCertificateId",
-        );
-    }
-    if count == 0 && has_aliases {
-        config.at("Aliases").warn(
-            "InvalidViewerCertificate",
-            "CloudFront wants a certificate for alternate domain names; here one is made for them",
-        );
-    }
-    let method = certificate.at("SSLSupportMethod");
-    if let Some(word) = method.as_text()
-        && !["sni-only", "vip", "static-ip"].contains(&word)
-    {
-        method.error("InvalidViewerCertificate", format!("{word:?} is not sni-only, vip or static-ip"));
-    }
-    let version = certificate.at("MinimumProtocolVersion");
-    match version.as_text() {
-        Some(word) if !SECURITY_POLICIES.contains(&word) => version.error_with(
-            "InvalidMinimumProtocolVersion",
-            format!("{word:?} is not a security policy"),
-            format!("use one of {}", SECURITY_POLICIES.join(", ")),
-        ),
-        Some("TLSv1.3_2025") => version.not_in_force("viewers may speak TLS 1.2 here too"),
-        _ => {}
-    }
-    if count > 0 {
-        certificate.no_local_effect("viewers see the certificates this edge is given, or makes");
-    }
-}
-
-const SECURITY_POLICIES: [&str; 9] = [
-    "SSLv3",
-    "TLSv1",
-    "TLSv1_2016",
-    "TLSv1.1_2016",
-    "TLSv1.2_2018",
-    "TLSv1.2_2019",
-    "TLSv1.2_2021",
-    "TLSv1.2_2025",
-    "TLSv1.3_2025",
-];
 
 /// The fields of an origin that name its servers' AWS side.
 pub(super) fn origin(node: &Node<'_>) {

@@ -15,7 +15,8 @@ use super::super::{ResponseHeadersPolicy, SigningBehavior};
 use super::function::Functions;
 use super::node::Node;
 use super::signers::Signers;
-use super::{policies, response_headers};
+use super::viewer::TrustStores;
+use super::{policies, response_headers, viewer};
 
 /// What ids can be resolved with.
 #[derive(Default)]
@@ -26,6 +27,7 @@ pub(super) struct Library {
     pub(super) functions: Functions,
     access_controls: HashMap<String, Option<SigningBehavior>>,
     pub(super) signers: Signers,
+    pub(super) trust_stores: TrustStores,
 }
 
 impl Library {
@@ -57,6 +59,7 @@ impl Library {
                 access_control,
             ),
             signers: Signers::read(root),
+            trust_stores: viewer::trust_stores(root),
         }
     }
 

@@ -18,6 +18,7 @@ mod policies;
 mod response_headers;
 mod signers;
 mod store;
+mod viewer;
 
 use serde_json::Value;
 

@@ -18,7 +18,6 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
-use tokio_rustls::TlsAcceptor;
 
 use super::interim::Interims;
 use super::pulse::{PREFACE, Phase, Pulse, Speaks, Verdict, Watch};
@@ -26,7 +25,7 @@ use super::streams::{Call, Last, Paced, PanicCounter, Streams, too_large};
 use super::timer::LazyTimer;
 use super::wire::Wire;
 use super::{Host, Limits, Peer, Scheme, Service, Stop, count};
-use crate::proxy::tls::{Tls, TlsFacts};
+use crate::proxy::tls::Tls;
 
 /// What hyper may keep of heads that came ahead of their turn, and of bodies not yet taken.
 const READ_BUFFER_BYTES: usize = 64 * 1024;
@@ -69,14 +68,20 @@ fn canonical(addr: SocketAddr) -> SocketAddr {
 
 async fn serve_tls<S: Service>(accepted: Accepted<S, TcpStream>, tls: &Tls) {
     let Accepted { host, peer, stream, read, place } = accepted;
-    let handshake = TlsAcceptor::from(tls.config()).accept(stream);
-    let Ok(Ok(stream)) = timeout(host.limits.handshake_timeout, handshake).await else {
-        return count(&host.counters.handshakes_failed);
+    // Boxed: the state of a handshake would be a part of every connection's future.
+    let handshake = Box::pin(tls.accept(stream));
+    let (stream, facts) = match timeout(host.limits.handshake_timeout, handshake).await {
+        Ok(Ok(greeted)) => greeted,
+        failed => {
+            if let Ok(Err(error)) = failed {
+                tracing::debug!(viewer = %peer.addr, %error, "no handshake");
+            }
+            return count(&host.counters.handshakes_failed);
+        }
     };
-    let session = stream.get_ref().1;
-    let speaks = if session.alpn_protocol() == Some(b"h2") { Speaks::Http2 } else { Speaks::Http1 };
-    let facts = Arc::new(TlsFacts::of(session));
-    let peer = Peer { scheme: Scheme::Https, tls: Some(facts), ..peer };
+    let speaks =
+        if stream.get_ref().1.alpn_protocol() == Some(b"h2") { Speaks::Http2 } else { Speaks::Http1 };
+    let peer = Peer { scheme: Scheme::Https, tls: Some(Arc::new(facts)), ..peer };
     let accepted = Accepted { host, peer, stream, read, place };
     match speaks {
         Speaks::Http1 => serve_http1(accepted).await,

@@ -1,0 +1,68 @@
+//! One handshake: the viewer's first message tells which site is meant, and the site what the rest is like.
+
+use std::io;
+
+use rustls::server::{Accepted, Acceptor};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+use tokio_rustls::StartHandshake;
+use tokio_rustls::server::TlsStream;
+
+use super::{Tls, TlsFacts};
+
+impl Tls {
+    /// Shakes hands. An error is the end of the connection.
+    pub(in crate::proxy) async fn accept(
+        &self,
+        mut stream: TcpStream,
+    ) -> io::Result<(TlsStream<TcpStream>, TlsFacts)> {
+        let accepted = hello(&mut stream).await?;
+        let config = {
+            let installed = self.installed.load();
+            let hello = accepted.client_hello();
+            let ready = installed.ready.get(installed.sites.find(hello.server_name()));
+            let ready = ready.ok_or(io::ErrorKind::NotFound)?;
+            if hello.server_name().is_none() && ready.wants.drops_nameless() {
+                let why = "the viewer named nobody, and the distribution is for those who do (sni-only)";
+                return Err(io::Error::new(io::ErrorKind::ConnectionAborted, why));
+            }
+            std::sync::Arc::clone(&ready.config)
+        };
+        let stream = StartHandshake::from_parts(accepted, stream).into_stream(config).await?;
+        let facts = TlsFacts::of(stream.get_ref().1);
+        Ok((stream, facts))
+    }
+}
+
+/// Reads the viewer's first message.
+async fn hello(stream: &mut TcpStream) -> io::Result<Accepted> {
+    let mut acceptor = Acceptor::default();
+    loop {
+        stream.readable().await?;
+        match acceptor.read_tls(&mut Arrived(stream)) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+            Err(error) => return Err(error),
+        }
+        match acceptor.accept() {
+            Ok(Some(accepted)) => return Ok(accepted),
+            Ok(None) => {}
+            Err((error, mut alert)) => {
+                let mut bytes = Vec::new();
+                alert.write_all(&mut bytes)?;
+                stream.write_all(&bytes).await?;
+                return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+            }
+        }
+    }
+}
+
+/// What has arrived, without waiting.
+struct Arrived<'a>(&'a TcpStream);
+
+impl io::Read for Arrived<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.try_read(buffer)
+    }
+}
