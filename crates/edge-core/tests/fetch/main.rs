@@ -115,6 +115,7 @@ fn origin() -> Origin {
         keepalive_timeout: LONG,
         completion_timeout: None,
         signing: None,
+        reach: edge_core::distribution::Reach::Public,
     }
 }
 
