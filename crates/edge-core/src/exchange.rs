@@ -24,10 +24,12 @@ mod functions;
 mod refuse;
 mod serve;
 mod standing;
+mod switched;
 
 pub use failover::Because as FailedOver;
 pub use refuse::refuse_unread;
 pub use standing::{Did, Mood, Standing};
+pub use switched::WEBSOCKET_IDLE_MAX;
 
 use std::fmt;
 use std::sync::Arc;
@@ -54,6 +56,7 @@ use crate::viewer::Request;
 use crate::viewer::device::{Device, Memo};
 use crate::viewer::gate::{self, Admitted, BehaviorId, Refused};
 use crate::viewer::signing::Signed;
+use crate::viewer::traffic::Traffic;
 
 /// What an edge decides by; shared by all its requests until the next reload.
 #[derive(Debug)]
@@ -406,9 +409,10 @@ fn device(rules: &Rules, behavior: &Behavior, request: &Request) -> Option<Devic
     })
 }
 
-/// Which requests are ever answered from the cache (§3, §7.1).
+/// Which requests are ever answered from the cache (§3, §7.1, §7.10).
 fn is_looked_up(behavior: &Behavior, request: &Request) -> bool {
     !behavior.ttl.caching_disabled()
+        && request.traffic == Traffic::Messages
         && match request.method {
             Method::GET | Method::HEAD => true,
             // A body goes to the origin and is in no key (threats K4).

@@ -13,20 +13,21 @@ use std::time::SystemTime;
 
 use http::header::{
     ACCEPT, ACCEPT_CHARSET, ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE,
-    COOKIE, HOST, REFERER, USER_AGENT, VIA,
+    COOKIE, HOST, REFERER, TE, UPGRADE, USER_AGENT, VIA,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::cache::storing::Unkeyed;
 use crate::distribution::{
     Behavior, Distribution, HeaderDefaults, HeaderForwarding, Names, OptionsCaching, Origin, OriginKind,
-    OriginProtocol, Signing,
+    OriginProtocol, Reach, Signing,
 };
 use crate::header::conditional::{CONDITIONS, Validators};
 use crate::header::encoding::AcceptEncoding;
 use crate::header::{cookie, hop, query, range};
 use crate::viewer::device::Device;
 use crate::viewer::gate::Admitted;
+use crate::viewer::traffic::Traffic;
 use crate::viewer::{Body, Request, Scheme, facts};
 
 /// What CloudFront calls itself where the viewer's agent is not forwarded (§5.1).
@@ -48,10 +49,12 @@ pub struct Call {
     pub method: Method,
     /// Raw path and query, `OriginPath` in front (§2.4).
     pub target: String,
-    /// Complete, `Host` included; without framing and `Connection`.
+    /// Complete, `Host` included, and what its traffic needs (`Upgrade`, `TE`); without framing and `Connection`.
     pub headers: HeaderMap,
     /// How the viewer's body is framed.
     pub body: Body,
+    /// What it begins: a WebSocket over HTTP/1.1, a call of gRPC over HTTP/2.
+    pub traffic: Traffic,
 }
 
 /// Why an origin gave no response. One place makes a status of it.
@@ -151,6 +154,9 @@ pub(crate) enum Ranges {
 pub(crate) fn write(sources: &Sources<'_>) -> (Call, Unkeyed) {
     let Sources { admitted, behavior, origin: (index, origin), .. } = *sources;
     let request = admitted.request();
+    // Neither is carried into private networks (§11.4): what becomes of one is not documented; here it is an ordinary
+    // request *(unsure)*.
+    let traffic = if origin.reach == Reach::Vpc { Traffic::Messages } else { request.traffic };
     let mut headers = HeaderMap::with_capacity(16);
     viewer_headers(&mut headers, request, behavior);
     keyed_and_listed(&mut headers, sources);
@@ -161,6 +167,11 @@ pub(crate) fn write(sources: &Sources<'_>) -> (Call, Unkeyed) {
         headers.insert(name, value.clone()); // over the viewer's (§5.6)
     }
     remove_shadows(&mut headers, behavior);
+    match traffic {
+        Traffic::Messages => {}
+        Traffic::WebSocket => _ = headers.insert(UPGRADE, HeaderValue::from_static("websocket")),
+        Traffic::Grpc => _ = headers.insert(TE, HeaderValue::from_static("trailers")),
+    }
     let unkeyed = Unkeyed {
         cookie: headers.contains_key(COOKIE) && !cookies_keyed,
         authorization: headers.contains_key(AUTHORIZATION) && !behavior.key.headers.contains(&AUTHORIZATION),
@@ -176,6 +187,7 @@ pub(crate) fn write(sources: &Sources<'_>) -> (Call, Unkeyed) {
         target: target(sources),
         headers,
         body: request.body,
+        traffic,
     };
     if let Some(signing) = &origin.signing {
         signing::sign(&mut call, signing, sources.now);
@@ -291,7 +303,7 @@ fn forwards(name: &HeaderName, read_as: &HeaderName, request: &Request, behavior
         || match behavior.forward.defaults {
             // The fields a body cannot be understood without (§5.2, EMU).
             HeaderDefaults::Policy => {
-                request.body != Body::None
+                (request.body != Body::None || request.traffic == Traffic::Grpc)
                     && (name == CONTENT_TYPE || name == CONTENT_ENCODING || name.as_str() == "content-md5")
             }
             HeaderDefaults::Legacy => legacy_default(read_as, request, behavior),

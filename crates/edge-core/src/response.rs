@@ -154,6 +154,8 @@ pub enum Source {
     Slices(Vec<Slice>),
     /// The origin's response, as it arrives.
     Origin,
+    /// Bytes both ways, until one side has had enough (§11.4).
+    Tunnel,
 }
 
 /// What becomes of an HTTP/1.1 connection after the response.

@@ -117,7 +117,6 @@ const REMARKS: &[(&str, &[Remark])] = &[
     (
         "grpc-and-vpc.json",
         &[
-            ('w', "DistributionConfig.CacheBehaviors.Items[0].GrpcConfig", "NotInForce"),
             ('w', "DistributionConfig.Origins.Items[0].VpcOriginConfig", "NotInForce"),
             ('i', "DistributionConfig.IsIPV6Enabled", "NoLocalEffect"),
             ('i', "DistributionConfig.Origins.Items[0].OriginShield", "NoLocalEffect"),

@@ -122,6 +122,17 @@ pub struct Origin {
     pub completion_timeout: Option<Duration>,
     /// Origin access control: whether requests are signed (§5.11).
     pub signing: Option<Signing>,
+    /// Where it is.
+    pub reach: Reach,
+}
+
+/// Where an origin is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// On the internet.
+    Public,
+    /// In a private network: neither WebSocket nor gRPC (§1.2.2).
+    Vpc,
 }
 
 /// Which kind of server an origin is.
@@ -179,6 +190,8 @@ pub struct Behavior {
     pub options: OptionsCaching,
     /// Compress at fill (§9).
     pub compress: bool,
+    /// Whether calls of gRPC are carried as such (§11.5).
+    pub grpc: Grpc,
     /// Which TTLs a stored object gets (§7.1).
     pub ttl: Ttl,
     /// What is in the cache key, and therefore always forwarded (§4).
@@ -279,6 +292,15 @@ pub enum OptionsCaching {
     /// Forwarded each time.
     Off,
     /// Stored like GET.
+    On,
+}
+
+/// `GrpcConfig` (§11.5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grpc {
+    /// What looks like a call is an ordinary request.
+    Off,
+    /// Calls go over HTTP/2, both ways at once, with their trailers.
     On,
 }
 

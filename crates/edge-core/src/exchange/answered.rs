@@ -23,6 +23,7 @@ use crate::header::range::{self, ContentRange};
 use crate::header::together::together;
 use crate::origin::{Failure, REQUEST_ID};
 use crate::response::{self, POP, Response, Source, X_CACHE, XCache};
+use crate::viewer::traffic::Traffic;
 
 /// `ErrorCachingMinTTL` where no custom error response says otherwise (§7.3).
 const ERROR_CACHING_MIN_DEFAULT: Duration = Duration::from_secs(10);
@@ -75,6 +76,9 @@ impl Ask {
             {
                 self.failed(Failure::ContentRange, now)
             }
+            Outcome::Response { status: StatusCode::SWITCHING_PROTOCOLS, headers, .. } => {
+                self.switched(headers, now)
+            }
             Outcome::Response { status, headers, ending } => {
                 if status.is_server_error()
                     && let Some(held) = self.held_for_errors(now)
@@ -108,7 +112,7 @@ impl Ask {
         self.held.clone().filter(|held| reuse::stands_in(&held.head, now))
     }
 
-    fn failed(mut self, failure: Failure, now: SystemTime) -> Step {
+    pub(super) fn failed(mut self, failure: Failure, now: SystemTime) -> Step {
         self.passage.trace.failure = Some(failure);
         let (status, reason) = failure.answer();
         if let Some(held) = self.held_for_errors(now) {
@@ -209,7 +213,8 @@ impl Ask {
             method != Method::HEAD && status != StatusCode::NOT_MODIFIED && status != StatusCode::NO_CONTENT;
         let mut headers = response::for_viewers(origin.clone(), status, &method, behavior, place, now);
         self.remove_s3_ids(&mut headers);
-        let compress = if has_body && !behavior.ttl.caching_disabled() {
+        let compresses = !behavior.ttl.caching_disabled() && self.call.traffic != Traffic::Grpc;
+        let compress = if has_body && compresses {
             encoding::compression(self.passage.accept, behavior.compress, status, &origin).ok()
         } else {
             None

@@ -13,6 +13,7 @@ use super::{Passage, Rules, Step, Storing, Trace};
 use crate::distribution::ErrorPage;
 use crate::response::Connection;
 use crate::viewer::gate::{self, Refused};
+use crate::viewer::traffic::Traffic;
 use crate::viewer::{Body, Request};
 
 /// Whether a refusal may have a page: not where no distribution answers, and a redirect is no error.
@@ -35,7 +36,8 @@ pub(super) fn for_refused(
     id: &HeaderValue,
     now: SystemTime,
 ) -> Option<Step> {
-    let page = configured(rules, StatusCode::FORBIDDEN).filter(|_| may_have_page(refused))?;
+    let may_have_page = may_have_page(refused) && request.traffic != Traffic::Grpc;
+    let page = configured(rules, StatusCode::FORBIDDEN).filter(|_| may_have_page)?;
     // Its body is not wanted (threats M5, M9).
     let connection = if request.body == Body::None { Connection::Kept } else { Connection::Closed };
     let page = fetch((rules, now), request.clone(), id, (StatusCode::FORBIDDEN, page), connection)?;
@@ -72,9 +74,10 @@ fn fetch(
 }
 
 impl Passage {
-    /// The page for an error of this status, unless this request is itself for a page.
+    /// The page for an error of this status, unless this request is itself for a page, or a call of gRPC.
     pub(super) fn page_for(&self, status: StatusCode) -> Option<&ErrorPage> {
-        if self.page_status.is_some() || status.as_u16() < 400 {
+        let is_call = self.request().traffic == Traffic::Grpc;
+        if self.page_status.is_some() || status.as_u16() < 400 || is_call {
             return None;
         }
         configured(&self.rules, status)

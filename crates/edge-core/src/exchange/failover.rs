@@ -9,6 +9,7 @@ use crate::distribution::{Distribution, OptionsCaching, OriginGroup, Target};
 use crate::function::reroute::Place;
 use crate::origin::Failure;
 use crate::viewer::Body;
+use crate::viewer::traffic::Traffic;
 
 /// Whose turn it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +94,9 @@ impl Ask {
     /// Why the other origin of the group is to be asked, if it is.
     pub(super) fn fails_over(&self, outcome: &Outcome) -> Option<Because> {
         let Turn::Primary(group) = self.turn else { return None };
+        if self.passage.request().traffic != Traffic::Messages {
+            return None; // §11.4, §11.5
+        }
         let criteria = self.passage.failover_statuses(group)?;
         // A body is gone with the first origin.
         let bodiless = self.passage.request().body == Body::None;

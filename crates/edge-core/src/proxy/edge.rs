@@ -10,6 +10,7 @@ mod pump;
 mod running;
 mod standings;
 mod teller;
+mod tunnel;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,10 +30,11 @@ use super::clock::Clock;
 use super::flights::{Boarding, Cargo, Flights};
 use super::ids::RequestIds;
 use super::invalidations::{Batch, Invalidations, NotInvalidated};
-use super::listen::Interims;
+use super::listen::{Interims, Upgrade};
 use super::store::{Object, Store};
 use crate::exchange::{self, LookUp, Rules, Sharing, Step, Trace};
 use crate::response::Source;
+use crate::viewer::traffic::Traffic;
 use crate::viewer::{self, Refusal, Scheme, Stream};
 
 /// An edge: clones are the same edge.
@@ -60,6 +62,8 @@ pub struct Counters {
     pub origin_requests: AtomicU64,
     /// Responses the guard kept from being shared.
     pub guarded: AtomicU64,
+    /// WebSockets that are open now.
+    pub tunnels: AtomicU64,
 }
 
 /// Who asks, and how he came.
@@ -137,29 +141,39 @@ impl Edge {
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: std::fmt::Display,
     {
-        self.serve(request, viewer, Interims::UNHEARD).await
+        self.serve(request, viewer, None, Interims::UNHEARD).await
     }
 
-    /// As [`handle`](Self::handle); what an origin says before its response is told to `interims`.
+    /// As [`handle`](Self::handle), for a viewer who may have offered his connection; what an origin says before its
+    /// response is told to `interims`.
     pub(super) async fn serve<B>(
         &self,
         request: http::Request<B>,
         viewer: Viewer,
+        upgrade: Option<Upgrade>,
         interims: Interims<'_>,
     ) -> http::Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: std::fmt::Display,
     {
-        match self.decide(request, viewer) {
+        match self.decide(request, viewer, upgrade.as_ref()) {
             Decided::Answered(response) => response,
             // Boxed, or the state of a miss would be a part of every hit's future.
-            Decided::Goes(errand, body) => Box::pin(self.ask(errand, body, interims)).await,
+            Decided::Goes(mut errand, body) => {
+                errand.upgrade = upgrade;
+                Box::pin(self.ask(errand, body, interims)).await
+            }
         }
     }
 
     /// All that needs no waiting: a hit is a function call.
-    fn decide<B: http_body::Body>(&self, request: http::Request<B>, viewer: Viewer) -> Decided<B> {
+    fn decide<B: http_body::Body>(
+        &self,
+        request: http::Request<B>,
+        viewer: Viewer,
+        upgrade: Option<&Upgrade>,
+    ) -> Decided<B> {
         let inner = &*self.0;
         inner.counters.requests.fetch_add(1, Ordering::Relaxed);
         let now = inner.clock.now();
@@ -179,6 +193,9 @@ impl Edge {
         let site = running.site(request.host_name());
         running.locate(&mut request, site);
         request.tls = viewer.tls;
+        if upgrade.is_none() {
+            request.traffic = Traffic::Messages; // whoever embeds the service has no connection to give away
+        }
         let mut step = exchange::begin(&site.rules, request, id, now);
         let mut held = None;
         loop {
@@ -204,7 +221,7 @@ impl Edge {
             }
             Step::Ask(ask) => {
                 let origins = Arc::clone(&running.origins);
-                Decided::Goes(Errand { ask, held, origins, form }, body)
+                Decided::Goes(Errand { ask, held, origins, form, upgrade: None }, body)
             }
             // Both lead on, above.
             Step::LookUp(_) | Step::Instead { .. } => Decided::Answered(form.broken()),

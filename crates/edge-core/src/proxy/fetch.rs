@@ -29,7 +29,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use tokio::time::{Instant, timeout_at};
 
-pub use self::body::OriginBody;
+pub use self::body::{OriginBody, OriginTunnel};
 pub use self::decode::Framing;
 pub use self::exchange::Interim;
 pub use self::failure::OriginFailure;
@@ -43,6 +43,7 @@ use self::upload::Upload;
 use super::pool::Pool;
 use super::resolve::Resolver;
 use crate::distribution::Origin;
+use crate::viewer::traffic::Traffic;
 
 /// What an [`Origins`] is made of.
 #[derive(Debug, Clone)]
@@ -121,6 +122,8 @@ pub struct Call<'a> {
     pub headers: &'a HeaderMap,
     /// What the body will be.
     pub body: RequestBody,
+    /// What it begins.
+    pub traffic: Traffic,
 }
 
 /// The announced body of a request.
@@ -137,7 +140,7 @@ pub enum RequestBody {
 /// What an origin answered.
 #[derive(Debug)]
 pub struct OriginResponse {
-    /// Never 1xx.
+    /// Never 1xx, but for the 101 of a WebSocket.
     pub status: StatusCode,
     /// HTTP/1.0 or HTTP/1.1.
     pub version: Version,

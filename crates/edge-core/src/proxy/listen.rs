@@ -5,6 +5,8 @@
 //! that can be read in exactly one way; everything a viewer may make us wait for or keep has a bound in [`Limits`]; and a
 //! [`Stop`] loses no request.
 //!
+//! After an upgrade (`upgrade`) a connection is its new owner's, in its place until he lets go of it.
+//!
 //! Reading order: this file (the accept loop), `connection` (one connection from first to last byte), `wire` (what
 //! stands between the socket and hyper), `head` and `chunks` (how a request is framed), `interim` (what goes out before
 //! the answer), `pulse` (who waits for whom, and since when).
@@ -16,6 +18,7 @@ mod limits;
 mod pulse;
 mod streams;
 mod timer;
+mod upgrade;
 mod wire;
 
 use std::future::Future;
@@ -32,6 +35,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 pub use interim::Interims;
 pub use limits::Limits;
+pub use upgrade::{Bounds, Upgrade};
 
 use super::tls::{Session, Tls, TlsFacts};
 use crate::viewer::{self, Handshake};
@@ -78,6 +82,8 @@ pub struct Peer {
     pub tls: Option<Arc<TlsFacts>>,
     /// Whether a request came on this connection already.
     pub used: Arc<AtomicBool>,
+    /// What bounds the connection once it is no longer HTTP.
+    pub bounds: Bounds,
 }
 
 impl Peer {

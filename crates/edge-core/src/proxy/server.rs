@@ -27,7 +27,7 @@ use super::clock::Clock;
 use super::edge::{Edge, Running, Viewer};
 use super::fetch::{Origins, OriginsConfig, OriginsError, read_roots};
 use super::geo::{GeoError, GeoSettings, Locator};
-use super::listen::{Interims, Limits, Listener, Peer, Refusal, Service, Stop};
+use super::listen::{Interims, Limits, Listener, Peer, Refusal, Service, Stop, Upgrade};
 use super::local_ca::{CaError, LocalCa};
 use super::pool;
 use super::tls::{Certificates, Sites, Tls, TlsError};
@@ -328,12 +328,13 @@ impl Service for Edge {
 
     async fn call(
         &self,
-        request: http::Request<hyper::body::Incoming>,
+        mut request: http::Request<hyper::body::Incoming>,
         peer: &Peer,
         interims: Interims<'_>,
     ) -> http::Response<Body> {
         let viewer = Viewer { addr: peer.addr, scheme: peer.scheme, tls: peer.tls_of_request() };
-        self.serve(request, viewer, interims).await
+        let upgrade = Upgrade::of(&mut request, peer);
+        self.serve(request, viewer, upgrade, interims).await
     }
 
     fn refuse(&self, refusal: Refusal, peer: &Peer) -> http::Response<Body> {

@@ -12,8 +12,9 @@ use http::uri::PathAndQuery;
 use http::{Method, Version};
 
 use super::signing::{self, Signed};
+use super::traffic::{self, Traffic};
 use super::{Body, Request, Scheme};
-use crate::distribution::{Behavior, Distribution, ViewerProtocolPolicy, path_pattern};
+use crate::distribution::{Behavior, Distribution, Grpc, ViewerProtocolPolicy, path_pattern};
 
 /// Which behavior of the distribution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,8 +131,8 @@ impl Distribution {
     }
 }
 
-/// Lets a request in, or says what CloudFront answers instead. The order is §0's: host, country, behavior, protocol,
-/// method, signature.
+/// Lets a request in, or says what CloudFront answers instead. The order is §0's: host, country, protocol, method,
+/// signature; that a behavior carries gRPC is known before, because no error of a call has a page (§10.1).
 #[expect(
     clippy::result_large_err,
     reason = "a refused request is still read: its host and target make the redirect"
@@ -150,12 +151,15 @@ pub fn admit(
     if distributions_passed(&request) >= CHAIN_MAX {
         return Err((Refused::Chain, request));
     }
+    let id = distribution.behavior_for(request.target.path());
+    let behavior = distribution.behavior(id);
+    if behavior.grpc == Grpc::On && traffic::is_grpc_call(&request) {
+        request.traffic = Traffic::Grpc;
+    }
     let country = request.location.as_ref().and_then(|location| location.country);
     if !distribution.geo_restriction.allows(country) {
         return Err((Refused::Country, request));
     }
-    let id = distribution.behavior_for(request.target.path());
-    let behavior = distribution.behavior(id);
     let checked = check(behavior, &request).and_then(|()| signature(behavior, &request, now));
     match checked {
         Ok(signed) => {

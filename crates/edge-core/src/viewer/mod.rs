@@ -10,6 +10,7 @@ pub mod facts;
 pub mod gate;
 pub mod geo;
 pub mod signing;
+pub mod traffic;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 
 pub use self::connection::{Handshake, Tls};
 use self::geo::Location;
+use self::traffic::Traffic;
 use crate::header::conditional::CONDITIONS;
 use crate::header::hop;
 
@@ -46,6 +48,8 @@ pub struct Request {
     pub headers: HeaderMap,
     /// How the body is framed, if there is one.
     pub body: Body,
+    /// What it begins. [`Traffic::Grpc`] is the gate's to say.
+    pub traffic: Traffic,
     /// The other end of the connection.
     pub peer: SocketAddr,
     /// Where that is, if anybody knows and anything depends on it: whoever drives the core fills it in.
@@ -135,11 +139,14 @@ impl Request {
         }
         let host = one_host(uri.authority().map(http::uri::Authority::as_str), &mut headers)?;
         let body = framing(version, stream, &headers)?;
+        let mut traffic = Traffic::Messages;
         if headers.contains_key(CONNECTION) {
+            traffic = Traffic::asked_for(&method, version, &headers, body);
             hop::remove_hop_by_hop(&mut headers); // what it names is in neither key nor origin request (threats M4)
         }
         join_cookies(&mut headers);
-        Ok(Self { method, scheme, version, host, target, headers, body, peer, location: None, tls: None })
+        let (location, tls) = (None, None);
+        Ok(Self { method, scheme, version, host, target, headers, body, traffic, peer, location, tls })
     }
 
     /// The host without its port, as sent.
@@ -149,7 +156,7 @@ impl Request {
 
     /// Makes it a plain GET of the whole: what this one viewer has or wants a part of is left out.
     pub(crate) fn ask_for_all(&mut self) {
-        (self.method, self.body) = (Method::GET, Body::None);
+        (self.method, self.body, self.traffic) = (Method::GET, Body::None, Traffic::Messages);
         for name in CONDITIONS {
             self.headers.remove(name);
         }

@@ -9,6 +9,8 @@ use super::signed;
 /// The domain name of every case's distribution.
 pub(crate) const DOMAIN: &str = "d111111abcdef8.cloudfront.net";
 
+const ALL_METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE"];
+
 /// The document of a case as text.
 pub(crate) fn document(case: &Case) -> Result<String, String> {
     match case.document.as_deref() {
@@ -111,9 +113,10 @@ impl Bundle {
     fn behavior(&mut self, parts: &Parts<'_>) -> Result<Map<String, Value>, String> {
         let settings = parts.behavior.cloned().unwrap_or_default();
         let methods = match settings.methods.as_deref() {
+            None if settings.grpc => ALL_METHODS.to_vec(),
             None | Some("GET HEAD") => vec!["GET", "HEAD"],
             Some("GET HEAD OPTIONS") => vec!["GET", "HEAD", "OPTIONS"],
-            Some("all") => vec!["GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE"],
+            Some("all") => ALL_METHODS.to_vec(),
             Some(other) => return Err(format!("methods = {other:?} is none of the three sets")),
         };
         let cached =
@@ -126,6 +129,9 @@ impl Bundle {
         put("ViewerProtocolPolicy", json!(settings.protocol.as_deref().unwrap_or("allow-all")));
         put("AllowedMethods", allowed);
         put("Compress", json!(settings.compress));
+        if settings.grpc {
+            put("GrpcConfig", json!({ "Enabled": true }));
+        }
         match parts.legacy {
             Some(legacy) => {
                 put("ForwardedValues", forwarded_values(legacy)?);
@@ -287,7 +293,9 @@ fn origin(origin: &Origin) -> Value {
         "OriginPath": origin.path.as_deref().unwrap_or(""),
         "CustomHeaders": list(headers),
     });
-    if origin.s3 {
+    if origin.vpc {
+        value["VpcOriginConfig"] = json!({ "VpcOriginId": "vo_0123456789abcdef0" });
+    } else if origin.s3 {
         value["S3OriginConfig"] = json!({ "OriginAccessIdentity": "" });
     } else {
         value["CustomOriginConfig"] = json!({

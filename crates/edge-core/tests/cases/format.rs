@@ -200,6 +200,8 @@ pub(crate) struct Behavior {
     pub(crate) runtime: Option<String>,
     /// The key value store both read.
     pub(crate) store: Option<BTreeMap<String, String>>,
+    /// gRPC is carried; all methods are allowed if `methods` is absent.
+    pub(crate) grpc: bool,
     /// The id of another origin or group.
     pub(crate) target: Option<String>,
     /// Requests must be signed with one of these keys of `fixtures/signing`, by their ids.
@@ -230,6 +232,8 @@ pub(crate) struct Origin {
     /// `http-only` if absent.
     pub(crate) protocol: Option<String>,
     pub s3: bool,
+    /// It is in a private network.
+    pub vpc: bool,
 }
 
 /// An origin group.
@@ -648,7 +652,7 @@ impl Then {
                 message.body = filler(bytes);
             }
             let told = ["content-length", "transfer-encoding"].iter().any(|name| message.has(name));
-            let empty = [" 204", " 304"].iter().any(|status| message.first.contains(status));
+            let empty = [" 101", " 204", " 304"].iter().any(|status| message.first.contains(status));
             if !told && !empty && !message.ends_by_close() {
                 message.push("content-length", HeaderValue::from(message.body.len()));
             }

@@ -393,7 +393,7 @@ impl<'w> Simulator<'w> {
                 let body = match source {
                     Source::Text(text) => text.to_vec(),
                     Source::Origin => body.clone().unwrap_or_default(),
-                    Source::Empty | Source::Stored | Source::Slices(_) => Vec::new(),
+                    Source::Empty | Source::Stored | Source::Slices(_) | Source::Tunnel => Vec::new(),
                 };
                 (key, self.placed(key, stored, body)?)
             }
@@ -468,7 +468,7 @@ impl<'w> Simulator<'w> {
             _ if response.instead.is_some() => response.instead.as_deref().unwrap_or_default().to_vec(),
             Source::Empty => Vec::new(),
             Source::Text(text) => text.to_vec(),
-            Source::Stored | Source::Origin => body.unwrap_or_default().to_vec(),
+            Source::Stored | Source::Origin | Source::Tunnel => body.unwrap_or_default().to_vec(),
             Source::Slices(slices) => {
                 let body = body.unwrap_or_default();
                 let at = |place: u64| usize::try_from(place).unwrap();
@@ -507,7 +507,8 @@ impl<'w> Simulator<'w> {
             headers: response.headers,
             body,
             asked,
-            closed: response.connection == Connection::Closed,
+            // What is no longer HTTP ends with its connection.
+            closed: response.connection == Connection::Closed || response.body == Source::Tunnel,
             inside: Some(inside),
         }
     }

@@ -21,6 +21,22 @@ async fn over<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(stream: S) -> 
 }
 
 impl World {
+    /// A connection over TLS that agrees on this protocol; the world's clock is the machine's, and it has a local CA.
+    pub(crate) async fn tls(&self, protocol: &str) -> tokio_rustls::client::TlsStream<TcpStream> {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(self.server.local_ca().unwrap()).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+        let stream = TcpStream::connect(self.server.https()[0]).await.unwrap();
+        connector.connect(ServerName::try_from(HOST).unwrap(), stream).await.unwrap()
+    }
+
     async fn h2(&self) -> Sender {
         over(TcpStream::connect(self.server.http()[0]).await.unwrap()).await
     }
@@ -200,18 +216,7 @@ async fn over_tls_with_the_local_ca() {
         settings.distribution.http_version = edge_core::distribution::HttpVersion::Http2;
     })
     .await;
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(world.server.local_ca().unwrap()).unwrap()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-    let stream = TcpStream::connect(world.server.https()[0]).await.unwrap();
-    let stream = connector.connect(ServerName::try_from(HOST).unwrap(), stream).await.unwrap();
+    let stream = world.tls("h2").await;
     let mut sender = over(stream).await;
     let request = || http::Request::get(format!("https://{HOST}/")).body(Full::default()).unwrap();
     let reply = ask(&mut sender, request()).await;

@@ -24,6 +24,7 @@ mod ranged;
 mod refreshed;
 mod several;
 mod stale;
+mod tunnel;
 mod upload;
 mod wire;
 

@@ -21,6 +21,7 @@ use edge_core::proxy::fetch::{
     Call, Framing, HealthCheck, OriginFailure, OriginResponse, Origins, OriginsConfig, Probe, RequestBody,
     Scheme, Server, Verification,
 };
+use edge_core::viewer::traffic::Traffic;
 use http::{HeaderMap, HeaderValue, Method};
 use http_body_util::{Empty, Full};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -114,6 +115,7 @@ fn origin() -> Origin {
         keepalive_timeout: LONG,
         completion_timeout: None,
         signing: None,
+        reach: edge_core::distribution::Reach::Public,
     }
 }
 
@@ -137,7 +139,15 @@ fn headers(host: &str) -> HeaderMap {
 async fn send(origins: &Origins, origin: &Origin, method: Method) -> Result<OriginResponse, OriginFailure> {
     let headers = headers(NAME);
     let body = RequestBody::None;
-    let call = Call { origin, scheme: Scheme::Http, method: &method, target: "/", headers: &headers, body };
+    let call = Call {
+        origin,
+        scheme: Scheme::Http,
+        method: &method,
+        target: "/",
+        headers: &headers,
+        body,
+        traffic: Traffic::Messages,
+    };
     origins.fetch(call, Empty::new()).await
 }
 
@@ -191,6 +201,7 @@ where
         target: "/",
         headers: &headers,
         body: announced,
+        traffic: Traffic::Messages,
     };
     origins.fetch(call, body).await
 }

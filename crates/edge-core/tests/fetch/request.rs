@@ -1,6 +1,7 @@
 //! What is sent: heads, bodies, and bodies beside answers.
 
 use super::*;
+use edge_core::viewer::traffic::Traffic;
 
 #[tokio::test]
 async fn the_request_is_written_from_the_model_alone() {
@@ -44,6 +45,7 @@ async fn the_request_is_written_from_the_model_alone() {
         target: "/a%20b//?x=|&&",
         headers: &headers,
         body: RequestBody::None,
+        traffic: Traffic::Messages,
     };
     let mut response = origins.fetch(call, Empty::new()).await.unwrap();
     assert_eq!((response.status.as_u16(), response.body.framing()), (200, Framing::Length(2)));
@@ -116,6 +118,7 @@ async fn what_could_be_read_in_two_ways_is_not_sent() {
             target,
             headers,
             body: RequestBody::None,
+            traffic: Traffic::Messages,
         };
         let failure = origins.fetch(call, Empty::new()).await.unwrap_err();
         assert!(matches!(failure, OriginFailure::InvalidRequest(_)), "{target:?} {failure}");

@@ -1,6 +1,7 @@
 //! Which connections are used again.
 
 use super::*;
+use edge_core::viewer::traffic::Traffic;
 
 #[tokio::test]
 async fn connections_are_kept_when_nothing_is_left_on_them() {
@@ -79,6 +80,7 @@ async fn connections_are_not_shared_between_hosts() {
             target: "/",
             headers: &headers,
             body: RequestBody::None,
+            traffic: Traffic::Messages,
         };
         origins.fetch(call, Empty::new()).await.unwrap();
     }

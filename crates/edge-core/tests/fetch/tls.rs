@@ -1,6 +1,7 @@
 //! Whom a certificate speaks for.
 
 use super::*;
+use edge_core::viewer::traffic::Traffic;
 
 /// A TLS server's end with a certificate for `names`, signed by `authority` or by itself.
 fn acceptor(
@@ -64,6 +65,7 @@ async fn get_as(origins: &Origins, host: &str) -> Result<OriginResponse, OriginF
         target: "/",
         headers: &headers,
         body: RequestBody::None,
+        traffic: Traffic::Messages,
     };
     origins.fetch(call, Empty::new()).await
 }

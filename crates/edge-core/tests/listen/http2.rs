@@ -56,6 +56,51 @@ async fn there_are_no_interim_responses() {
     assert_eq!(get(&mut sender, "/hints").await.unwrap(), (200, "unheard".to_owned()));
 }
 
+/// RFC 8441: a WebSocket over HTTP/2 begins with a CONNECT that names its protocol, where the server said so.
+#[tokio::test]
+async fn no_other_protocols_are_offered() {
+    let mut running = start(Limits::default());
+    let (sender, connection) = h2_viewer(&running, 65_535).await;
+    let connection = tokio::spawn(connection);
+    let mut sender = in_time(sender.ready()).await.unwrap();
+    let (first, _) = sender.send_request(request("/first"), true).unwrap();
+    assert_eq!(in_time(first).await.unwrap().status(), 200);
+    assert!(!sender.is_extended_connect_protocol_enabled());
+    // h2's client knows better than to ask, so this one is written by hand.
+    connection.abort();
+    let mut stream = running.connect().await;
+    let mut block = Vec::new();
+    for (name, value) in [
+        (":method", "CONNECT"),
+        (":protocol", "websocket"),
+        (":scheme", "http"),
+        (":path", "/chat"),
+        (":authority", "a.example"),
+    ] {
+        // HPACK: a literal that is not indexed, its name a literal too (RFC 7541 §6.2.2).
+        for part in [&[0][..], &[u8::try_from(name.len()).unwrap()], name.as_bytes()] {
+            block.extend_from_slice(part);
+        }
+        block.push(u8::try_from(value.len()).unwrap());
+        block.extend_from_slice(value.as_bytes());
+    }
+    let mut wire = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec();
+    wire.extend_from_slice(&[0, 0, u8::try_from(block.len()).unwrap(), 1, 4, 0, 0, 0, 1]);
+    wire.extend_from_slice(&block);
+    stream.write_all(&wire).await.unwrap();
+    // The stream is reset, or the connection closed; the site is not asked.
+    let mut answer = Vec::new();
+    in_time(async {
+        while !answer.windows(5).any(|frame| frame[..2] == [0, 0] && frame[3] == 3) {
+            if tokio::io::AsyncReadExt::read_buf(&mut stream, &mut answer).await.unwrap_or(0) == 0 {
+                return;
+            }
+        }
+    })
+    .await;
+    assert_eq!(running.all_seen(), ["GET /first"]);
+}
+
 #[tokio::test]
 async fn the_preface_may_come_in_pieces() {
     let running = start(Limits::default());

@@ -108,6 +108,9 @@ pub(crate) fn answer(message: &Message, method: &str) -> Reply {
             wire.extend_from_slice(&message.body);
         }
     }
-    let closes = message.headers.iter().any(|(name, value)| name == "connection" && value == "close");
+    // What is no longer HTTP ends with its connection.
+    let switched = message.first.contains(" 101");
+    let closes =
+        switched || message.headers.iter().any(|(name, value)| name == "connection" && value == "close");
     if closes { Reply::Close(wire) } else { Reply::Stay(wire) }
 }

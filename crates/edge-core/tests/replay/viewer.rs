@@ -93,7 +93,7 @@ async fn http1(mut wire: Wire, manner: Manner, message: &Message) -> Result<Repl
         let head = wire.head().await.ok_or("closed without a response")?;
         let code = head.first.split(' ').nth(1).unwrap_or_default();
         let status: StatusCode = code.parse().map_err(|_| format!("no status in {:?}", head.first))?;
-        if !status.is_informational() {
+        if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
             break (head, status);
         }
     };
@@ -101,6 +101,7 @@ async fn http1(mut wire: Wire, manner: Manner, message: &Message) -> Result<Repl
     let framing = if bodiless { Framing::Length(0) } else { head.framing().unwrap_or(Framing::UntilClose) };
     let until_close = matches!(framing, Framing::UntilClose);
     let body = wire.body(framing).await.map_err(|part| format!("cut after {} bytes of body", part.len()))?;
+    // After a 101 until the end of the connection too: what comes is no longer HTTP.
     let closes = until_close || head.has("connection", "close") || manner.version == Version::Http10;
     if closes {
         while wire.more().await {} // it is said, and it is done
@@ -108,7 +109,7 @@ async fn http1(mut wire: Wire, manner: Manner, message: &Message) -> Result<Repl
     let connection = (!closes).then_some(Connection::Http1(wire));
     let Head { mut headers, .. } = head;
     // The connection is between us and the edge, and so is the framing.
-    if closes {
+    if closes && status != StatusCode::SWITCHING_PROTOCOLS {
         headers.remove("connection");
     }
     if headers.get("transfer-encoding").is_some_and(|value| value == "chunked") {

@@ -8,9 +8,9 @@ use super::super::check::{self, quotas};
 use super::super::policy::{CachePolicy, OriginRequestPolicy};
 use super::super::problem::codes::INVALID_ARGUMENT;
 use super::super::{
-    AllowedMethods, Behavior, ForwardSettings, HeaderDefaults, HeaderForwarding, HttpVersion, KeySettings,
-    Name, Names, OptionsCaching, Origin, OriginGroup, OriginKind, PathPattern, PolicyNames, Target, Ttl,
-    ViewerProtocolPolicy,
+    AllowedMethods, Behavior, ForwardSettings, Grpc, HeaderDefaults, HeaderForwarding, HttpVersion,
+    KeySettings, Name, Names, OptionsCaching, Origin, OriginGroup, OriginKind, PathPattern, PolicyNames,
+    Target, Ttl, ViewerProtocolPolicy,
 };
 use super::library::Library;
 use super::node::Node;
@@ -73,7 +73,7 @@ pub(super) fn behavior(node: &Node<'_>, path_pattern: PathPattern, context: &Con
         check_host_towards_s3(node, &caching);
         fit_to_s3(&mut caching);
     }
-    check_grpc(node, allowed_methods, context.http_version);
+    let grpc = grpc(node, allowed_methods, context.http_version);
     let trusted = context.library.signers.trusted_by(node, path_pattern.as_str());
     let response_headers = node
         .filled("ResponseHeadersPolicyId")
@@ -87,6 +87,7 @@ pub(super) fn behavior(node: &Node<'_>, path_pattern: PathPattern, context: &Con
         allowed_methods,
         options,
         compress,
+        grpc,
         ttl: caching.ttl,
         key: caching.key,
         forward: caching.forward,
@@ -269,10 +270,10 @@ fn check_host_towards_s3(node: &Node<'_>, caching: &Caching) {
 }
 
 /// gRPC needs POST and HTTP/2 (§1.2.4).
-fn check_grpc(node: &Node<'_>, methods: AllowedMethods, version: HttpVersion) {
+fn grpc(node: &Node<'_>, methods: AllowedMethods, version: HttpVersion) -> Grpc {
     let grpc = node.at("GrpcConfig");
     if !grpc.is_present() || !grpc.required_boolean("Enabled") {
-        return;
+        return Grpc::Off;
     }
     if methods != AllowedMethods::All {
         grpc.error_with(INVALID_ARGUMENT, "gRPC needs all seven methods", "list them in AllowedMethods");
@@ -280,4 +281,5 @@ fn check_grpc(node: &Node<'_>, methods: AllowedMethods, version: HttpVersion) {
     if !matches!(version, HttpVersion::Http2 | HttpVersion::Http2And3) {
         grpc.error_with(INVALID_ARGUMENT, "gRPC needs HTTP/2", "set HttpVersion to http2 or http2and3");
     }
+    Grpc::On
 }

@@ -127,7 +127,4 @@ pub(super) fn behavior(node: &Node<'_>, pattern: &str) {
     if node.boolean("SmoothStreaming") == Some(true) {
         node.at("SmoothStreaming").no_local_effect("Microsoft Smooth Streaming needs nothing of the edge");
     }
-    if node.at("GrpcConfig").boolean("Enabled") == Some(true) {
-        node.at("GrpcConfig").not_in_force("gRPC is not carried: such calls are ordinary POST requests");
-    }
 }

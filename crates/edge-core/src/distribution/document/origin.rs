@@ -10,7 +10,9 @@ use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::super::check::{self, OriginDomain, quotas};
 use super::super::problem::codes::INVALID_ARGUMENT;
-use super::super::{Origin, OriginGroup, OriginKind, OriginProtocol, Signing, SigningBehavior, Target};
+use super::super::{
+    Origin, OriginGroup, OriginKind, OriginProtocol, Reach, Signing, SigningBehavior, Target,
+};
 use super::library::Library;
 use super::node::Node;
 use super::{force, names};
@@ -96,6 +98,7 @@ fn origin(node: &Node<'_>, library: &Library) -> Origin {
         keepalive_timeout: server.keepalive_timeout,
         completion_timeout,
         signing,
+        reach: server.reach,
     }
 }
 
@@ -154,6 +157,7 @@ fn custom_headers(node: &Node<'_>) -> Vec<(HeaderName, HeaderValue)> {
 /// What the one of `S3OriginConfig`, `CustomOriginConfig` and `VpcOriginConfig` says.
 struct Server {
     kind: OriginKind,
+    reach: Reach,
     read_timeout: Duration,
     keepalive_timeout: Duration,
 }
@@ -179,7 +183,7 @@ fn server(node: &Node<'_>, domain: &str) -> Server {
         force::vpc_origin(&vpc);
         let kind =
             OriginKind::Custom { http_port: 80, https_port: 443, protocol: OriginProtocol::MatchViewer };
-        return Server { kind, ..timeouts(&vpc) };
+        return Server { kind, reach: Reach::Vpc, ..timeouts(&vpc) };
     }
     if s3.is_present() {
         s3_identity(node, &s3);
@@ -243,6 +247,7 @@ fn custom_kind(custom: &Node<'_>) -> OriginKind {
 fn timeouts(node: &Node<'_>) -> Server {
     Server {
         kind: OriginKind::S3,
+        reach: Reach::Public,
         read_timeout: seconds(node, "OriginReadTimeout", 30, check::READ_TIMEOUT, "InvalidOriginReadTimeout"),
         keepalive_timeout: seconds(
             node,

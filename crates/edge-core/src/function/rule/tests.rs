@@ -38,6 +38,7 @@ fn request(method: Method, target: &str, headers: &[(&str, &str)]) -> Request {
         target: target.parse().unwrap(),
         headers: map,
         body: Body::None,
+        traffic: crate::viewer::traffic::Traffic::Messages,
         location: None,
         tls: None,
         peer: "192.0.2.1:1".parse().unwrap(),

@@ -24,7 +24,7 @@ use crate::proxy::clock::Clock;
 use crate::proxy::fetch::{Interim, OriginBody, OriginFailure, OriginResponse, Origins, Timings};
 use crate::proxy::fill::{self, Arrived, Keeping};
 use crate::proxy::flights::{Boarding, Cargo, Lead};
-use crate::proxy::listen::Interims;
+use crate::proxy::listen::{Interims, Upgrade};
 use crate::proxy::store::Object;
 use crate::response::server_timing::Upstream;
 use crate::response::{Response, Source};
@@ -35,6 +35,8 @@ pub(super) struct Errand {
     pub(super) held: Option<Arc<Object>>,
     pub(super) origins: Arc<Origins>,
     pub(super) form: Form,
+    /// The viewer's connection, if he offered it.
+    pub(super) upgrade: Option<Upgrade>,
 }
 
 /// What is larger is sent as it comes, also where something stale is at hand.
@@ -87,7 +89,7 @@ impl Edge {
         let mut fetched = self.fetched(&mut errand, body, until, lead.as_ref(), &mut tell).await;
         loop {
             let Some(outcome) = fetched else { return };
-            let Errand { mut ask, held, origins, form } = errand;
+            let Errand { mut ask, held, origins, form, upgrade } = errand;
             if let Ok(response) = &outcome {
                 *ask = ask.measured(upstream(response.timings));
             }
@@ -97,12 +99,15 @@ impl Edge {
             match ask.answered(outcome, now) {
                 Step::Answer(answer) => {
                     self.report(&answer.trace, &rules);
+                    if answer.response.body == Source::Tunnel {
+                        return self.tunnel(answer.response, source, upgrade, (form, tell)).await;
+                    }
                     let delivery = Delivery { lead, form, tell, instead };
                     return self.conclude(answer, source, held, delivery).await;
                 }
                 // The second origin of a group, with a patience of its own.
                 Step::Ask(ask) => {
-                    errand = Errand { ask, held, origins, form };
+                    errand = Errand { ask, held, origins, form, upgrade };
                     until = self.deadline(&errand);
                     fetched = self.fetched(&mut errand, Empty::new(), until, lead.as_ref(), &mut tell).await;
                 }
@@ -196,7 +201,7 @@ impl Edge {
                     }
                     Step::Instead { .. } => step = edge.failed(step, edge.0.running.load().rules(), None),
                     Step::Ask(ask) => {
-                        let errand = Errand { ask, held, origins, form };
+                        let errand = Errand { ask, held, origins, form, upgrade: None };
                         return edge.ask(errand, Empty::new(), Interims::UNHEARD).await;
                     }
                     Step::Answer(mut answer) => {
@@ -214,7 +219,8 @@ impl Edge {
         let board = |key| self.0.flights.board(key, ask.since(), self.0.store.in_force());
         let Some(Boarding::Leads(lead)) = ask.key().map(board) else { return };
         let form = Form { version: http::Version::HTTP_11, head: false, arrived: Instant::now() };
-        let errand = Errand { ask, held: held.cloned(), origins: Arc::clone(origins), form };
+        let (held, origins) = (held.cloned(), Arc::clone(origins));
+        let errand = Errand { ask, held, origins, form, upgrade: None };
         let edge = self.clone();
         // Nobody waits for what it tells.
         let tell = Teller::to_nobody();
@@ -236,7 +242,7 @@ impl Edge {
         B::Error: std::fmt::Display,
     {
         self.0.counters.origin_requests.fetch_add(1, Ordering::Relaxed);
-        let Errand { ask, held, origins, form } = errand;
+        let Errand { ask, held, origins, form, .. } = errand;
         let ask = &**ask;
         let origin = ask.call().origin;
         let hint = tell.as_ref().map(Teller::hinter);

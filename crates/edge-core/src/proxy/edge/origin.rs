@@ -36,6 +36,7 @@ pub(super) fn call<'a>(call: &'a origin::Call, distribution: &'a Distribution) -
             viewer::Body::Length(length) => RequestBody::Length(length),
             viewer::Body::Chunked => RequestBody::Chunked,
         },
+        traffic: call.traffic,
     }
 }
 

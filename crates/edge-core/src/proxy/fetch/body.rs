@@ -1,9 +1,13 @@
 //! The body of an origin's response, read piece by piece.
 
+use std::io;
+use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use pingora_core::protocols::Stream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::decode::{Decoder, Framing, Piece};
 use super::exchange::Exchange;
@@ -36,6 +40,20 @@ impl OriginBody {
             body.finish();
         }
         body
+    }
+
+    /// Of a response after which the connection is no longer HTTP: there is no body, and the bytes are
+    /// [`into_tunnel`](Self::into_tunnel)'s.
+    pub(super) fn of_tunnel(exchange: Exchange, lease: Lease) -> Self {
+        let framing = Framing::None;
+        let (exchange, lease) = (Some(exchange), Some(lease));
+        Self { framing, decoder: Decoder::new(framing), exchange, home: None, failure: None, lease }
+    }
+
+    /// The connection behind a 101.
+    pub fn into_tunnel(self) -> Option<OriginTunnel> {
+        let (stream, ahead) = self.exchange?.into_switched();
+        Some(OriginTunnel { stream, ahead: ahead.freeze(), _lease: self.lease })
     }
 
     /// How the origin told the length.
@@ -93,6 +111,41 @@ impl OriginBody {
         if let (Some(stream), Some((home, idle))) = (stream, self.home.take()) {
             home.release(stream, idle);
         }
+    }
+}
+
+/// A connection to an origin that is no longer HTTP.
+pub struct OriginTunnel {
+    stream: Stream,
+    /// What came with the head.
+    ahead: Bytes,
+    /// The server is in use as long as this is.
+    _lease: Option<Lease>,
+}
+
+impl AsyncRead for OriginTunnel {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.ahead.is_empty() {
+            return Pin::new(&mut this.stream).poll_read(cx, buf);
+        }
+        let taken = this.ahead.len().min(buf.remaining());
+        buf.put_slice(&this.ahead.split_to(taken));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for OriginTunnel {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
     }
 }
 

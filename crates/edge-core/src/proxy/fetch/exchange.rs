@@ -46,8 +46,16 @@ pub(super) struct Exchange {
     last_progress: Instant,
     read_timer: Pin<Box<Sleep>>,
     completion_timer: Option<Pin<Box<Sleep>>>,
+    switching: Switching,
     answered: bool,
     ended: bool,
+}
+
+/// Whether the origin may change the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Switching {
+    Unasked,
+    Asked,
 }
 
 /// Sends the head. If that fails, nobody can have acted on the request.
@@ -84,9 +92,15 @@ impl Exchange {
             last_progress: now,
             read_timer: Box::pin(sleep_until(now + read_timeout)),
             completion_timer: completion.map(|deadline| Box::pin(sleep_until(deadline))),
+            switching: Switching::Unasked,
             answered: false,
             ended: false,
         }
+    }
+
+    /// A 101 is an answer.
+    pub(super) fn asked_to_switch(self) -> Self {
+        Self { switching: Switching::Asked, ..self }
     }
 
     /// Whether the origin has sent anything.
@@ -103,9 +117,10 @@ impl Exchange {
             let worth_a_look = unread == 0 || self.input[unread..].contains(&b'\n');
             if worth_a_look && let Some(head) = take_response(&mut self.input)? {
                 match head.status.as_u16() {
-                    101 => {
+                    101 if self.switching == Switching::Unasked => {
                         return Err(OriginFailure::InvalidResponse("101 that was not asked for".to_owned()));
                     }
+                    101 => return Ok((head, interim)),
                     100..=199 if interim.len() == INTERIM_MAX => {
                         return Err(OriginFailure::InvalidResponse("too many interim responses".to_owned()));
                     }
@@ -163,6 +178,11 @@ impl Exchange {
             self.read_timer.as_mut().reset(due);
         }
         Poll::Pending
+    }
+
+    /// The connection, and what came behind the head: it is no longer HTTP.
+    pub(super) fn into_switched(self) -> (Stream, BytesMut) {
+        (self.stream, self.input)
     }
 
     /// The connection, if nothing of this exchange is left on it (threats.md, M6).

@@ -4,12 +4,13 @@
 //! The response head is refused where two readers could disagree about it.
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, USER_AGENT};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 
 use super::decode::Framing;
 use super::failure::OriginFailure;
 use super::{Call, RequestBody, Scheme};
+use crate::viewer::traffic::Traffic;
 
 /// Largest response head (cloudfront.md §5.8).
 pub(super) const HEAD_BYTES_MAX: usize = 32_768;
@@ -78,7 +79,12 @@ pub(super) fn write_request(
         }
         RequestBody::None => {}
     }
-    put_field(&mut out, &CONNECTION, b"Keep-Alive");
+    if call.traffic == Traffic::WebSocket {
+        put_field(&mut out, &UPGRADE, b"websocket");
+        put_field(&mut out, &CONNECTION, b"Upgrade");
+    } else {
+        put_field(&mut out, &CONNECTION, b"Keep-Alive");
+    }
     out.extend_from_slice(b"\r\n");
     Ok(out.freeze())
 }

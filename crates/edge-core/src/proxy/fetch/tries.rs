@@ -15,6 +15,7 @@ use super::upload::Upload;
 use super::{Call, OriginResponse, RequestBody, Scheme, Server, Shared, Timings, Verification};
 use crate::distribution::OriginKind;
 use crate::proxy::pool::{Member, Pool};
+use crate::viewer::traffic::Traffic;
 
 impl Shared {
     pub(super) async fn tries(
@@ -155,6 +156,9 @@ impl Try<'_> {
         };
         let Connected { stream, address, home } = connected;
         let mut exchange = Exchange::new(stream, upload, origin.read_timeout, self.completion);
+        if self.call.traffic == Traffic::WebSocket {
+            exchange = exchange.asked_to_switch();
+        }
         let result = exchange.response(self.heard).await;
         let result = result.and_then(|(mut head, interim)| {
             let framing = head.framing(self.call.method)?;
@@ -167,7 +171,10 @@ impl Try<'_> {
         timings.first_byte = began.elapsed();
         let home = self.idle_time(&head, &interim).map(|idle| (home, idle));
         let Head { status, version, headers, .. } = head;
-        let body = OriginBody::new(framing, exchange, home, lease);
+        let body = match status {
+            StatusCode::SWITCHING_PROTOCOLS => OriginBody::of_tunnel(exchange, lease),
+            _ => OriginBody::new(framing, exchange, home, lease),
+        };
         Ok(OriginResponse { status, version, headers, body, server: address, timings, interim })
     }
 

@@ -24,7 +24,7 @@ use super::pulse::{PREFACE, Phase, Pulse, Speaks, Verdict, Watch};
 use super::streams::{Call, Last, Paced, PanicCounter, Streams, too_large};
 use super::timer::LazyTimer;
 use super::wire::Wire;
-use super::{Host, Limits, Peer, Scheme, Service, Stop, count};
+use super::{Bounds, Host, Limits, Peer, Scheme, Service, Stop, count};
 use crate::proxy::tls::Tls;
 
 /// What hyper may keep of heads that came ahead of their turn, and of bodies not yet taken.
@@ -53,7 +53,8 @@ pub(super) async fn serve<S: Service>(
     // Answers are written whole; waiting to fill a packet only delays their ends.
     let _ = stream.set_nodelay(true);
     let (addr, local) = (canonical(addr), canonical(local));
-    let peer = Peer { addr, local, scheme: Scheme::Http, tls: None, used: Arc::default() };
+    let bounds = Bounds { stop: host.stop.clone(), limits: Arc::clone(&host.limits) };
+    let peer = Peer { addr, local, scheme: Scheme::Http, tls: None, used: Arc::default(), bounds };
     let tls = host.tls.clone();
     match tls {
         Some(tls) => serve_tls(Accepted { host, peer, stream, read: BytesMut::new(), place }, &tls).await,

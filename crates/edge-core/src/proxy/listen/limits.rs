@@ -21,6 +21,8 @@ pub struct Limits {
     /// How long a stopping listener waits for the first request of a connection it has just accepted, and how long a
     /// closed connection is read from so that the viewer sees the answer and not a reset. 1 s.
     pub linger_timeout: Duration,
+    /// How long what is no longer HTTP stays open without a byte from the other side. 10 min (CloudFront's, §1.3).
+    pub tunnel_idle_timeout: Duration,
     /// Silence after which the kernel asks whether a viewer is still there. 60 s.
     pub tcp_keepalive: Duration,
 
@@ -63,6 +65,7 @@ impl Default for Limits {
             stall_bytes_min: 60 * 256,
             drain_timeout: Duration::from_secs(30),
             linger_timeout: Duration::from_secs(1),
+            tunnel_idle_timeout: crate::exchange::WEBSOCKET_IDLE_MAX,
             tcp_keepalive: Duration::from_secs(60),
             head_bytes_max: 32_768,
             url_bytes_max: 8_192,

@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::proxy::listen::Bounds;
 use crate::proxy::listen::connection::{Accepted, serve_http1};
 use crate::proxy::listen::{Host, Limits, Peer, Refusal, Scheme, Service, Stop};
 
@@ -77,16 +78,12 @@ fn connect() -> Connection {
     let ((read, to_edge), (from_edge, write)) = (duplex(4096), duplex(SOCKET_BYTES));
     let (tell, told) = mpsc::unbounded_channel();
     let addr = "127.0.0.1:1".parse().unwrap();
-    let host = Host {
-        service: Hints(tell),
-        tls: None,
-        limits: Arc::new(Limits::default()),
-        counters: Arc::default(),
-        stop: Stop::new(),
-    };
+    let (stop, limits) = (Stop::new(), Arc::new(Limits::default()));
+    let bounds = Bounds { stop: stop.clone(), limits: Arc::clone(&limits) };
+    let host = Host { service: Hints(tell), tls: None, limits, counters: Arc::default(), stop };
     let accepted = Accepted {
         host: Arc::new(host),
-        peer: Peer { addr, local: addr, scheme: Scheme::Http, tls: None, used: Arc::default() },
+        peer: Peer { addr, local: addr, scheme: Scheme::Http, tls: None, used: Arc::default(), bounds },
         stream: join(read, write),
         read: BytesMut::new(),
         place: Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap(),
