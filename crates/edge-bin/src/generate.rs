@@ -47,6 +47,8 @@ pub(crate) struct Generate {
 enum Format {
     /// A template, in YAML and in JSON.
     Cloudformation,
+    /// JSON for the AWS CLI, and a shell script that makes it all or brings it up to date.
+    Cli,
     /// One JSON document with everything in it, as `edge-bin serve` takes it.
     Bundle,
 }
@@ -55,6 +57,7 @@ impl Format {
     fn core(self) -> generate::Format {
         match self {
             Self::Cloudformation => generate::Format::CloudFormation,
+            Self::Cli => generate::Format::Cli,
             Self::Bundle => generate::Format::Bundle,
         }
     }
@@ -87,8 +90,14 @@ pub(crate) fn run(args: &Generate) -> anyhow::Result<ExitCode> {
                     println!("{}", folder.join(&file.path).display());
                 }
             }
-            (None, [first, ..]) => print!("{}", first.text),
-            (None, []) => {}
+            // A template stands for itself; of several files each is needed.
+            (None, [first, ..]) if matches!(args.format, Format::Cloudformation | Format::Bundle) => {
+                print!("{}", first.text);
+            }
+            (None, _) => {
+                eprintln!("error: these are several files\n  hint: --out DIR says where they go");
+                return Ok(ExitCode::from(BAD_CONFIGURATION));
+            }
         },
         Err(error) => {
             eprintln!("error: {error}");
@@ -146,5 +155,11 @@ fn write(folder: &Path, file: &File) -> anyhow::Result<()> {
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
     }
-    std::fs::write(&path, &file.text).with_context(|| path.display().to_string())
+    std::fs::write(&path, &file.text).with_context(|| path.display().to_string())?;
+    #[cfg(unix)]
+    if file.text.starts_with("#!") {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
+    }
+    Ok(())
 }

@@ -5,6 +5,7 @@
 //! backwards from the tables of `distribution::form`, so what is printed loads as what it was printed from. Equal
 //! documents give equal bytes. It refuses to know presets and site policies, files and clocks.
 
+mod cli;
 mod cloudformation;
 mod part;
 mod remarks;
@@ -26,6 +27,8 @@ pub enum Format {
     Bundle,
     /// A template, in YAML and in JSON.
     CloudFormation,
+    /// Input for the AWS CLI, and a script that sends it.
+    Cli,
 }
 
 /// A file to be.
@@ -54,6 +57,7 @@ pub fn print(document: &Value, format: Format, options: &Options) -> Result<Vec<
     Ok(match format {
         Format::Bundle => Vec::new(),
         Format::CloudFormation => cloudformation::print(&set, options),
+        Format::Cli => cli::print(&set, options),
     })
 }
 
