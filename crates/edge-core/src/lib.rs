@@ -18,6 +18,8 @@
 //! | [`explain`] | all of it for one request, with the places in the configuration |
 //! | [`lint`] | what is likely wrong with a distribution that loads |
 //! | [`site`] | `edge.toml` and presets into AWS documents |
+//! | [`generate`] | AWS documents into templates, scripts and programs that AWS takes |
+//! | [`compare`] | what two configurations differ in |
 //! | `proxy` | the data path (feature `proxy`, on by default) |
 //!
 //! The feature `functions`, on by default too, brings the engine that runs scripts.
@@ -26,10 +28,12 @@
 //! and origin request accept; a verdict carries its reason; nothing from a wire or a file panics.
 
 pub mod cache;
+pub mod compare;
 pub mod distribution;
 pub mod exchange;
 pub mod explain;
 pub mod function;
+pub mod generate;
 pub mod header;
 pub mod lint;
 pub mod origin;

@@ -16,7 +16,7 @@ const LOGIC_LINES_MAX: usize = 400;
 const LAYERS: [&[&str]; 9] = [
     &["header", "script"],
     &["distribution"],
-    &["viewer", "site", "generate", "lint"],
+    &["viewer", "site", "generate", "lint", "compare"],
     &["function"],
     &["cache"],
     &["origin"],
@@ -26,10 +26,11 @@ const LAYERS: [&[&str]; 9] = [
 ];
 
 /// What each of these may see of the others, where that is less than all below it.
-const NARROW: [(&str, &[&str]); 3] = [
+const NARROW: [(&str, &[&str]); 4] = [
     ("site", &["distribution", "function"]),
     ("generate", &["distribution", "function"]),
     ("lint", &["distribution"]),
+    ("compare", &["distribution"]),
 ];
 
 /// Crates that only the data path knows.

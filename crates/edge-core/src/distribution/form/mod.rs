@@ -7,6 +7,7 @@
 mod cloudformation;
 mod shape;
 mod shapes;
+pub mod spelling;
 mod stand_in;
 mod terraform;
 mod tree;

@@ -2,17 +2,33 @@
 //! filled in at deployment. Terraform does the same once its names are the API's.
 
 use super::shape;
+use super::spelling::ListShape;
 use super::tree::{Kind, Tree};
 
 /// CloudFormation's name, the API's. Each name has one meaning wherever it stands.
-const NAMES: &[(&str, &str)] = &[
+pub(super) const NAMES: &[(&str, &str)] = &[
     ("AcmCertificateArn", "ACMCertificateArn"),
-    ("CNAMEs", "Aliases"),
     ("IPV6Enabled", "IsIPV6Enabled"),
     ("IamCertificateId", "IAMCertificateId"),
     ("OriginCustomHeaders", "CustomHeaders"),
     ("OriginSSLProtocols", "OriginSslProtocols"),
     ("SslSupportMethod", "SSLSupportMethod"),
+];
+
+/// Names of earlier days: read, never written.
+const OLD_NAMES: &[(&str, &str)] = &[("CNAMEs", "Aliases")];
+
+/// Counted lists of the API that are more than their members in CloudFormation too.
+pub(super) const LISTS: &[(&str, ListShape)] = &[
+    ("AccessControlAllowHeaders", ListShape::Items),
+    ("AccessControlAllowMethods", ListShape::Items),
+    ("AccessControlAllowOrigins", ListShape::Items),
+    ("AccessControlExposeHeaders", ListShape::Items),
+    ("CustomHeadersConfig", ListShape::Items),
+    ("Members", ListShape::Counted),
+    ("OriginGroups", ListShape::Counted),
+    ("RemoveHeadersConfig", ListShape::Items),
+    ("StatusCodes", ListShape::Counted),
 ];
 
 /// Brings a resolved `DistributionConfig` into the API's form.
@@ -43,12 +59,12 @@ fn text(text: &str) -> Kind {
     Kind::Text(text.to_owned())
 }
 
-/// All names of the table, wherever they stand.
+/// All names of the tables, wherever they stand.
 fn rename(tree: &mut Tree) {
     match &mut tree.kind {
         Kind::List(items) => items.iter_mut().for_each(rename),
         Kind::Object(_) => {
-            for (from, to) in NAMES {
+            for (from, to) in NAMES.iter().chain(OLD_NAMES) {
                 tree.rename(from, to);
             }
             if let Kind::Object(fields) = &mut tree.kind {

@@ -14,6 +14,7 @@ use super::super::problem::codes::MALFORMED_DOCUMENT;
 use super::super::problem::{Problem, Severity};
 use super::tree::{Kind, Place, Tree};
 use super::{Choices, Turned, choose, parameters, shape, shapes};
+pub(super) use names::{repeats, terraform_name};
 use plan::{Plan, Resource};
 use unknown::Unknown;
 

@@ -116,20 +116,30 @@ fn unblocked(name: &str, value: Tree) -> Option<Tree> {
 
 /// The other way round, for the end of a place.
 pub(super) fn spelled(rest: &str) -> String {
-    let word = |name: &str| {
-        let known = NAMES.iter().find(|(_, api)| *api == name).map(|(terraform, _)| (*terraform).to_owned());
-        known.unwrap_or_else(|| {
-            let mut snake = String::new();
-            for (at, c) in name.char_indices() {
-                if c.is_ascii_uppercase() && at > 0 {
-                    snake.push('_');
-                }
-                snake.push(c.to_ascii_lowercase());
-            }
-            snake
-        })
-    };
-    rest.split('.').map(word).collect::<Vec<_>>().join(".")
+    rest.split('.').map(|name| terraform_name("", name)).collect::<Vec<_>>().join(".")
+}
+
+/// Terraform's name of the API's field `api` in a block called `block`: [`api_name`] the other way round.
+pub(crate) fn terraform_name(block: &str, api: &str) -> String {
+    if let Some((_, inner, _)) = INSIDE.iter().find(|(outer, _, name)| *outer == block && *name == api) {
+        return (*inner).to_owned();
+    }
+    if let Some((terraform, _)) = NAMES.iter().find(|(_, name)| *name == api) {
+        return (*terraform).to_owned();
+    }
+    let mut snake = String::new();
+    for (at, c) in api.char_indices() {
+        if c.is_ascii_uppercase() && at > 0 {
+            snake.push('_');
+        }
+        snake.push(c.to_ascii_lowercase());
+    }
+    snake
+}
+
+/// Whether there may be several blocks of this name.
+pub(crate) fn repeats(name: &str) -> bool {
+    SEVERAL.contains(&name)
 }
 
 #[cfg(test)]
@@ -156,5 +166,10 @@ mod tests {
         assert_eq!(renamed("", Tree::of(terraform, Place::top(""))).value(), api);
         assert!(NAMES.is_sorted_by(|a, b| a.0 < b.0));
         assert_eq!(spelled(".DefaultCacheBehavior.MinTTL"), ".default_cache_behavior.min_ttl");
+        for (block, name) in
+            NAMES.iter().map(|(name, _)| ("", *name)).chain(INSIDE.iter().map(|row| (row.0, row.1)))
+        {
+            assert_eq!(terraform_name(block, &api_name(block, name)), name, "{block}");
+        }
     }
 }

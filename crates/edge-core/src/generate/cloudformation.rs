@@ -1,0 +1,222 @@
+//! A CloudFormation template (§1.2.9), in YAML with comments and in JSON.
+//!
+//! Resources name each other by `!Ref` and `!GetAtt`, so a stack makes them in the right order. What differs from one
+//! account to the next, certificate and origin, is a parameter whose default is what the bundle says.
+
+use serde_json::json;
+
+use super::part::{Attribute, Field, Link, Part};
+use super::set::{Kind, Resource, Set};
+use super::uncounted::uncounted;
+use super::{File, Options, json_file, yaml};
+use crate::distribution::form::spelling::{cloudformation_list, cloudformation_name};
+
+/// `template.yaml`, and the same as `template.json`.
+pub(super) fn print(set: &Set, options: &Options) -> Vec<File> {
+    let template = template(set);
+    let mut text =
+        format!("# Made by {}; change what it was made from, and run it again.\n", options.command);
+    text.push_str(&yaml::write(&template));
+    let refer = |to: &str, attribute: &str| match attribute {
+        "" => json!({ "Ref": to }),
+        attribute => json!({ "Fn::GetAtt": [to, attribute] }),
+    };
+    vec![File { path: "template.yaml".to_owned(), text }, json_file("template.json", &template.json(&refer))]
+}
+
+/// The template.
+pub(super) fn template(set: &Set) -> Part {
+    let names = logical_ids(set);
+    let mut resources = Vec::new();
+    let mut parameters = Parameters::default();
+    for (resource, name) in set.resources.iter().zip(&names) {
+        let mut properties = properties(resource, &names);
+        if resource.kind == Kind::Distribution
+            && let Some(config) = properties.get_mut("DistributionConfig")
+        {
+            parameters.take(config);
+        }
+        let kind = format!("AWS::CloudFront::{}", resource.kind.word());
+        resources.push(Field::new(
+            name,
+            Part::object([("Type", kind.as_str().into()), ("Properties", properties)]),
+        ));
+    }
+    let comment = set.distribution().and_then(|resource| resource.settings.get("Comment")?.text());
+    let about = comment.filter(|comment| !comment.is_empty()).unwrap_or("A CloudFront distribution");
+    let mut fields = vec![
+        Field::new("AWSTemplateFormatVersion", "2010-09-09".into()),
+        Field::new("Description", about.into()),
+    ];
+    if !parameters.0.is_empty() {
+        fields.push(Field::new("Parameters", Part::Object(parameters.0)));
+    }
+    fields.push(Field::new("Resources", Part::Object(resources)));
+    fields.push(Field::new("Outputs", outputs(names.last().map_or("Distribution", String::as_str))));
+    Part::Object(fields)
+}
+
+/// `PagesCachePolicy`; letters and digits, each once.
+pub(super) fn logical_ids(set: &Set) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for resource in &set.resources {
+        let mut name = String::new();
+        for word in resource.short.split(|c: char| !c.is_ascii_alphanumeric()) {
+            let mut chars = word.chars();
+            name.extend(chars.next().map(|first| first.to_ascii_uppercase()));
+            name.push_str(chars.as_str());
+        }
+        // A stack is about a site: "Distribution" alone says which.
+        if !name.ends_with(resource.kind.word()) {
+            name.push_str(resource.kind.word());
+        }
+        let mut unique = name.clone();
+        let mut number = 2;
+        while names.contains(&unique) {
+            unique = format!("{name}{number}");
+            number += 1;
+        }
+        names.push(unique);
+    }
+    names
+}
+
+fn properties(resource: &Resource, names: &[String]) -> Part {
+    let mut settings = renamed(uncounted(resource.kind.config(), resource.settings.clone(), |_, name| {
+        cloudformation_list(name)
+    }))
+    .linked(&|link: Link| reference(link, names));
+    let config = resource.kind.config();
+    match resource.kind {
+        Kind::Function => Part::object([
+            ("Name", resource.name.as_str().into()),
+            // Else it is made and never runs: a behavior takes only what is published.
+            ("AutoPublish", true.into()),
+            ("FunctionConfig", settings),
+            ("FunctionCode", resource.code.as_deref().unwrap_or_default().into()),
+        ]),
+        Kind::KeyValueStore => settings,
+        Kind::Distribution => {
+            settings.remove("CallerReference");
+            Part::object([(config, settings)])
+        }
+        _ => Part::object([(config, settings)]),
+    }
+}
+
+fn reference(link: Link, names: &[String]) -> Part {
+    let name = names.get(link.member).cloned().unwrap_or_default();
+    // What `Ref` gives of a function is its ARN too, but `GetAtt` says so.
+    let attribute = match link.attribute {
+        Attribute::Id => "",
+        Attribute::Arn => "Arn",
+    };
+    let attribute =
+        if name.ends_with("Function") && !attribute.is_empty() { "FunctionARN" } else { attribute };
+    Part::Reference(name, attribute.to_owned())
+}
+
+/// The API's names as CloudFormation's; a status that is a text there is a number here.
+fn renamed(part: Part) -> Part {
+    match part {
+        Part::List(items) => Part::List(items.into_iter().map(renamed).collect()),
+        Part::Object(fields) => {
+            let renamed = fields.into_iter().map(|Field { name, value, remark }| {
+                let value = match (name.as_str(), value.text().and_then(|text| text.parse::<u16>().ok())) {
+                    ("ResponseCode", Some(code)) => Part::Number(code.into()),
+                    _ => renamed(value),
+                };
+                Field { name: cloudformation_name(&name).to_owned(), value, remark }
+            });
+            Part::Object(renamed.collect())
+        }
+        other => other,
+    }
+}
+
+/// The template's parameters, as far as they were needed.
+#[derive(Default)]
+struct Parameters(Vec<Field>);
+
+/// A name that is nobody's: an origin that was only given by addresses.
+const NOBODY: &str = ".invalid";
+
+impl Parameters {
+    /// Puts references where a parameter decides.
+    fn take(&mut self, config: &mut Part) {
+        self.certificate(config);
+        self.origin(config);
+    }
+
+    fn certificate(&mut self, config: &mut Part) {
+        let has_names = config.get("Aliases").is_some_and(|names| !names.items().is_empty());
+        let Some(viewers) = config.get_mut("ViewerCertificate") else { return };
+        let about = "The certificate of the names, an ARN of ACM in us-east-1";
+        let known = viewers.get("AcmCertificateArn").and_then(Part::text).map(str::to_owned);
+        match known {
+            Some(arn) => self.add("CertificateArn", about, Some(&arn)),
+            // CloudFront takes names only with a certificate for them.
+            None if has_names && viewers.get("CloudFrontDefaultCertificate").is_some() => {
+                viewers.remove("CloudFrontDefaultCertificate");
+                viewers.set("SslSupportMethod", "sni-only".into());
+                viewers.set("MinimumProtocolVersion", "TLSv1.2_2021".into());
+                self.add("CertificateArn", about, None);
+            }
+            None => return,
+        }
+        viewers.set("AcmCertificateArn", Part::Reference("CertificateArn".to_owned(), String::new()));
+    }
+
+    /// Of the one origin that is no bucket.
+    fn origin(&mut self, config: &mut Part) {
+        let Some(Part::List(origins)) = config.get_mut("Origins") else { return };
+        let [origin] = &mut origins[..] else { return };
+        if origin.get("CustomOriginConfig").is_none() {
+            return;
+        }
+        let Some(name) = origin.get("DomainName").and_then(Part::text).map(str::to_owned) else { return };
+        let default = Some(name.as_str()).filter(|name| !name.ends_with(NOBODY));
+        self.add("OriginDomainName", "Where CloudFront gets pages from: a public DNS name", default);
+        origin.set("DomainName", Part::Reference("OriginDomainName".to_owned(), String::new()));
+    }
+
+    fn add(&mut self, name: &str, about: &str, default: Option<&str>) {
+        let mut parameter = Part::object([("Type", "String".into()), ("Description", about.into())]);
+        if let Some(default) = default {
+            parameter.set("Default", default.into());
+        }
+        self.0.push(Field::new(name, parameter));
+    }
+}
+
+fn outputs(distribution: &str) -> Part {
+    let output = |about: &str, attribute: &str| {
+        let value = Part::Reference(distribution.to_owned(), attribute.to_owned());
+        Part::object([("Description", about.into()), ("Value", value)])
+    };
+    Part::object([
+        ("DistributionId", output("For invalidations", "")),
+        ("DistributionDomainName", output("What the DNS records of the site point to", "DomainName")),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn references() {
+        let names = ["PagesCachePolicy".to_owned(), "VisitorsFunction".to_owned()];
+        let link = |member, attribute| reference(Link { member, attribute }, &names);
+        assert_eq!(link(0, Attribute::Id), Part::Reference("PagesCachePolicy".to_owned(), String::new()));
+        assert_eq!(
+            link(1, Attribute::Arn),
+            Part::Reference("VisitorsFunction".to_owned(), "FunctionARN".to_owned())
+        );
+        let value: Value = json!({ "ResponseCode": 200 });
+        let part = Part::object([("ResponseCode", "200".into())]);
+        assert_eq!(renamed(part).json(&|_, _| Value::Null), value);
+    }
+}

@@ -1,0 +1,275 @@
+//! What is printed loads as what it was printed from: every preset and every document of the fixtures, in each form
+//! that can be read back.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
+
+use std::path::PathBuf;
+
+use edge_core::compare::differences;
+use edge_core::distribution::form::{self, Choices};
+use edge_core::distribution::{Loaded, load_value};
+use edge_core::generate::{File, Format, Options, print};
+use edge_core::site::{self, Policy, compile};
+use serde_json::{Value, json};
+
+fn fixtures() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures")
+}
+
+/// Stands for the source of a rule where a bundle has none.
+const CODE: &str = "// What the rule says, in the language of the edge.\nfunction handler(event) {\n    var request = event.request;\n\n    return request;\n}\n";
+
+/// The document, whose functions all have code.
+fn with_code(mut document: Value) -> Value {
+    for function in document["Functions"].as_array_mut().into_iter().flatten() {
+        if function.get("Rule").is_some() && function.get("FunctionCode").is_none() {
+            function["FunctionCode"] = json!(CODE);
+        }
+    }
+    document
+}
+
+/// What there is to print, by name.
+fn documents() -> Vec<(String, Value)> {
+    let mut documents = Vec::new();
+    for preset in site::preset::PRESETS {
+        for origin in ["http://127.0.0.1:8000", "https://origin.example.com"] {
+            let mut policy = Policy::from_preset(preset.name, &[origin]).unwrap();
+            policy.add_domains(&["www.example.com"]).unwrap();
+            documents.push((format!("{} {origin}", preset.name), compile(&policy).document));
+        }
+    }
+    let text = std::fs::read_to_string(fixtures().join("site/wordpress.toml")).unwrap();
+    documents.push(("wordpress.toml".to_owned(), compile(&site::toml::read(&text).unwrap()).document));
+    let mut files: Vec<PathBuf> = std::fs::read_dir(fixtures().join("distributions"))
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
+    files.sort();
+    for path in files {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        documents.push((name, serde_json::from_str(&text).unwrap()));
+    }
+    assert!(documents.len() > 15);
+    documents.into_iter().map(|(name, document)| (name, with_code(document))).collect()
+}
+
+fn loaded(document: &Value) -> Loaded {
+    load_value(document.clone()).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+const ARN: &str = "arn:aws:acm:us-east-1:123456789012:certificate/12345678-1234-1234-1234-123456789012";
+
+const FORMATS: [Format; 3] = [Format::Bundle, Format::CloudFormation, Format::Cli];
+
+fn files(document: &Value, format: Format) -> Vec<File> {
+    let options = Options { command: "edge-bin gen-cloudfront-policy edge.toml".to_owned() };
+    print(document, format, &options).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+fn file(files: &[File], path: &str) -> String {
+    files.iter().find(|file| file.path == path).unwrap_or_else(|| panic!("no {path}")).text.clone()
+}
+
+/// What a template has no default for, as far as it has none.
+fn parameters(template: &str) -> Choices {
+    let template: Value = serde_json::from_str(template).unwrap();
+    let mut choices = Choices::default();
+    for (name, parameter) in template["Parameters"].as_object().into_iter().flatten() {
+        if parameter.get("Default").is_none() {
+            let value = if name == "CertificateArn" { ARN } else { "origin.invalid" };
+            choices.parameters.push(format!("{name}={value}"));
+        }
+    }
+    choices
+}
+
+/// What they differ in, but for the certificate that had to be asked for.
+fn different(first: &Loaded, second: &Loaded) -> Vec<String> {
+    // A list of a field nobody knows may hold nothing, but not in a template.
+    let asked = |place: &str| place.starts_with("ViewerCertificate") || place == "HyperCache";
+    let found = differences(first, second).into_iter().filter(|difference| !asked(&difference.place));
+    found.map(|difference| format!("{difference:?}")).collect()
+}
+
+#[test]
+fn templates_load_as_what_they_were_printed_from() {
+    for (name, document) in documents() {
+        let bundle = loaded(&document);
+        let files = files(&document, Format::CloudFormation);
+        let (yaml, json) = (file(&files, "template.yaml"), file(&files, "template.json"));
+        let choices = parameters(&json);
+        for text in [&yaml, &json] {
+            let template =
+                form::load(text, &choices).unwrap_or_else(|problems| panic!("{name}: {problems}\n{text}"));
+            let found = different(&bundle, &template);
+            assert!(found.is_empty(), "{name}:\n{}", found.join("\n"));
+        }
+        // The YAML says the same as the JSON, byte by byte where texts matter.
+        let codes = |text: &str| form::load(text, &choices).unwrap().document.value()["Functions"].clone();
+        assert_eq!(codes(&yaml), codes(&json), "{name}");
+    }
+}
+
+/// The files for the AWS CLI put together as the script does it, under the ids it would get.
+fn put_together(files: &[File]) -> Value {
+    let mut bundle = json!({});
+    let mut push = |list: &str, item: Value| match bundle[list].as_array_mut() {
+        Some(items) => items.push(item),
+        None => bundle[list] = json!([item]),
+    };
+    let settings = files.iter().filter_map(|file| Some((file.path.strip_suffix(".json")?, &file.text)));
+    for (name, text) in settings.clone() {
+        let arn = |kind: &str, name: &str| format!("arn:aws:cloudfront::123456789012:{kind}/{name}");
+        let mut text =
+            text.replace("${CertificateArn}", ARN).replace("${OriginDomainName}", "origin.invalid");
+        for (other, _) in settings.clone() {
+            let kind = if other.ends_with("Function") { "function" } else { "key-value-store" };
+            text = text.replace(&format!("${{{other}.Arn}}"), &arn(kind, other));
+            text = text.replace(&format!("${{{other}}}"), other);
+        }
+        let config: Value = serde_json::from_str(&text).unwrap();
+        let member = |config_name: &str| json!({ "Id": name, config_name: config });
+        match name.trim_end_matches(|c: char| c.is_ascii_digit()) {
+            it if it.ends_with("CachePolicy") => push("CachePolicies", member("CachePolicyConfig")),
+            it if it.ends_with("OriginRequestPolicy") => {
+                push("OriginRequestPolicies", member("OriginRequestPolicyConfig"));
+            }
+            it if it.ends_with("ResponseHeadersPolicy") => {
+                push("ResponseHeadersPolicies", member("ResponseHeadersPolicyConfig"));
+            }
+            it if it.ends_with("OriginAccessControl") => {
+                push("OriginAccessControls", member("OriginAccessControlConfig"));
+            }
+            it if it.ends_with("KeyGroup") => push("KeyGroups", member("KeyGroupConfig")),
+            it if it.ends_with("PublicKey") => push("PublicKeys", member("PublicKeyConfig")),
+            it if it.ends_with("KeyValueStore") => {
+                push("KeyValueStores", json!({ "Name": name, "ARN": arn("key-value-store", name) }));
+            }
+            it if it.ends_with("Function") => push(
+                "Functions",
+                json!({
+                    "Name": name, "FunctionConfig": config, "Code": file(files, &format!("{name}.js")),
+                }),
+            ),
+            it => {
+                assert_eq!(it, "Distribution");
+                push("DistributionConfig", config);
+            }
+        }
+    }
+    bundle["DistributionConfig"] = bundle["DistributionConfig"][0].clone();
+    bundle
+}
+
+#[test]
+fn files_for_the_aws_cli_are_what_they_were_printed_from() {
+    for (name, document) in documents() {
+        let files = files(&document, Format::Cli);
+        let found = different(&loaded(&document), &loaded(&put_together(&files)));
+        assert!(found.is_empty(), "{name}:\n{}", found.join("\n"));
+        assert!(file(&files, "deploy.sh").starts_with("#!/bin/sh\n"));
+    }
+}
+
+#[test]
+fn printing_again_changes_nothing() {
+    for (_, document) in documents() {
+        for format in FORMATS {
+            assert_eq!(files(&document, format), files(&document, format));
+        }
+        let bundle = file(&files(&document, Format::Bundle), "bundle.json");
+        assert_eq!(serde_json::from_str::<Value>(&bundle).unwrap(), document);
+    }
+}
+
+/// A few changes of one document, each at its place, and what is none.
+#[test]
+fn differences_are_told_by_place() {
+    let (_, document) = documents().into_iter().find(|(name, _)| name == "wordpress.toml").unwrap();
+    let places = |change: &dyn Fn(&mut Value)| {
+        let mut other = document.clone();
+        change(&mut other);
+        let found = differences(&loaded(&document), &loaded(&other));
+        found.into_iter().map(|difference| difference.place).collect::<Vec<_>>()
+    };
+    let config = |other: &mut Value, pointer: &str, value: Value| {
+        *other["DistributionConfig"].pointer_mut(pointer).unwrap() = value;
+    };
+    type Change<'a> = &'a dyn Fn(&mut Value);
+    let changes: &[(Change<'_>, &[&str])] = &[
+        (&|_| {}, &[]),
+        (&|it| config(it, "/CallerReference", json!("other")), &[]),
+        (&|it| config(it, "/Aliases/Items", json!(["www.example.com", "blog.example.com"])), &[]),
+        (
+            &|it| config(it, "/CustomErrorResponses/Items/0/ErrorCachingMinTTL", json!(9)),
+            &["CustomErrorResponses[\"500\"].ErrorCachingMinTTL"],
+        ),
+        (
+            &|it| config(it, "/CacheBehaviors/Items/2/Compress", json!(true)),
+            &["CacheBehaviors[\"wp-admin/*\"].Compress"],
+        ),
+        (
+            &|it| config(it, "/Origins/Items/0/CustomOriginConfig/OriginReadTimeout", json!(30)),
+            &["Origins[\"alb.example.com\"].CustomOriginConfig.OriginReadTimeout"],
+        ),
+        (
+            &|it| {
+                let list = it["DistributionConfig"]["CacheBehaviors"]["Items"].as_array_mut().unwrap();
+                list.swap(0, 1);
+            },
+            &["OrderOfCacheBehaviors"],
+        ),
+        (
+            &|it| it["CachePolicies"][1]["CachePolicyConfig"]["DefaultTTL"] = json!(1),
+            &[
+                "CacheBehaviors[\"downloads/*\"].CachePolicy.DefaultTTL",
+                "CacheBehaviors[\"wp-content/*\"].CachePolicy.DefaultTTL",
+                "CacheBehaviors[\"wp-includes/*\"].CachePolicy.DefaultTTL",
+            ],
+        ),
+        (
+            &|it| {
+                it["Functions"][0]["FunctionCode"] =
+                    json!("function handler(event) { return event.request; }")
+            },
+            &["DefaultCacheBehavior.FunctionAssociations[\"viewer-request\"].FunctionARN.FunctionCode"],
+        ),
+        // By another name it is the same.
+        (
+            &|it| {
+                let text = it.to_string().replace("blog-example-com-assets", "other-name");
+                *it = serde_json::from_str(
+                    &text.replace("\"alb.example.com\",\"DomainName\"", "\"x\",\"DomainName\""),
+                )
+                .unwrap();
+                let text = it
+                    .to_string()
+                    .replace("\"TargetOriginId\":\"alb.example.com\"", "\"TargetOriginId\":\"x\"");
+                *it = serde_json::from_str(&text).unwrap();
+            },
+            &[],
+        ),
+    ];
+    for (at, (change, expected)) in changes.iter().enumerate() {
+        assert_eq!(places(change), *expected, "change {at}");
+    }
+}
+
+#[test]
+#[ignore = "writes what is printed of one document to a folder of EDGE_OUT, to be looked at"]
+fn show() {
+    let out = PathBuf::from(std::env::var("EDGE_OUT").unwrap());
+    let wanted = std::env::var("EDGE_DOCUMENT").unwrap_or("wordpress.toml".to_owned());
+    for (name, document) in documents().into_iter().filter(|(name, _)| *name == wanted) {
+        for format in FORMATS {
+            for file in files(&document, format) {
+                let path =
+                    out.join(name.replace(['/', ':', ' '], "-")).join(format!("{format:?}")).join(file.path);
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(path, file.text).unwrap();
+            }
+        }
+    }
+}
