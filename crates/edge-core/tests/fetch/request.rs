@@ -86,6 +86,7 @@ async fn targets_of_a_load_balancer_are_told_of_its_listener() {
             target: "/",
             headers: &headers,
             body: RequestBody::None,
+            traffic: Traffic::Messages,
         };
         let mut response = origins.fetch(call, Empty::new()).await.unwrap();
         String::from_utf8(read(&mut response).await.unwrap()).unwrap()
