@@ -10,6 +10,7 @@ mod configuration;
 mod demo;
 mod explain;
 mod invalidate;
+mod lambda;
 mod lint;
 mod load;
 mod runtime;

@@ -13,6 +13,7 @@
 //!   ├─→ Ask (nothing to look up)
 //!   └─→ Answer (CloudFront answers by itself)
 //!
+//! Where a Lambda is called: Invoke ─ answered ─→ what would have come without it, or an Answer
 //! In place of any Answer that is an error: Instead, and in it the LookUp or the Ask for the custom error page
 //! ```
 
@@ -21,11 +22,13 @@ mod error_page;
 mod failover;
 mod found;
 mod functions;
+mod lambdas;
 mod refuse;
 mod serve;
 mod standing;
 
 pub use failover::Because as FailedOver;
+pub use lambdas::Invoke;
 pub use refuse::refuse_unread;
 pub use standing::{Did, Mood, Standing};
 
@@ -33,6 +36,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
@@ -41,7 +45,8 @@ use crate::cache::reuse::Verdict;
 pub use crate::cache::storing::Ending;
 use crate::cache::storing::{Guard, Unkeyed, Withheld};
 use crate::cache::{Epoch, Held, Holds, Key, Stored};
-use crate::distribution::{Behavior, Distribution, OptionsCaching, Rule, ViewerRequest};
+use crate::distribution::{Behavior, Distribution, LambdaEvent, OptionsCaching, Rule, ViewerRequest};
+use crate::function::lambda::{Calls, Invocation};
 use crate::function::reroute::Reroute;
 use crate::function::rule::{Applied, SESSION_HEADER, Visitor};
 use crate::function::run::Ran;
@@ -76,6 +81,8 @@ pub enum Step {
     LookUp(LookUp),
     /// Send this to that origin.
     Ask(Box<Ask>),
+    /// Call this Lambda (§14.1).
+    Invoke(Box<Invoke>),
     /// The viewer gets a custom error page instead of this (§10.1).
     Instead {
         /// For the cache, before all else: that it failed. No body belongs to it, so whoever waits may have it now.
@@ -94,7 +101,7 @@ impl Step {
     pub fn into_answer(self) -> Option<Answer> {
         match self {
             Self::Answer(answer) => Some(answer),
-            Self::LookUp(_) | Self::Ask(_) | Self::Instead { .. } => None,
+            Self::LookUp(_) | Self::Ask(_) | Self::Invoke(_) | Self::Instead { .. } => None,
         }
     }
 }
@@ -161,6 +168,8 @@ pub struct Trace {
     pub ran_at_request: Option<Box<Ran>>,
     /// What the viewer-response function did.
     pub ran_at_response: Option<Box<Ran>>,
+    /// The Lambdas that were called.
+    pub lambdas: Calls,
     /// What the viewer's device is taken for, where anything needed to know.
     pub device: Option<Device>,
     /// The verdict on the look-up.
@@ -213,6 +222,10 @@ pub struct Ask {
     conditions: Option<Validators>,
     turn: failover::Turn,
     call: Call,
+    /// The Lambda that sees it first.
+    before: Option<Box<Invocation>>,
+    /// The body a Lambda gave in place of the origin's.
+    given: Option<Bytes>,
     unkeyed: Unkeyed,
     sharing: Sharing,
 }
@@ -272,6 +285,8 @@ struct Passage {
     page_status: Option<StatusCode>,
     /// The origins a function chose (§14.5).
     reroute: Option<Arc<Reroute>>,
+    /// The body a Lambda gave in place of the viewer's.
+    body: Option<Box<Bytes>>,
     /// What becomes of the viewer's connection.
     connection: Connection,
     /// Whether nobody waits for it: it refreshes what is held (§7.5).
@@ -303,6 +318,7 @@ impl Passage {
             device: seen.unwrap_or(Device::UNKNOWN),
             page_status: None,
             reroute: None,
+            body: None,
             connection: Connection::Kept,
             background: false,
             since: Epoch::default(),
@@ -311,6 +327,16 @@ impl Passage {
             upstream: None,
             trace,
         }
+    }
+
+    /// On from the functions of the viewer's side: to the default root object, if that is what he wants (§2.5).
+    fn proceed(mut self) -> Step {
+        if let Some(object) = &self.rules.distribution.default_root_object
+            && self.request().target.path() == "/"
+        {
+            self.root = Some(format!("/{object}"));
+        }
+        self.enter()
     }
 
     /// Looks for what may be held, or asks at once.
@@ -378,14 +404,13 @@ pub fn begin(rules: &Arc<Rules>, request: Request, id: HeaderValue, now: SystemT
                 return *end;
             }
         }
-        None => {}
+        None => {
+            if let Some(lambda) = passage.behavior().lambdas.at(LambdaEvent::ViewerRequest).cloned() {
+                return Invoke::at_request(passage, lambda);
+            }
+        }
     }
-    if let Some(object) = &rules.distribution.default_root_object
-        && passage.request().target.path() == "/"
-    {
-        passage.root = Some(format!("/{object}"));
-    }
-    passage.enter()
+    passage.proceed()
 }
 
 /// Accept-Encoding as the behavior's key has it (§4.4).
@@ -447,10 +472,11 @@ impl Ask {
         let distribution = &passage.rules.distribution;
         let (index, place) = passage.origin_of(turn);
         let changed = place.and_then(|place| place.changed.as_ref());
+        let origin = changed.map_or(&distribution.origins[index], |origin| origin);
         let (mut call, unkeyed) = origin::write(&origin::Sources {
             admitted: &passage.admitted,
             behavior: passage.behavior(),
-            origin: (index, changed.map_or(&distribution.origins[index], |origin| origin)),
+            origin: (index, origin),
             path: passage.path(),
             accept: passage.accept,
             device: passage.device,
@@ -463,9 +489,13 @@ impl Ask {
                 _ => Ranges::Storable,
             },
             host: place.and_then(|place| place.host.as_ref()),
-            now: passage.looked_up_at,
         });
+        call.given = passage.body.as_deref().cloned();
+        let before = passage.before_origin(&call, origin);
         call.changed = changed.cloned();
+        if before.is_none() {
+            origin::sign(&mut call, distribution, passage.looked_up_at);
+        }
         let whole = passage.request().method == Method::GET
             // The edge's own conditions stand in place of the viewer's.
             && (conditions.is_some() || !passage.request().is_conditional())
@@ -476,7 +506,7 @@ impl Ask {
         } else {
             Sharing::Alone
         };
-        Self { passage, key, held, conditions, turn, call, unkeyed, sharing }
+        Self { passage, key, held, conditions, turn, call, before, given: None, unkeyed, sharing }
     }
 
     /// What to send, and where.
