@@ -13,6 +13,7 @@ use edge_core::cache::storing::Guard;
 use edge_core::distribution::Country;
 use edge_core::exchange::{Ask, Ending, Outcome};
 use edge_core::explain::{self, Explanation, Part, Which, WhyMiss};
+use edge_core::function::lambda::Invocation;
 use edge_core::proxy::clock::Clock;
 use edge_core::proxy::edge::Running;
 use edge_core::proxy::server::Settings;
@@ -22,7 +23,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::json;
 
 use crate::BAD_CONFIGURATION;
-use crate::configuration::ConfigArgs;
+use crate::configuration::{ConfigArgs, Warning};
+use crate::lambda::{self, LambdaArgs, LambdaSays};
 use crate::serve::parse_country;
 
 /// Print, in order, each decision about one request: behavior, function, key, what goes to the origin, storing.
@@ -34,6 +36,7 @@ use crate::serve::parse_country;
 ///   edge-bin explain distribution.json --url https://www.example.com/?id=1 --other-cookie lang=de --why-miss
 ///
 /// The file of --origin-says is a response as HTTP/1.1 writes it: status line, headers, blank line, body.
+/// Lambda@Edge functions are called where --lambda says, or return what --lambda-says has; others are skipped.
 #[derive(clap::Args, Debug)]
 #[command(verbatim_doc_comment)]
 #[expect(rustdoc::bare_urls, reason = "it is the text of --help")]
@@ -57,6 +60,10 @@ pub(crate) struct Explain {
     /// Ask the real origin (as --origin or --map say), and go on with what it answers.
     #[arg(long, conflicts_with = "origin_says")]
     ask_origin: bool,
+    #[command(flatten)]
+    lambdas: LambdaArgs,
+    #[command(flatten)]
+    lambda_says: LambdaSays,
     /// The same request again, this many seconds after that answer was stored.
     #[arg(long, value_name = "SECONDS")]
     held: Option<u64>,
@@ -148,24 +155,31 @@ pub(crate) fn run(args: &Explain) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(BAD_CONFIGURATION));
         }
     };
-    configured.warnings.iter().for_each(|warning| eprint!("warning: {}", warning.text));
+    let endpoints = args.lambdas.endpoints().map_err(anyhow::Error::msg)?;
+    let lambda_says = args.lambda_says.read().map_err(anyhow::Error::msg)?;
+    let is_moot = |warning: &Warning| lambda::is_moot(warning, &endpoints);
+    let warnings = configured.warnings.iter().filter(|warning| !is_moot(warning));
+    warnings.for_each(|warning| eprint!("warning: {}", warning.text));
     let mut settings = Settings::new(configured.distribution);
+    settings.lambdas = endpoints;
     settings.guard = if args.exact { Guard::Off } else { Guard::On };
     settings.servers = configured.servers;
     let running = Running::of(&settings)?;
-    let rules = Arc::clone(running.rules());
+    let rules = lambda::told_of(running.rules(), &lambda_says);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let says = match &args.origin_says {
         Some(path) => read_response(path).map(|(status, headers)| Says::File(status, headers))?,
-        None if args.ask_origin => {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            Says::Servers(Box::new((running, runtime)))
-        }
+        None if args.ask_origin => Says::Servers(&running, &runtime),
         None => Says::Nothing,
+    };
+    let called = |invocation: &Invocation| {
+        let said = lambda_says.iter().find(|(event, _)| *event == invocation.event);
+        Some(said.map_or_else(|| runtime.block_on(running.invoke(invocation)), |(_, says)| says.clone()))
     };
     let now = Clock::system().now();
     let tell = |request, held: Option<Held<'_>>, now| {
         let id = HeaderValue::from_static(ID);
-        explain::tell(&rules, request, id, held, &mut |ask| says.outcome(ask), now)
+        explain::tell(&rules, request, id, held, &mut |ask| says.outcome(ask), &mut { called }, now)
     };
     let first = tell(args.to_request(&args.asked)?, None, now);
     let again = match (args.held, &first.stored) {
@@ -257,13 +271,13 @@ impl Explain {
 }
 
 /// The origin's answer as the file has it, a real origin's, or none.
-enum Says {
+enum Says<'a> {
     Nothing,
     File(StatusCode, HeaderMap),
-    Servers(Box<(Running, tokio::runtime::Runtime)>),
+    Servers(&'a Running, &'a tokio::runtime::Runtime),
 }
 
-impl Says {
+impl Says<'_> {
     fn outcome(&self, ask: &Ask) -> Option<Outcome> {
         match self {
             Self::Nothing => None,
@@ -271,7 +285,7 @@ impl Says {
                 let (status, headers) = (*status, headers.clone());
                 Some(Outcome::Response { status, headers, ending: Ending::Provable })
             }
-            Self::Servers(servers) => Some(servers.1.block_on(servers.0.ask(ask))),
+            Self::Servers(running, runtime) => Some(runtime.block_on(running.ask(ask))),
         }
     }
 }

@@ -12,6 +12,7 @@ mod diff;
 mod explain;
 mod generate;
 mod invalidate;
+mod lambda;
 mod lint;
 mod load;
 mod runtime;

@@ -18,6 +18,7 @@ use http::HeaderName;
 use crate::BAD_CONFIGURATION;
 use crate::admin::{Admin, Time, moment};
 use crate::configuration::{ConfigArgs, Configured, Warning, origin_called};
+use crate::lambda::{self, LambdaArgs};
 use crate::runtime::{self, Asked, Signals};
 
 /// Serve a distribution in front of its real origin, over HTTP and HTTPS.
@@ -59,6 +60,8 @@ pub(crate) struct Serve {
     /// is one) AWS_SESSION_TOKEN of the environment: for S3 and whatever speaks its protocol.
     #[arg(long)]
     pub(crate) sign_origins: bool,
+    #[command(flatten)]
+    pub(crate) lambdas: LambdaArgs,
     /// A clock of its own that stands still until `POST /clock?advance=1h` or `?set=TIME` on the admin listener moves it:
     /// ages, TTLs and dates go by it, network timeouts and certificates do not. It starts now, or at START (2026-11-23T06:55:09Z).
     #[arg(long, value_name = "START", num_args = 0..=1, require_equals = true, default_missing_value = "now")]
@@ -253,8 +256,13 @@ impl Serve {
         if self.sign_origins {
             settings.credentials = Some(Arc::new(runtime::credentials()?));
         }
+        settings.lambdas = self.lambdas.endpoints()?;
+        lambda::check(&settings.lambdas, std::iter::once(&settings.distribution).chain(&settings.others))?;
         self.listeners.apply(&mut settings).map_err(|error| error.to_string())?;
-        let is_moot = |problem: &Warning| self.sign_origins && problem.code == codes::NEEDS_CREDENTIALS;
+        let is_moot = |problem: &Warning| {
+            self.sign_origins && problem.code == codes::NEEDS_CREDENTIALS
+                || lambda::is_moot(problem, &settings.lambdas)
+        };
         warnings.retain(|warning| !is_moot(warning));
         let mut warnings: Vec<String> = warnings.into_iter().map(|warning| warning.text).collect();
         warnings.extend(self.places.warnings(&settings));

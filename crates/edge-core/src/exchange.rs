@@ -13,6 +13,7 @@
 //!   ├─→ Ask (nothing to look up)
 //!   └─→ Answer (CloudFront answers by itself)
 //!
+//! Where a Lambda is called: Invoke ─ answered ─→ what would have come without it, or an Answer
 //! In place of any Answer that is an error: Instead, and in it the LookUp or the Ask for the custom error page
 //! ```
 
@@ -21,20 +22,23 @@ mod error_page;
 mod failover;
 mod found;
 mod functions;
+mod lambdas;
 mod refuse;
 mod serve;
 mod standing;
 mod switched;
 
 pub use failover::Because as FailedOver;
+pub use lambdas::Invoke;
 pub use refuse::refuse_unread;
-pub use standing::{Did, Mood, Standing};
+pub use standing::{Did, Mood, Standing, StoodIn};
 pub use switched::WEBSOCKET_IDLE_MAX;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
@@ -43,7 +47,8 @@ use crate::cache::reuse::Verdict;
 pub use crate::cache::storing::Ending;
 use crate::cache::storing::{Guard, Unkeyed, Withheld};
 use crate::cache::{Epoch, Held, Holds, Key, Stored};
-use crate::distribution::{Behavior, Distribution, OptionsCaching, Rule, ViewerRequest};
+use crate::distribution::{Behavior, Distribution, LambdaEvent, OptionsCaching, Rule, ViewerRequest};
+use crate::function::lambda::{Calls, Invocation};
 use crate::function::reroute::Reroute;
 use crate::function::rule::{Applied, SESSION_HEADER, Visitor};
 use crate::function::run::Ran;
@@ -79,6 +84,8 @@ pub enum Step {
     LookUp(LookUp),
     /// Send this to that origin.
     Ask(Box<Ask>),
+    /// Call this Lambda (§14.1).
+    Invoke(Box<Invoke>),
     /// The viewer gets a custom error page instead of this (§10.1).
     Instead {
         /// For the cache, before all else: that it failed. No body belongs to it, so whoever waits may have it now.
@@ -97,7 +104,7 @@ impl Step {
     pub fn into_answer(self) -> Option<Answer> {
         match self {
             Self::Answer(answer) => Some(answer),
-            Self::LookUp(_) | Self::Ask(_) | Self::Instead { .. } => None,
+            Self::LookUp(_) | Self::Ask(_) | Self::Invoke(_) | Self::Instead { .. } => None,
         }
     }
 }
@@ -164,6 +171,8 @@ pub struct Trace {
     pub ran_at_request: Option<Box<Ran>>,
     /// What the viewer-response function did.
     pub ran_at_response: Option<Box<Ran>>,
+    /// The Lambdas that were called.
+    pub lambdas: Calls,
     /// What the viewer's device is taken for, where anything needed to know.
     pub device: Option<Device>,
     /// The verdict on the look-up.
@@ -182,24 +191,6 @@ pub struct Trace {
     pub page_for: Option<StatusCode>,
 }
 
-/// Why a stale object was served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StoodIn {
-    /// The origin failed just now.
-    ForFailure,
-    /// It failed a moment ago and is not asked again yet (§7.4).
-    WithoutAsking,
-}
-
-impl fmt::Display for StoodIn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::ForFailure => "a stale object stands in for the origin's failure (§7.4)",
-            Self::WithoutAsking => "a stale object answers: the origin failed a moment ago (§7.4)",
-        })
-    }
-}
-
 /// A question to the store.
 #[derive(Debug)]
 pub struct LookUp {
@@ -216,6 +207,10 @@ pub struct Ask {
     conditions: Option<Validators>,
     turn: failover::Turn,
     call: Call,
+    /// The Lambda that sees it first.
+    before: Option<Box<Invocation>>,
+    /// The body a Lambda gave in place of the origin's.
+    given: Option<Bytes>,
     unkeyed: Unkeyed,
     sharing: Sharing,
 }
@@ -275,6 +270,8 @@ struct Passage {
     page_status: Option<StatusCode>,
     /// The origins a function chose (§14.5).
     reroute: Option<Arc<Reroute>>,
+    /// The body a Lambda gave in place of the viewer's.
+    body: Option<Box<Bytes>>,
     /// What becomes of the viewer's connection.
     connection: Connection,
     /// Whether nobody waits for it: it refreshes what is held (§7.5).
@@ -306,6 +303,7 @@ impl Passage {
             device: seen.unwrap_or(Device::UNKNOWN),
             page_status: None,
             reroute: None,
+            body: None,
             connection: Connection::Kept,
             background: false,
             since: Epoch::default(),
@@ -314,6 +312,16 @@ impl Passage {
             upstream: None,
             trace,
         }
+    }
+
+    /// On from the functions of the viewer's side: to the default root object, if that is what he wants (§2.5).
+    fn proceed(mut self) -> Step {
+        if let Some(object) = &self.rules.distribution.default_root_object
+            && self.request().target.path() == "/"
+        {
+            self.root = Some(format!("/{object}"));
+        }
+        self.enter()
     }
 
     /// Looks for what may be held, or asks at once.
@@ -381,14 +389,13 @@ pub fn begin(rules: &Arc<Rules>, request: Request, id: HeaderValue, now: SystemT
                 return *end;
             }
         }
-        None => {}
+        None => {
+            if let Some(lambda) = passage.lambda_at(LambdaEvent::ViewerRequest).cloned() {
+                return Invoke::at_request(passage, lambda);
+            }
+        }
     }
-    if let Some(object) = &rules.distribution.default_root_object
-        && passage.request().target.path() == "/"
-    {
-        passage.root = Some(format!("/{object}"));
-    }
-    passage.enter()
+    passage.proceed()
 }
 
 /// Accept-Encoding as the behavior's key has it (§4.4).
@@ -451,10 +458,11 @@ impl Ask {
         let distribution = &passage.rules.distribution;
         let (index, place) = passage.origin_of(turn);
         let changed = place.and_then(|place| place.changed.as_ref());
+        let origin = changed.map_or(&distribution.origins[index], |origin| origin);
         let (mut call, unkeyed) = origin::write(&origin::Sources {
             admitted: &passage.admitted,
             behavior: passage.behavior(),
-            origin: (index, changed.map_or(&distribution.origins[index], |origin| origin)),
+            origin: (index, origin),
             path: passage.path(),
             accept: passage.accept,
             device: passage.device,
@@ -467,9 +475,13 @@ impl Ask {
                 _ => Ranges::Storable,
             },
             host: place.and_then(|place| place.host.as_ref()),
-            now: passage.looked_up_at,
         });
+        call.given = passage.body.as_deref().cloned();
+        let before = passage.before_origin(&call, origin);
         call.changed = changed.cloned();
+        if before.is_none() {
+            origin::sign(&mut call, distribution, passage.looked_up_at);
+        }
         let whole = passage.request().method == Method::GET
             // The edge's own conditions stand in place of the viewer's.
             && (conditions.is_some() || !passage.request().is_conditional())
@@ -480,7 +492,7 @@ impl Ask {
         } else {
             Sharing::Alone
         };
-        Self { passage, key, held, conditions, turn, call, unkeyed, sharing }
+        Self { passage, key, held, conditions, turn, call, before, given: None, unkeyed, sharing }
     }
 
     /// What to send, and where.

@@ -11,6 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use http::header::{
     ACCEPT, ACCEPT_CHARSET, ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE,
     COOKIE, HOST, REFERER, TE, UPGRADE, USER_AGENT, VIA,
@@ -55,6 +56,8 @@ pub struct Call {
     pub body: Body,
     /// What it begins: a WebSocket over HTTP/1.1, a call of gRPC over HTTP/2.
     pub traffic: Traffic,
+    /// The body a Lambda gave in place of the viewer's.
+    pub given: Option<Bytes>,
 }
 
 /// Why an origin gave no response. One place makes a status of it.
@@ -136,7 +139,6 @@ pub(crate) struct Sources<'a> {
     pub(crate) ranges: Ranges,
     /// A function's choice of Host (§14.5).
     pub(crate) host: Option<&'a HeaderValue>,
-    pub(crate) now: SystemTime,
 }
 
 /// What becomes of the viewer's `Range` (§7.12).
@@ -150,7 +152,7 @@ pub(crate) enum Ranges {
     Whole,
 }
 
-/// Writes the origin request, and says which credentials it carries outside the key.
+/// Writes the origin request, unsigned, and says which credentials it carries outside the key.
 pub(crate) fn write(sources: &Sources<'_>) -> (Call, Unkeyed) {
     let Sources { admitted, behavior, origin: (index, origin), .. } = *sources;
     let request = admitted.request();
@@ -179,7 +181,7 @@ pub(crate) fn write(sources: &Sources<'_>) -> (Call, Unkeyed) {
             && !(behavior.key.gzip || behavior.key.brotli || behavior.key.headers.contains(&ACCEPT_ENCODING)),
         condition: sources.conditions.is_none() && request.is_conditional(),
     };
-    let mut call = Call {
+    let call = Call {
         origin: index,
         changed: None,
         scheme: scheme(origin, request.scheme),
@@ -188,14 +190,26 @@ pub(crate) fn write(sources: &Sources<'_>) -> (Call, Unkeyed) {
         headers,
         body: request.body,
         traffic,
+        given: None,
     };
-    if let Some(signing) = &origin.signing {
-        signing::sign(&mut call, signing, sources.now);
-    }
     (call, unkeyed)
 }
 
-fn scheme(origin: &Origin, viewer: Scheme) -> Scheme {
+/// Signs a call that is complete, where its origin's access control says so (§5.11).
+pub(crate) fn sign(call: &mut Call, distribution: &Distribution, now: SystemTime) {
+    if let Some(signing) = &call.origin_of(distribution).signing.clone() {
+        signing::sign(call, signing, now);
+    }
+}
+
+/// What a call asks for, without its origin's own path.
+pub(crate) fn path_and_query<'a>(call: &'a Call, origin: &Origin) -> (&'a str, Option<&'a str>) {
+    let target = call.target.strip_prefix(origin.path.as_str()).unwrap_or(&call.target);
+    target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)))
+}
+
+/// How an origin is spoken to, for a viewer who came so.
+pub(crate) fn scheme(origin: &Origin, viewer: Scheme) -> Scheme {
     match origin.kind {
         OriginKind::Custom { protocol: OriginProtocol::HttpOnly, .. } => Scheme::Http,
         OriginKind::Custom { protocol: OriginProtocol::HttpsOnly, .. } => Scheme::Https,

@@ -4,6 +4,7 @@
 //! It computes headers and pages; it refuses to know whether something is stored, and how bodies travel.
 
 mod cors;
+mod pending;
 pub mod server_timing;
 
 use std::fmt::Write as _;
@@ -18,10 +19,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::cache::storing::vary_names;
 use crate::distribution::{Behavior, HeaderForwarding, OriginHeader, ResponseHeadersPolicy};
+use crate::function::lambda::Failed;
 use crate::header::range::Slice;
 use crate::header::{date, hop};
 use crate::origin::REQUEST_ID;
 use crate::viewer::{Request, without_port};
+
+pub use self::pending::Pending;
 
 /// `X-Cache`.
 pub const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
@@ -87,6 +91,15 @@ impl XCache {
         }
     }
 
+    /// What a Lambda that came to nothing is to viewers (§14.4).
+    pub fn of_lambda(failed: &Failed) -> Self {
+        match failed {
+            Failed::Execution(_) => Self::LambdaExecutionError,
+            Failed::Limit => Self::LambdaLimitExceeded,
+            Failed::Validation(_) => Self::LambdaValidationError,
+        }
+    }
+
     /// The field value, without allocating.
     pub const fn value(self) -> HeaderValue {
         HeaderValue::from_static(self.text())
@@ -137,6 +150,8 @@ pub struct Response {
     pub body: Source,
     /// What the viewer gets in place of it: a function's own body. What is stored is what `body` says.
     pub instead: Option<Bytes>,
+    /// The call of a Lambda that comes before the viewer gets it.
+    pub pending: Option<Box<Pending>>,
     /// Whether the connection may carry another request.
     pub connection: Connection,
 }
@@ -156,6 +171,8 @@ pub enum Source {
     Origin,
     /// Bytes both ways, until one side has had enough (§11.4).
     Tunnel,
+    /// What a Lambda gave in place of an origin's response: as if it arrived.
+    Given(Bytes),
 }
 
 /// What becomes of an HTTP/1.1 connection after the response.

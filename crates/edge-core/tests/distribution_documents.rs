@@ -102,7 +102,7 @@ const REMARKS: &[(&str, &[Remark])] = &[
             (
                 'w',
                 "DistributionConfig.CacheBehaviors.Items[0].LambdaFunctionAssociations.Items[0]",
-                "NotInForce",
+                "NeedsEndpoint",
             ),
             ('w', "DistributionConfig.CacheBehaviors.Items[0].RealtimeLogConfigArn", "NotInForce"),
             ('w', "DistributionConfig.CacheBehaviors.Items[0].TrustedSigners", "NotInForce"),

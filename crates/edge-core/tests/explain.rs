@@ -292,7 +292,7 @@ impl Setting {
         };
         let now = UNIX_EPOCH + Duration::from_secs(START_SECONDS + later);
         let id = HeaderValue::from_str(&"x".repeat(56)).unwrap(); // as long as the real one: pages contain it
-        let told = explain::tell(running.rules(), request, id, held, &mut origin, now);
+        let told = explain::tell(running.rules(), request, id, held, &mut origin, &mut |_| None, now);
         let response = told.response.as_ref().unwrap();
         let mut headers = response.headers.clone();
         if let Source::Text(text) = &response.body {

@@ -12,6 +12,7 @@ mod cors;
 pub mod document;
 pub mod form;
 mod geo;
+pub mod lambda;
 pub mod path_pattern;
 pub mod policy;
 pub mod problem;
@@ -32,6 +33,7 @@ pub use alias::{Alias, Clash, HostMatch, most_specific};
 pub use cors::{AllowedHost, AllowedOrigin};
 pub use document::{Document, Loaded, load, load_value};
 pub use geo::{Country, GeoRestriction};
+pub use lambda::{Lambda, LambdaEvent, Lambdas};
 pub use path_pattern::PathPattern;
 pub use problem::{Problem, Problems, Severity};
 pub use public_key::{Hash, PublicKey, Trusted};
@@ -206,6 +208,8 @@ pub struct Behavior {
     pub viewer_request: Option<ViewerRequest>,
     /// What runs before the viewer gets the response.
     pub viewer_response: Option<Arc<Script>>,
+    /// The Lambda@Edge functions.
+    pub lambdas: Lambdas,
     /// What explain calls the policies.
     pub names: PolicyNames,
 }

@@ -45,6 +45,8 @@ pub mod codes {
     pub const NOT_IN_FORCE: &str = "NotInForce";
     /// In force once the user brings credentials.
     pub const NEEDS_CREDENTIALS: &str = "NeedsCredentials";
+    /// In force once the user says where it can be called.
+    pub const NEEDS_ENDPOINT: &str = "NeedsEndpoint";
     /// Means something at AWS only (§17.7).
     pub const NO_LOCAL_EFFECT: &str = "NoLocalEffect";
     /// The API's answer to a value outside its set, of the wrong type, or missing.

@@ -60,7 +60,12 @@ impl Ask {
     }
 
     /// The origin answered, or did not.
-    pub fn answered(mut self, outcome: Outcome, now: SystemTime) -> Step {
+    pub fn answered(self, outcome: Outcome, now: SystemTime) -> Step {
+        self.before_settling(outcome, now)
+    }
+
+    /// What becomes of it.
+    pub(super) fn settle(mut self, outcome: Outcome, now: SystemTime) -> Step {
         if let Some(because) = self.fails_over(&outcome) {
             return Step::Ask(Box::new(self.of_the_second(because)));
         }
@@ -108,7 +113,7 @@ impl Ask {
     }
 
     /// The stale object, if it may stand in for an origin that fails (§7.4).
-    fn held_for_errors(&self, now: SystemTime) -> Option<Had> {
+    pub(super) fn held_for_errors(&self, now: SystemTime) -> Option<Had> {
         self.held.clone().filter(|held| reuse::stands_in(&held.head, now))
     }
 
@@ -205,7 +210,13 @@ impl Ask {
     }
 
     /// A full response of the origin goes to the viewer, and into the cache if it may.
-    fn deliver(mut self, status: StatusCode, origin: HeaderMap, ending: Ending, now: SystemTime) -> Step {
+    pub(super) fn deliver(
+        mut self,
+        status: StatusCode,
+        origin: HeaderMap,
+        ending: Ending,
+        now: SystemTime,
+    ) -> Step {
         let behavior = self.passage.behavior();
         let method = self.passage.request().method.clone();
         let place = &self.passage.rules.place;
@@ -232,10 +243,14 @@ impl Ask {
             headers.insert(X_CACHE, XCache::Error.value()); // §10.1, whatever status the page is sent with
         }
         passage.apply_policy(&mut headers, XCache::Miss, now);
-        let body = if has_body { Source::Origin } else { Source::Empty };
+        let body = match self.given {
+            _ if !has_body => Source::Empty,
+            Some(given) => Source::Given(given),
+            None => Source::Origin,
+        };
         let (status, connection) = (passage.shown(status), passage.connection);
-        let response =
-            passage.at_response(Response { status, headers, body, instead: None, connection }, now);
+        let response = passage
+            .at_response(Response { status, headers, body, instead: None, pending: None, connection }, now);
         Step::Answer(Answer { storing, compress, ..Answer::new(response, passage.trace) })
     }
 
@@ -393,7 +408,13 @@ fn is_about_the_body(name: &http::HeaderName) -> bool {
 
 /// A 5xx, a failure or silence while something stale is held: the stale object answers, and for a while the origin is
 /// not asked again (§7.4).
-fn stand_in(mut passage: Passage, key: Option<Key>, held: Had, status: StatusCode, now: SystemTime) -> Step {
+pub(super) fn stand_in(
+    mut passage: Passage,
+    key: Option<Key>,
+    held: Had,
+    status: StatusCode,
+    now: SystemTime,
+) -> Step {
     let pause = error_caching_min(&passage.rules.distribution, status);
     let held_over = HeldOver { since: passage.looked_up_at, until: now + pause };
     let stored = Arc::new(Stored { held_over: Some(Box::new(held_over)), ..Stored::clone(&held.head) });

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::refuse::page;
 use super::{Answer, Passage, Step};
+use crate::distribution::LambdaEvent;
 use crate::function::event::{self, Context};
 use crate::function::run::{self, Call, Failed};
 use crate::function::validate::{self, Changes, Returned};
@@ -47,10 +48,15 @@ impl Passage {
     /// Runs the viewer-response function, if this response is one it runs for: not for errors, nor for their pages,
     /// nor where nobody waits (§0.9).
     pub(super) fn at_response(&mut self, mut response: Response, now: SystemTime) -> Response {
-        let Some(script) = self.behavior().viewer_response.clone() else { return response };
         if response.status.as_u16() >= 400 || self.page_status.is_some() || self.background {
             return response;
         }
+        let Some(script) = self.behavior().viewer_response.clone() else {
+            return match self.lambda_at(LambdaEvent::ViewerResponse) {
+                Some(lambda) => self.pending(Arc::clone(lambda), response, now),
+                None => response,
+            };
+        };
         let request = event::Request::of(&self.admitted, self.behavior(), self.device);
         let seen = event::Response::of(response.status, &response.headers);
         let (answer, ran) = run::at_response(&self.call(&script, now), &request, &seen);
@@ -96,7 +102,8 @@ impl Passage {
         let body = body.unwrap_or_default();
         headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
         let body = Source::Text(body);
-        let response = Response { status, headers, body, instead: None, connection: self.after_body() };
+        let response =
+            Response { status, headers, body, instead: None, pending: None, connection: self.after_body() };
         Step::Answer(Answer::new(response, self.trace.clone()))
     }
 
@@ -113,7 +120,7 @@ impl Passage {
     }
 
     /// A body nobody reads ends the connection (threats M5, M9).
-    fn after_body(&self) -> Connection {
+    pub(super) fn after_body(&self) -> Connection {
         if self.request().body == Body::None { Connection::Kept } else { Connection::Closed }
     }
 }

@@ -49,7 +49,7 @@ fn unsigned(place: &Place, denied: Denied, id: &HeaderValue, now: SystemTime) ->
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/xml"));
     let body = Source::Text(response::error_document(code, message));
     let (status, connection) = (StatusCode::FORBIDDEN, Connection::Kept);
-    Response { status, headers, body, instead: None, connection }
+    Response { status, headers, body, instead: None, pending: None, connection }
 }
 
 fn redirect(
@@ -67,6 +67,7 @@ fn redirect(
         headers,
         body: Source::Text(response::redirect_page(status)),
         instead: None,
+        pending: None,
         connection: Connection::Kept,
     }
 }
@@ -96,5 +97,5 @@ pub(super) fn page(
 ) -> Response {
     let headers = response::generated(place, id, XCache::Error, now);
     let body = Source::Text(response::error_page(status, reason, id));
-    Response { status, headers, body, instead: None, connection: Connection::Kept }
+    Response { status, headers, body, instead: None, pending: None, connection: Connection::Kept }
 }

@@ -108,6 +108,7 @@ impl Passage {
             headers,
             body: Source::Empty,
             instead: None,
+            pending: None,
             connection: Connection::Kept,
         };
         let response = self.at_response(response, now);
@@ -149,7 +150,8 @@ impl Passage {
         };
         self.apply_policy(&mut headers, x_cache, now);
         let (status, connection) = (self.shown(status), self.connection);
-        let response = self.at_response(Response { status, headers, body, instead: None, connection }, now);
+        let response = self
+            .at_response(Response { status, headers, body, instead: None, pending: None, connection }, now);
         Step::Answer(Answer { storing, ..Answer::new(response, self.trace) })
     }
 

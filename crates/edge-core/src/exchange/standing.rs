@@ -4,6 +4,7 @@
 //! decided here and in [`super::found`]. It refuses to know which request it was: a page that always fails while others
 //! are answered is no outage.
 
+use std::fmt;
 use std::time::SystemTime;
 
 use http::StatusCode;
@@ -74,6 +75,24 @@ impl Standing {
     /// When its last outage was over.
     pub fn back_since(self) -> Option<SystemTime> {
         self.back_since
+    }
+}
+
+/// Why a stale object was served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoodIn {
+    /// The origin failed just now.
+    ForFailure,
+    /// It failed a moment ago and is not asked again yet (§7.4).
+    WithoutAsking,
+}
+
+impl fmt::Display for StoodIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ForFailure => "a stale object stands in for the origin's failure (§7.4)",
+            Self::WithoutAsking => "a stale object answers: the origin failed a moment ago (§7.4)",
+        })
     }
 }
 

@@ -32,7 +32,7 @@ impl Ask {
         let (body, connection) = (Source::Tunnel, Connection::Kept);
         // The viewer-response function does not run *(unsure)*: there is no response it could change.
         Step::Answer(Answer::new(
-            Response { status, headers, body, instead: None, connection },
+            Response { status, headers, body, instead: None, pending: None, connection },
             passage.trace,
         ))
     }

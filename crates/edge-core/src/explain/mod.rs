@@ -19,7 +19,9 @@ use serde::Serialize;
 
 use self::place::Places;
 use crate::cache::{Epoch, Held, Key, Stored};
+use crate::distribution::{Behavior, LambdaEvent};
 use crate::exchange::{self, Answer, Ask, LookUp, Outcome, Rules, Step, Storing, Trace};
+use crate::function::lambda::{Failed, Invocation, Invoked};
 use crate::function::run::Ran;
 use crate::response::Response;
 use crate::viewer::Request;
@@ -50,13 +52,14 @@ pub struct Explanation {
 }
 
 /// Tells the story of a request. `held` is what the store holds under its key; `origin` says what an origin answers,
-/// or `None` to end the story there.
+/// or `None` to end the story there, and `lambda` likewise what a Lambda returns.
 pub fn tell(
     rules: &Arc<Rules>,
     request: Request,
     id: HeaderValue,
     mut held: Option<Held<'_>>,
     origin: &mut dyn FnMut(&Ask) -> Option<Outcome>,
+    lambda: &mut dyn FnMut(&Invocation) -> Option<Invoked>,
     now: SystemTime,
 ) -> Explanation {
     let (target, headers) = (request.target.clone(), request.headers.clone());
@@ -66,9 +69,22 @@ pub fn tell(
     let mut step = exchange::begin(rules, request, id, now);
     loop {
         step = match step {
-            Step::Answer(answer) => {
+            Step::Answer(mut answer) => {
+                if let Some(pending) = answer.response.pending.take() {
+                    let Some(invoked) = story.invoked(pending.invocation(), lambda) else {
+                        return story.told;
+                    };
+                    let (response, failed) = pending.answered(answer.response, invoked);
+                    answer.response = response;
+                    story.lambda_failed(failed.as_ref());
+                }
                 story.answer(answer);
                 return story.told;
+            }
+            Step::Invoke(invoke) => {
+                story.entered(invoke.trace(), invoke.request());
+                let Some(invoked) = story.invoked(invoke.invocation(), lambda) else { return story.told };
+                story.went_on(invoke.answered(invoked, now))
             }
             Step::LookUp(look_up) => {
                 story.entered(look_up.trace(), look_up.request());
@@ -83,6 +99,11 @@ pub fn tell(
             }
             Step::Ask(ask) => {
                 story.asked(&ask);
+                if let Some(invocation) = ask.invocation() {
+                    let Some(invoked) = story.invoked(invocation, lambda) else { return story.told };
+                    step = story.went_on(ask.invoked(invoked, now));
+                    continue;
+                }
                 let Some(outcome) = origin(&ask) else {
                     story.say("origin", "not asked: nobody said what it answers", None);
                     return story.told;
@@ -136,6 +157,7 @@ impl Story<'_> {
         let places = Places::of(&self.rules.distribution, id);
         let (pattern, function) = (places.behavior("PathPattern"), places.behavior("FunctionAssociations"));
         self.say("behavior", behavior.path_pattern.as_str(), Some(pattern));
+        self.skipped(behavior, &places.behavior("LambdaFunctionAssociations"));
         if let Some(signed) = &trace.signed {
             self.say("signature", signed.to_string(), Some(places.behavior("TrustedKeyGroups")));
         }
@@ -185,6 +207,55 @@ impl Story<'_> {
         }
         for line in lines {
             self.say("function", line, None);
+        }
+    }
+
+    /// What a Lambda returns; `None` where nobody says.
+    fn invoked(
+        &mut self,
+        invocation: &Invocation,
+        lambda: &mut dyn FnMut(&Invocation) -> Option<Invoked>,
+    ) -> Option<Invoked> {
+        let (arn, event) = (&invocation.lambda.arn, invocation.event);
+        let Some(invoked) = lambda(invocation) else {
+            self.say("lambda", format!("{arn} at {event}: nobody said what it returns"), None);
+            return None;
+        };
+        self.say("lambda", format!("{arn} at {event}"), None);
+        for line in invocation.changes(&invoked) {
+            self.say("lambda", format!("  {line}"), None);
+        }
+        Some(invoked)
+    }
+
+    /// Why the last call came to nothing, if it did.
+    fn went_on(&mut self, step: Step) -> Step {
+        let trace = match &step {
+            Step::Answer(answer) => &answer.trace,
+            Step::LookUp(look_up) => look_up.trace(),
+            Step::Ask(ask) => ask.trace(),
+            Step::Invoke(invoke) => invoke.trace(),
+            Step::Instead { trace, .. } => trace,
+        };
+        let failed = trace.lambdas.iter().last().and_then(|last| last.failed.clone());
+        self.lambda_failed(failed.as_ref());
+        step
+    }
+
+    fn lambda_failed(&mut self, failed: Option<&Failed>) {
+        if let Some(failed) = failed {
+            self.say("lambda", failed.to_string(), None);
+        }
+    }
+
+    /// Lambdas that nobody can call.
+    fn skipped(&mut self, behavior: &Behavior, from: &str) {
+        for event in LambdaEvent::ALL {
+            if let Some(lambda) = behavior.lambdas.named(event).filter(|lambda| lambda.endpoint.is_none()) {
+                let text =
+                    format!("{} at {event} is skipped: nobody says where it can be called", lambda.arn);
+                self.say("lambda", text, Some(from.to_owned()));
+            }
         }
     }
 

@@ -221,7 +221,7 @@ fn add(fields: &mut Vec<Field>, name: &str, value: Value) {
 }
 
 /// UTF-8, or else ISO-8859-1 (§14.1).
-fn text(bytes: &[u8]) -> Cow<'_, str> {
+pub(super) fn text(bytes: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),
         Err(_) => Cow::Owned(bytes.iter().copied().map(char::from).collect()),

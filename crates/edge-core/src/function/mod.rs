@@ -5,6 +5,7 @@
 //! is cached, and of an origin only what a function may ask for ([`reroute`]).
 
 pub mod event;
+pub mod lambda;
 pub mod reroute;
 pub mod rule;
 pub mod run;

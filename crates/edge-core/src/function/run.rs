@@ -201,7 +201,7 @@ impl Ran {
     }
 }
 
-fn compare(place: &str, before: &Json, after: &Json, lines: &mut Vec<String>) {
+pub(super) fn compare(place: &str, before: &Json, after: &Json, lines: &mut Vec<String>) {
     match (before, after) {
         _ if before == after => {}
         (Json::Object(_) | Json::Null, Json::Object(after)) => {

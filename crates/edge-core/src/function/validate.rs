@@ -139,7 +139,7 @@ fn answer(given: &event::Response, object: &Map<String, Json>) -> Result<Answer,
 }
 
 /// Padded or not.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
+pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
@@ -346,7 +346,7 @@ fn target(given: &event::Request, object: &Map<String, Json>) -> Result<Option<P
 }
 
 /// What a path cannot hold as it is goes out percent-encoded *(unsure)*: a `?` in it is no query.
-fn encode_path(out: &mut String, path: &str) {
+pub(super) fn encode_path(out: &mut String, path: &str) {
     use std::fmt::Write as _;
     for byte in path.bytes() {
         if byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b'"' | b'<' | b'>' | b'`' | b'{' | b'}') {

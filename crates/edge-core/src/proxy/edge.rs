@@ -3,8 +3,10 @@
 //! It translates hyper's request for the core, looks up what the steps ask for, goes on an errand to an origin or
 //! waits for somebody who is on the way, and translates back. It decides nothing.
 
+mod begun;
 mod errand;
 mod form;
+mod invoke;
 mod origin;
 mod pump;
 mod running;
@@ -21,19 +23,21 @@ use bytes::Bytes;
 use http::{Method, Version};
 use tokio::time::Instant;
 
+use self::begun::Begun;
 use self::errand::Errand;
 use self::form::Form;
 pub use self::running::Running;
 use self::standings::Standings;
 use super::body::Body;
 use super::clock::Clock;
+use super::fetch::Origins;
 use super::flights::{Boarding, Cargo, Flights};
 use super::ids::RequestIds;
 use super::invalidations::{Batch, Invalidations, NotInvalidated};
 use super::listen::{Interims, Upgrade};
 use super::store::{Object, Store};
-use crate::exchange::{self, LookUp, Rules, Sharing, Step, Trace};
-use crate::response::Source;
+use crate::exchange::{self, Invoke, LookUp, Rules, Sharing, Step, Trace};
+use crate::response::{Pending, Source};
 use crate::viewer::traffic::Traffic;
 use crate::viewer::{self, Refusal, Scheme, Stream};
 
@@ -139,7 +143,7 @@ impl Edge {
     pub async fn handle<B>(&self, request: http::Request<B>, viewer: Viewer) -> http::Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
-        B::Error: std::fmt::Display,
+        B::Error: std::fmt::Display + Send + Unpin,
     {
         self.serve(request, viewer, None, Interims::UNHEARD).await
     }
@@ -155,15 +159,24 @@ impl Edge {
     ) -> http::Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
-        B::Error: std::fmt::Display,
+        B::Error: std::fmt::Display + Send + Unpin,
     {
-        match self.decide(request, viewer, upgrade.as_ref()) {
+        let head = request.method() == Method::HEAD;
+        let mut response = match self.decide(request, viewer, upgrade.as_ref()) {
             Decided::Answered(response) => response,
             // Boxed, or the state of a miss would be a part of every hit's future.
             Decided::Goes(mut errand, body) => {
                 errand.upgrade = upgrade;
-                Box::pin(self.ask(errand, body, interims)).await
+                Box::pin(self.ask(errand, Begun::whole(body), interims)).await
             }
+            Decided::Calls(mut call, body) => {
+                call.upgrade = upgrade;
+                Box::pin(self.enter(call, body, interims)).await
+            }
+        };
+        match response.extensions_mut().remove::<Box<Pending>>() {
+            None => response,
+            Some(pending) => Box::pin(self.finish(pending, response, head)).await,
         }
     }
 
@@ -207,7 +220,7 @@ impl Edge {
                     step = *page;
                     continue;
                 }
-                Step::Ask(_) | Step::Answer(_) => break,
+                Step::Ask(_) | Step::Invoke(_) | Step::Answer(_) => break,
             };
             (step, held) = self.look_up(look_up, now);
         }
@@ -223,8 +236,43 @@ impl Edge {
                 let origins = Arc::clone(&running.origins);
                 Decided::Goes(Errand { ask, held, origins, form, upgrade: None }, body)
             }
+            Step::Invoke(invoke) => {
+                let origins = Arc::clone(&running.origins);
+                Decided::Calls(Box::new(Entering { invoke, origins, form, upgrade: None }), body)
+            }
             // Both lead on, above.
             Step::LookUp(_) | Step::Instead { .. } => Decided::Answered(form.broken()),
+        }
+    }
+
+    /// A Lambda at viewer-request is called, then all goes on as without it.
+    async fn enter<B>(&self, entering: Box<Entering>, body: B, interims: Interims<'_>) -> http::Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: std::fmt::Display + Send + Unpin,
+    {
+        let Entering { invoke, origins, form, upgrade } = *entering;
+        let (rules, mut body) = (Arc::clone(invoke.rules()), Begun::whole(body));
+        let (mut step, mut held) = (Step::Invoke(invoke), None);
+        loop {
+            step = match step {
+                Step::Invoke(invoke) => self.invoke(invoke, &origins, &mut body).await,
+                Step::LookUp(look_up) => {
+                    let found = self.look_up(look_up, self.0.clock.now());
+                    held = found.1;
+                    found.0
+                }
+                Step::Instead { .. } => self.failed(step, &rules, None),
+                Step::Ask(ask) => {
+                    let errand = Errand { ask, held, origins, form, upgrade };
+                    return self.ask(errand, body, interims).await;
+                }
+                Step::Answer(mut answer) => {
+                    self.report(&answer.trace, &rules);
+                    self.refresh(answer.refresh.take(), held.as_ref(), &origins);
+                    return form.answer(answer.response, held.as_deref());
+                }
+            };
         }
     }
 
@@ -252,10 +300,10 @@ impl Edge {
     }
 
     /// Goes to the origin, or waits for somebody who is on the way there.
-    async fn ask<B>(&self, errand: Errand, body: B, interims: Interims<'_>) -> http::Response<Body>
+    async fn ask<B>(&self, errand: Errand, body: Begun<B>, interims: Interims<'_>) -> http::Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
-        B::Error: std::fmt::Display,
+        B::Error: std::fmt::Display + Send + Unpin,
     {
         let key = match errand.ask.sharing() {
             Sharing::Collapsed => errand.ask.key(),
@@ -313,6 +361,12 @@ impl Edge {
                 tracing::warn!(target: "edge::function", function, at, "{failed}");
             }
         }
+        for called in trace.lambdas.iter() {
+            if let Some(failed) = &called.failed {
+                let (arn, at) = (called.arn.as_str(), called.event.as_str());
+                tracing::warn!(target: "edge::lambda", arn, at, "{failed}");
+            }
+        }
         let Some(withheld) = &trace.withheld else { return };
         self.0.counters.guarded.fetch_add(1, Ordering::Relaxed);
         let behavior = trace.behavior.map(|id| rules.distribution.behavior(id).path_pattern.as_str());
@@ -326,6 +380,17 @@ enum Decided<B> {
     Answered(http::Response<Body>),
     /// It goes to an origin, with its body.
     Goes(Errand, B),
+    /// A Lambda is called first.
+    Calls(Box<Entering>, B),
+}
+
+/// A request that waits for a Lambda at viewer-request.
+struct Entering {
+    invoke: Box<Invoke>,
+    origins: Arc<Origins>,
+    form: Form,
+    /// The viewer's connection, where he offers it.
+    upgrade: Option<Upgrade>,
 }
 
 fn is_same(one: Option<&Arc<Object>>, other: Option<&Arc<Object>>) -> bool {

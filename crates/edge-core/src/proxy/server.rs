@@ -33,6 +33,7 @@ use super::pool;
 use super::tls::{Certificates, Sites, Tls, TlsError};
 use super::{body::Body, fill::Broken};
 use crate::cache::storing::Guard;
+use crate::distribution::lambda::{Endpoint, unversioned};
 use crate::distribution::{Clash, Credentials, Distribution};
 use crate::exchange::Rules;
 use crate::response::Place;
@@ -60,6 +61,8 @@ pub struct Settings {
     pub insecure_servers: bool,
     /// Whose signature requests to origins with an access control carry (§5.11). `None`: they are not signed.
     pub credentials: Option<Arc<Credentials>>,
+    /// Where Lambdas can be called, by their ARNs with or without a version; those that are not here are skipped.
+    pub lambdas: HashMap<String, Arc<Endpoint>>,
     /// Where plain HTTP is spoken; port 0 is any free one.
     pub http: Vec<SocketAddr>,
     /// Where HTTPS is spoken.
@@ -94,6 +97,7 @@ impl Settings {
             origin_roots: Vec::new(),
             insecure_servers: false,
             credentials: None,
+            lambdas: HashMap::new(),
             http: Vec::new(),
             https: Vec::new(),
             certificates: Vec::new(),
@@ -279,6 +283,10 @@ fn running(
         for signing in distribution.origins.iter_mut().filter_map(|origin| origin.signing.as_mut()) {
             signing.credentials.clone_from(&settings.credentials);
         }
+        distribution.locate_lambdas(|_, lambda| {
+            let known = &settings.lambdas;
+            known.get(&lambda.arn).or_else(|| known.get(unversioned(&lambda.arn))).cloned()
+        });
         Arc::new(Rules {
             distribution,
             guard: settings.guard,

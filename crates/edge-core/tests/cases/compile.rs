@@ -181,6 +181,15 @@ impl Bundle {
         if !associations.is_empty() {
             behavior.insert("FunctionAssociations".to_owned(), list(associations));
         }
+        let lambda = |event: &String| {
+            let arn = format!("arn:aws:lambda:us-east-1:111122223333:function:{event}:1");
+            let sees = settings.lambda_body && event.ends_with("request");
+            json!({ "LambdaFunctionARN": arn, "EventType": event, "IncludeBody": sees })
+        };
+        if !settings.lambdas.is_empty() {
+            let lambdas = settings.lambdas.iter().map(lambda).collect();
+            behavior.insert("LambdaFunctionAssociations".to_owned(), list(lambdas));
+        }
         Ok(behavior)
     }
 

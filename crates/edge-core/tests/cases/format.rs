@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Deserialize;
+use serde_json::Value as Json;
 
 /// One file.
 #[derive(Debug, Clone, Deserialize)]
@@ -204,6 +205,10 @@ pub(crate) struct Behavior {
     pub(crate) grpc: bool,
     /// The id of another origin or group.
     pub(crate) target: Option<String>,
+    /// The events at which a Lambda is called.
+    pub(crate) lambdas: Vec<String>,
+    /// Those at request events see bodies.
+    pub(crate) lambda_body: bool,
     /// Requests must be signed with one of these keys of `fixtures/signing`, by their ids.
     pub(crate) trusted: Option<Vec<String>>,
 }
@@ -311,7 +316,79 @@ pub(crate) struct Step {
     /// Further calls for this one request, in order: to the secondary of a group, for an error page, in the background.
     #[serde(default)]
     pub(crate) then: Vec<Then>,
+    /// The calls of Lambdas for this one request, in order.
+    #[serde(default)]
+    pub(crate) lambda: Vec<LambdaCall>,
     pub(crate) expect: Option<Expect>,
+}
+
+/// A call of a Lambda, and what comes of it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LambdaCall {
+    /// The event.
+    pub(crate) at: String,
+    /// What is in the event, under `cf`: JSON, of which everything must be there.
+    pub(crate) told: Option<String>,
+    /// What is not: paths, as in `request.headers.cookie`.
+    pub(crate) untold: Vec<String>,
+    /// What it returns: JSON.
+    pub(crate) returns: Option<String>,
+    /// What it returns is the request or response of the event with this put in: JSON, in which `null` takes out.
+    pub(crate) changes: Option<String>,
+    /// It throws this.
+    pub(crate) throws: Option<String>,
+    /// How it fails instead: `throttled`, `timeout`, `unreachable`, `too-large`.
+    pub(crate) fails: Option<String>,
+}
+
+impl LambdaCall {
+    /// What comes of a call with this event; nothing but `at` is the request or response as it was.
+    pub(crate) fn result(&self, event: &Json, world: &World) -> Result<Json, String> {
+        let read = |text: &str| {
+            serde_json::from_str::<Json>(&world.expand(text)).map_err(|error| format!("{text}: {error}"))
+        };
+        if let Some(returns) = &self.returns {
+            return read(returns);
+        }
+        let cf = &event["Records"][0]["cf"];
+        let mut back = if self.at.ends_with("response") { &cf["response"] } else { &cf["request"] }.clone();
+        if let Some(changes) = &self.changes {
+            merge(&mut back, &read(changes)?);
+        }
+        Ok(back)
+    }
+}
+
+/// Puts `changes` into `value`, as RFC 7396 does.
+fn merge(value: &mut Json, changes: &Json) {
+    let Json::Object(changes) = changes else {
+        *value = changes.clone();
+        return;
+    };
+    if !value.is_object() {
+        *value = Json::Object(serde_json::Map::new());
+    }
+    for (key, change) in changes {
+        match change {
+            Json::Null => _ = value.as_object_mut().and_then(|object| object.remove(key)),
+            change => merge(&mut value[key], change),
+        }
+    }
+}
+
+/// Whether all of `part` is in `whole`; texts may hold `…`.
+fn holds(whole: &Json, part: &Json) -> bool {
+    match (whole, part) {
+        (Json::Object(whole), Json::Object(part)) => {
+            part.iter().all(|(key, value)| whole.get(key).is_some_and(|whole| holds(whole, value)))
+        }
+        (Json::Array(whole), Json::Array(part)) => {
+            whole.len() == part.len() && whole.iter().zip(part).all(|(whole, part)| holds(whole, part))
+        }
+        (Json::String(whole), Json::String(part)) => fits(part, whole),
+        (whole, part) => whole == part,
+    }
 }
 
 /// What is known of a viewer's place.
@@ -441,6 +518,8 @@ pub(crate) struct Seen {
     pub(crate) body: Vec<u8>,
     /// Every request the origin got.
     pub(crate) asked: Vec<SeenAsked>,
+    /// The event of every call of a Lambda.
+    pub(crate) called: Vec<Json>,
     /// The connection ended.
     pub(crate) closed: bool,
     /// What only the simulator sees.
@@ -508,7 +587,8 @@ impl World {
         while let Some(open) = rest.find('{') {
             out.push_str(&rest[..open]);
             rest = &rest[open..];
-            let replaced = rest.find('}').and_then(|close| Some((self.value(&rest[1..close])?, close)));
+            let close = rest.find('}').filter(|&close| !rest[1..close].contains('{'));
+            let replaced = close.and_then(|close| Some((self.value(&rest[1..close])?, close)));
             match replaced {
                 Some((value, close)) => {
                     out.push_str(&value);
@@ -695,6 +775,7 @@ pub(crate) fn check(step: &Step, mode: Mode, world: &World, seen: &Seen) -> Vec<
             differs.asked(&asked, got);
         }
     }
+    differs.called(&step.lambda, &seen.called);
     let Some(expect) = &step.expect else { return differs.found };
     if let Some(status) = expect.status {
         differs.equal("status", status, seen.status.as_u16());
@@ -751,6 +832,27 @@ impl Differences<'_> {
         self.text("the origin's request line", asked.line.as_deref(), Some(&got.line));
         self.text("the origin's scheme", asked.scheme.as_deref(), Some(got.scheme));
         self.headers("the origin's", &asked.has, &asked.lacks, &got.headers);
+    }
+
+    fn called(&mut self, calls: &[LambdaCall], called: &[Json]) {
+        self.equal("calls of Lambdas", calls.len(), called.len());
+        for (call, event) in calls.iter().zip(called) {
+            let cf = &event["Records"][0]["cf"];
+            self.text("the Lambda's event", Some(&call.at), cf["config"]["eventType"].as_str());
+            if let Some(told) = &call.told {
+                match serde_json::from_str::<Json>(&self.world.expand(told)) {
+                    Ok(told) if holds(cf, &told) => {}
+                    Ok(told) => self.push("what the Lambda is told", told.to_string(), cf.to_string()),
+                    Err(error) => self.push("what the Lambda is told", error.to_string(), told.clone()),
+                }
+            }
+            for path in &call.untold {
+                let value = path.split('.').fold(cf, |value, key| &value[key]);
+                if !value.is_null() {
+                    self.push(format!("the Lambda's {path}"), "none".to_owned(), value.to_string());
+                }
+            }
+        }
     }
 
     fn headers(&mut self, whose: &str, has: &BTreeMap<String, Lines>, lacks: &[String], got: &HeaderMap) {

@@ -13,11 +13,13 @@ use edge_core::cache::key::Kind;
 use edge_core::cache::parts::{self, Placing};
 use edge_core::cache::storing::Guard;
 use edge_core::cache::{Epoch, Held, Holds, Key, Stored};
+use edge_core::distribution::lambda::Endpoint;
 use edge_core::distribution::{self, document};
 use edge_core::exchange::{
     self, Answer, Ask, Did, Ending, LookUp, Outcome, Rules, Sharing, Standing, Step as Decision, Storing,
     Trace,
 };
+use edge_core::function::lambda::{Glimpse, Invocation, Invoked, Rest};
 use edge_core::function::run::Ran;
 use edge_core::header::range::Slice;
 use edge_core::origin::Failure;
@@ -26,6 +28,7 @@ use edge_core::response::{Connection, Place, Source};
 use edge_core::viewer::device::Memo;
 use edge_core::viewer::{Handshake, Request, Scheme, Stream, Tls};
 use http::{HeaderMap, HeaderValue, Version};
+use serde_json::Value as Json;
 
 use super::compile;
 use super::format::{
@@ -95,6 +98,8 @@ struct Walk<'a> {
     world: &'a World,
     key: Option<Vec<String>>,
     asked: Vec<SeenAsked>,
+    /// The Lambdas that were called.
+    called: Vec<Json>,
     /// What was found by the last look-up.
     held: Option<Object>,
     /// What those who wait may have.
@@ -123,12 +128,13 @@ struct Pending<'a> {
     world: World,
     ask: Ask,
     key: Option<Vec<String>>,
+    called: Vec<Json>,
     held: Option<Object>,
 }
 
 impl<'w> Simulator<'w> {
     fn new(
-        distribution: distribution::Distribution,
+        mut distribution: distribution::Distribution,
         mode: Mode,
         watch: &'w mut dyn FnMut(usize, Seen),
     ) -> Self {
@@ -136,6 +142,8 @@ impl<'w> Simulator<'w> {
             Mode::Exact => Guard::Off,
             Mode::Guard => Guard::On,
         };
+        let anywhere = Arc::new(Endpoint::parse("http://lambda.invalid").unwrap());
+        distribution.locate_lambdas(|_, _| Some(Arc::clone(&anywhere)));
         let rules = Rules { distribution, guard, place: Place::new(7, None), devices: Memo::new(16) };
         let (store, ledgers, standings) = (HashMap::new(), Ledgers::default(), HashMap::new());
         Self {
@@ -179,14 +187,14 @@ impl<'w> Simulator<'w> {
             }
             match self.begin(step, &world) {
                 Ok(Begun::Answered(seen)) => self.report(step, number, &world, *seen, failures),
-                Ok(Begun::Asks(ask, key, held)) => {
-                    pending.push(Pending { step, number, world, ask: *ask, key, held });
+                Ok(Begun::Asks(ask, key, called, held)) => {
+                    pending.push(Pending { step, number, world, ask: *ask, key, called, held });
                 }
                 Err(error) => failures.push(format!("step {}: {error}", number + 1)),
             }
         }
         let mut leader: Option<Flight> = None;
-        for Pending { step, number, world, ask, key, held } in pending {
+        for Pending { step, number, world, ask, key, called, held } in pending {
             let shared = (ask.sharing() == Sharing::Collapsed).then(|| ask.key().cloned()).flatten();
             let since = ask.since();
             // Who came after an invalidation is not on a flight that began before it.
@@ -195,7 +203,8 @@ impl<'w> Simulator<'w> {
             });
             let joins = leader.as_ref().filter(|flight| shared.as_ref() == Some(&flight.key));
             let joins = joins.and_then(|flight| flight.cargo.clone());
-            let mut walk = Walk { step, world: &world, key, asked: Vec::new(), held: None, shared: None };
+            let mut walk =
+                Walk { step, world: &world, key, asked: Vec::new(), called, held: None, shared: None };
             let seen = match joins {
                 Some(object) => {
                     let decision = ask.joined(object.held(), world.now);
@@ -260,22 +269,24 @@ impl<'w> Simulator<'w> {
             Err(refusal) => {
                 let response = exchange::refuse_unread(&self.rules.place, refusal, &id, world.now);
                 let answer = Answer::new(response, Trace::default());
-                return Ok(Begun::Answered(Box::new(self.seen(answer, None, Vec::new(), None))));
+                let mut walk = Walk::new(step, world);
+                return Ok(Begun::Answered(Box::new(self.seen(&mut walk, answer, None)?)));
             }
         };
+        let mut walk = Walk::new(step, world);
         let mut decision = exchange::begin(&self.rules, request, id, world.now);
-        let mut held = None;
-        let mut parts = None;
+        if let Decision::Invoke(invoke) = decision {
+            let body = (!message.body.is_empty()).then_some(&*message.body);
+            let invoked = walk.invoked(invoke.invocation(), body)?;
+            decision = invoke.answered(invoked, world.now);
+        }
         if let Decision::LookUp(look_up) = decision {
-            parts = Some(key_parts(look_up.key()));
-            (decision, held) = self.look_up(look_up, world.now);
+            walk.key = Some(key_parts(look_up.key()));
+            (decision, walk.held) = self.look_up(look_up, world.now);
         }
         match decision {
-            Decision::Ask(ask) => Ok(Begun::Asks(ask, parts, held)),
-            decision => {
-                let mut walk = Walk { step, world, key: parts, asked: Vec::new(), held, shared: None };
-                self.walk(&mut walk, decision).map(|seen| Begun::Answered(Box::new(seen)))
-            }
+            Decision::Ask(ask) => Ok(Begun::Asks(ask, walk.key, walk.called, walk.held)),
+            decision => self.walk(&mut walk, decision).map(|seen| Begun::Answered(Box::new(seen))),
         }
     }
 
@@ -290,7 +301,7 @@ impl<'w> Simulator<'w> {
 
     /// From a step to what the viewer sees.
     fn walk(&mut self, walk: &mut Walk<'_>, mut decision: Decision) -> Result<Seen, String> {
-        let mut body = None;
+        let (mut body, mut arrived) = (None, Vec::new());
         loop {
             decision = match decision {
                 Decision::Answer(mut answer) => {
@@ -301,8 +312,11 @@ impl<'w> Simulator<'w> {
                     if let Some(ask) = refresh {
                         self.refresh(walk, *ask)?;
                     }
-                    let (asked, key) = (std::mem::take(&mut walk.asked), walk.key.take());
-                    return Ok(self.seen(answer, body.as_deref(), asked, key));
+                    return self.seen(walk, answer, body.as_deref());
+                }
+                Decision::Invoke(invoke) => {
+                    let invoked = walk.invoked(invoke.invocation(), None)?;
+                    invoke.answered(invoked, walk.world.now)
                 }
                 Decision::LookUp(look_up) => {
                     let (decision, held) = self.look_up(look_up, walk.world.now);
@@ -313,23 +327,38 @@ impl<'w> Simulator<'w> {
                     walk.shared = self.keep(walk.held.as_ref(), storing.as_ref(), &Source::Empty, &None);
                     *page
                 }
+                Decision::Ask(ask) if ask.invocation().is_some() => self.prepared(walk, *ask)?,
                 Decision::Ask(ask) => {
-                    let (outcome, arrived) = self.ask_origin(walk, &ask)?;
+                    let (outcome, bytes) = self.ask_origin(walk, &ask)?;
+                    arrived = bytes;
                     // Here nothing takes any time.
                     let ask = match outcome {
                         Outcome::Response { .. } => ask.measured(Upstream::default()),
                         Outcome::Failed(_) => *ask,
                     };
-                    let decision = ask.answered(outcome, walk.world.now);
-                    if let Decision::Answer(answer) = &decision
-                        && !matches!(answer.response.body, Source::Stored | Source::Slices(_))
-                    {
-                        body = Some(arrived);
-                    }
-                    decision
+                    ask.answered(outcome, walk.world.now)
                 }
             };
+            if let Decision::Answer(answer) = &decision {
+                match &answer.response.body {
+                    Source::Stored | Source::Slices(_) => {}
+                    Source::Given(given) => body = Some(given.to_vec()),
+                    Source::Origin | Source::Empty | Source::Text(_) | Source::Tunnel => {
+                        body = Some(std::mem::take(&mut arrived));
+                    }
+                }
+            }
         }
+    }
+
+    /// Calls the Lambda that comes before an origin.
+    fn prepared(&mut self, walk: &mut Walk<'_>, ask: Ask) -> Result<Decision, String> {
+        let Some(invocation) = ask.invocation() else { return Ok(Decision::Ask(Box::new(ask))) };
+        let message = walk.step.viewer_request(walk.world)?;
+        let given = ask.call().given.as_deref();
+        let body = given.or((!message.body.is_empty()).then_some(&*message.body));
+        let invoked = walk.invoked(invocation, body)?;
+        Ok(ask.invoked(invoked, walk.world.now))
     }
 
     /// What happens behind the viewer's back, once for all who come before it is done.
@@ -340,9 +369,20 @@ impl<'w> Simulator<'w> {
         }
         let mut decision = Decision::Ask(Box::new(ask));
         let mut arrived = Vec::new();
-        while let Decision::Ask(ask) = decision {
-            let (outcome, body) = self.ask_origin(walk, &ask)?;
-            (arrived, decision) = (body, ask.answered(outcome, walk.world.now));
+        loop {
+            decision = match decision {
+                Decision::Ask(ask) if ask.invocation().is_some() => self.prepared(walk, *ask)?,
+                Decision::Ask(ask) => {
+                    let (outcome, body) = self.ask_origin(walk, &ask)?;
+                    arrived = body;
+                    ask.answered(outcome, walk.world.now)
+                }
+                Decision::Invoke(invoke) => {
+                    let invoked = walk.invoked(invoke.invocation(), None)?;
+                    invoke.answered(invoked, walk.world.now)
+                }
+                _ => break,
+            };
         }
         if let (Some(key), Some(answer)) = (key, decision.into_answer()) {
             self.refreshed.push(Refreshed { key, answer, arrived, held: walk.held.clone() });
@@ -393,6 +433,7 @@ impl<'w> Simulator<'w> {
                 let body = match source {
                     Source::Text(text) => text.to_vec(),
                     Source::Origin => body.clone().unwrap_or_default(),
+                    Source::Given(given) => given.to_vec(),
                     Source::Empty | Source::Stored | Source::Slices(_) | Source::Tunnel => Vec::new(),
                 };
                 (key, self.placed(key, stored, body)?)
@@ -456,18 +497,23 @@ impl<'w> Simulator<'w> {
     }
 
     /// What a runner sees of an answer; `body` is the origin's or the stored one.
-    fn seen(
-        &self,
-        answer: Answer,
-        body: Option<&[u8]>,
-        asked: Vec<SeenAsked>,
-        key: Option<Vec<String>>,
-    ) -> Seen {
-        let Answer { response, storing, trace, .. } = answer;
+    fn seen(&self, walk: &mut Walk<'_>, answer: Answer, body: Option<&[u8]>) -> Result<Seen, String> {
+        let Answer { mut response, storing, trace, .. } = answer;
+        let mut failed: Vec<String> =
+            ran(&trace).filter_map(|ran| Some(ran.failed.as_ref()?.to_string())).collect();
+        failed.extend(trace.lambdas.iter().filter_map(|called| Some(called.failed.as_ref()?.to_string())));
+        if let Some(pending) = response.pending.take() {
+            let invoked = walk.invoked(pending.invocation(), None)?;
+            let (told, why) = pending.answered(response, invoked);
+            response = told;
+            failed.extend(why.map(|why| why.to_string()));
+        }
+        let (asked, called, key) =
+            (std::mem::take(&mut walk.asked), std::mem::take(&mut walk.called), walk.key.take());
         let body = match &response.body {
             _ if response.instead.is_some() => response.instead.as_deref().unwrap_or_default().to_vec(),
             Source::Empty => Vec::new(),
-            Source::Text(text) => text.to_vec(),
+            Source::Text(text) | Source::Given(text) => text.to_vec(),
             Source::Stored | Source::Origin | Source::Tunnel => body.unwrap_or_default().to_vec(),
             Source::Slices(slices) => {
                 let body = body.unwrap_or_default();
@@ -497,26 +543,49 @@ impl<'w> Simulator<'w> {
                 .applied
                 .map_or(String::new(), |applied| format!("{:?}", applied.visitor).to_lowercase()),
             console: ran(&trace).flat_map(|ran| ran.log.clone()).collect(),
-            function_failed: ran(&trace)
-                .filter_map(|ran| ran.failed.as_ref().map(ToString::to_string))
-                .collect::<Vec<_>>()
-                .join(", "),
+            function_failed: failed.join(", "),
         };
-        Seen {
-            status: response.status,
-            headers: response.headers,
-            body,
-            asked,
-            // What is no longer HTTP ends with its connection.
-            closed: response.connection == Connection::Closed || response.body == Source::Tunnel,
-            inside: Some(inside),
-        }
+        let (status, headers) = (response.status, response.headers);
+        // What is no longer HTTP ends with its connection.
+        let closed = response.connection == Connection::Closed || response.body == Source::Tunnel;
+        Ok(Seen { status, headers, body, asked, called, closed, inside: Some(inside) })
+    }
+}
+
+impl<'a> Walk<'a> {
+    fn new(step: &'a Step, world: &'a World) -> Self {
+        Self { step, world, key: None, asked: Vec::new(), called: Vec::new(), held: None, shared: None }
+    }
+
+    /// What the case says of this call.
+    fn invoked(&mut self, invocation: &Invocation, body: Option<&[u8]>) -> Result<Invoked, String> {
+        let max = invocation.wants_body();
+        let glimpse = max.map(|max| {
+            let body = body.unwrap_or_default();
+            let rest = if body.len() > max { Rest::More } else { Rest::Nothing };
+            Glimpse { bytes: &body[..body.len().min(max)], rest }
+        });
+        let event: Json = serde_json::from_str(&invocation.payload(glimpse)).unwrap();
+        let Some(call) = self.step.lambda.get(self.called.len()) else {
+            return Err(format!("a Lambda was called at {}", invocation.event));
+        };
+        let invoked = match (call.fails.as_deref(), &call.throws) {
+            (Some("throttled"), _) => Invoked::Throttled,
+            (Some("timeout"), _) => Invoked::TimedOut,
+            (Some("unreachable"), _) => Invoked::Unreachable("refused".to_owned()),
+            (Some("too-large"), _) => Invoked::TooLarge,
+            (Some(other), _) => return Err(format!("fails = {other:?} is no way to fail")),
+            (None, Some(what)) => Invoked::Threw(what.clone()),
+            (None, None) => Invoked::Returned(call.result(&event, self.world)?),
+        };
+        self.called.push(event);
+        Ok(invoked)
     }
 }
 
 enum Begun {
     Answered(Box<Seen>),
-    Asks(Box<Ask>, Option<Vec<String>>, Option<Object>),
+    Asks(Box<Ask>, Option<Vec<String>>, Vec<Json>, Option<Object>),
 }
 
 fn head(step: &Step, message: &Message) -> Result<(http::request::Parts, Scheme), String> {

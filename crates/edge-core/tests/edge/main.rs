@@ -13,6 +13,7 @@ mod h2;
 mod handshakes;
 mod interim;
 mod invalidated;
+mod lambdas;
 mod large;
 mod life;
 mod memory;

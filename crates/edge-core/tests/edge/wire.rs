@@ -65,6 +65,14 @@ impl Origin {
         soon("a request at the origin", self.asked.recv()).await.unwrap()
     }
 
+    /// The next request, whenever it comes.
+    pub(crate) async fn next(&mut self) -> Asked {
+        match self.asked.recv().await {
+            Some(asked) => asked,
+            None => std::future::pending().await,
+        }
+    }
+
     /// How many requests came so far.
     pub(crate) fn seen(&self) -> usize {
         self.seen.load(Ordering::SeqCst)

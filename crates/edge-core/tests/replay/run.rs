@@ -180,7 +180,7 @@ impl Run<'_> {
             }
             None => reply.body,
         };
-        let seen = Seen { status, headers, body, asked, closed, inside: None };
+        let seen = Seen { status, headers, body, asked, called: Vec::new(), closed, inside: None };
         let line = step.request.trim_start().lines().next().unwrap_or_default();
         let line: String = line.chars().take(60).collect();
         let mut differences = check(step, self.mode, &world, &seen);

@@ -95,6 +95,7 @@ pub(super) fn behavior(node: &Node<'_>, path_pattern: PathPattern, context: &Con
         trusted,
         viewer_request: functions.request,
         viewer_response: functions.response,
+        lambdas: functions.lambdas,
         names: PolicyNames {
             cache: caching.name,
             origin_request: caching.origin_request,

@@ -5,7 +5,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::distribution::{Rule, ViewerRequest};
+use crate::distribution::lambda::IncludeBody;
+use crate::distribution::{Lambda, LambdaEvent, Lambdas, Rule, ViewerRequest};
 use crate::script::{self, KeyValueStore, Script, Version};
 
 use super::super::check::{self, quotas};
@@ -128,11 +129,14 @@ pub(super) struct Associated {
     pub(super) request_name: Option<String>,
     pub(super) response: Option<Arc<Script>>,
     pub(super) response_name: Option<String>,
+    pub(super) lambdas: Lambdas,
 }
 
 /// Reads both kinds of associations of a behavior.
 pub(super) fn associations(behavior: &Node<'_>, functions: &Functions) -> Associated {
-    let on_viewer_events = lambda_associations(behavior);
+    let lambdas = lambdas(behavior);
+    let on_viewer_events =
+        LambdaEvent::ALL.into_iter().any(|event| event.is_viewers() && lambdas.named(event).is_some());
     let list = behavior.at("FunctionAssociations");
     let items = list.items();
     list.within(&quotas::FUNCTIONS, items.len());
@@ -142,7 +146,7 @@ pub(super) fn associations(behavior: &Node<'_>, functions: &Functions) -> Associ
             "CloudFront Functions and Lambda@Edge cannot both be on viewer events of one behavior",
         );
     }
-    let mut found = Associated::default();
+    let mut found = Associated { lambdas, ..Associated::default() };
     let mut seen = Vec::new();
     for item in &items {
         let arn = item.required("FunctionARN");
@@ -197,16 +201,17 @@ fn function_name<'a>(arn: &Node<'a>) -> Option<&'a str> {
     name
 }
 
-/// Whether any Lambda is on a viewer event.
-fn lambda_associations(behavior: &Node<'_>) -> bool {
+/// Reads `LambdaFunctionAssociations`. Whether a function can be called no document says.
+fn lambdas(behavior: &Node<'_>) -> Lambdas {
     let code = "InvalidLambdaFunctionAssociation";
     let list = behavior.at("LambdaFunctionAssociations");
     let items = list.items();
     list.within(&quotas::LAMBDAS, items.len());
-    let mut seen = Vec::new();
+    let mut found = Lambdas::default();
     for item in &items {
         let arn = item.required("LambdaFunctionARN");
-        let version = arn.as_text().and_then(|text| text.rsplit_once(':')).map_or("", |(_, version)| version);
+        let text = arn.as_text().unwrap_or_default();
+        let version = text.rsplit_once(':').map_or("", |(_, version)| version);
         if arn.as_text().is_some() && (version.is_empty() || !version.bytes().all(|b| b.is_ascii_digit())) {
             arn.error_with(
                 code,
@@ -215,23 +220,24 @@ fn lambda_associations(behavior: &Node<'_>) -> bool {
             );
         }
         let event = item.required("EventType");
-        let includes_body = item.boolean("IncludeBody") == Some(true);
+        let body = match item.boolean("IncludeBody") {
+            Some(true) => IncludeBody::Yes,
+            Some(false) | None => IncludeBody::No,
+        };
         let Some(word) = event.as_text() else { continue };
-        match word {
-            "viewer-request" | "origin-request" => {}
-            "viewer-response" | "origin-response" if includes_body => {
-                item.at("IncludeBody").error(code, "only request events have a body to include");
-            }
-            "viewer-response" | "origin-response" => {}
-            _ => event.error(code, format!("{word:?} is not an event")),
+        let Some(at) = LambdaEvent::parse(word) else {
+            event.error(code, format!("{word:?} is not an event"));
+            continue;
+        };
+        if body == IncludeBody::Yes && matches!(at, LambdaEvent::OriginResponse | LambdaEvent::ViewerResponse)
+        {
+            item.at("IncludeBody").error(code, "only request events have a body to include");
         }
-        if seen.contains(&word) {
+        if found.named(at).is_some() {
             event.error(code, format!("two functions run at {word}"));
         }
-        seen.push(word);
-        item.not_in_force(format!(
-            "the Lambda@Edge function at {word} does not run here: what it changes or refuses, is not"
-        ));
+        found.put(at, Lambda { arn: text.to_owned(), body, endpoint: None });
+        item.needs_endpoint(at, text);
     }
-    seen.iter().any(|word| word.starts_with("viewer-"))
+    found
 }

@@ -9,9 +9,10 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde_json::Value;
 
+use super::super::LambdaEvent;
 use super::super::check::Quota;
 use super::super::problem::codes::{
-    INVALID_ARGUMENT, NEEDS_CREDENTIALS, NO_LOCAL_EFFECT, NOT_IN_FORCE, UNKNOWN_FIELD,
+    INVALID_ARGUMENT, NEEDS_CREDENTIALS, NEEDS_ENDPOINT, NO_LOCAL_EFFECT, NOT_IN_FORCE, UNKNOWN_FIELD,
 };
 use super::super::problem::{Problem, Severity};
 
@@ -355,6 +356,15 @@ impl<'a> Node<'a> {
         let hint =
             "start with --sign-origins and AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment";
         self.push(Severity::Warning, NEEDS_CREDENTIALS, message.into(), Some(hint.to_owned()));
+    }
+
+    /// The Lambda is called once the user says where that can be done, which no document carries.
+    pub(super) fn needs_endpoint(&self, event: LambdaEvent, arn: &str) {
+        let message =
+            format!("the Lambda@Edge function at {event} is skipped: what it changes or refuses, is NOT");
+        let hint =
+            format!("say where it can be called, at any endpoint of the invoke API: --lambda {arn}=URL");
+        self.push(Severity::Warning, NEEDS_ENDPOINT, message, Some(hint));
     }
 
     /// The field is set, and there is nothing it could do here.

@@ -13,6 +13,7 @@ use http_body_util::Empty;
 use tokio::time::{Instant, sleep_until};
 
 use super::Edge;
+use super::begun::Begun;
 use super::form::Form;
 use super::origin::{call, ending, to_core};
 use super::pump::{Arrival, pump};
@@ -63,13 +64,13 @@ impl Edge {
     pub(super) async fn run<B>(
         &self,
         errand: Errand,
-        body: B,
+        body: Begun<B>,
         lead: Option<Lead>,
         interims: Interims<'_>,
     ) -> http::Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
-        B::Error: std::fmt::Display,
+        B::Error: std::fmt::Display + Send + Unpin,
     {
         let (tell, told) = teller::to(interims);
         let form = errand.form;
@@ -79,24 +80,36 @@ impl Edge {
     }
 
     /// One exchange with an origin, or with both of a group, to the last byte.
-    async fn fetch<B>(&self, mut errand: Errand, body: B, lead: Option<Lead>, tell: Teller)
+    async fn fetch<B>(&self, errand: Errand, mut body: Begun<B>, lead: Option<Lead>, tell: Teller)
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
-        B::Error: std::fmt::Display,
+        B::Error: std::fmt::Display + Send + Unpin,
     {
-        let mut tell = Some(tell);
-        let mut until = self.deadline(&errand);
-        let mut fetched = self.fetched(&mut errand, body, until, lead.as_ref(), &mut tell).await;
+        let Errand { ask, mut held, origins, form, upgrade } = errand;
+        let rules = Arc::clone(ask.rules());
+        let (mut tell, mut source, mut instead) = (Some(tell), None, None);
+        let mut step = Step::Ask(ask);
         loop {
-            let Some(outcome) = fetched else { return };
-            let Errand { mut ask, held, origins, form, upgrade } = errand;
-            if let Ok(response) = &outcome {
-                *ask = ask.measured(upstream(response.timings));
-            }
-            let (outcome, source) = outcome_of(outcome, &self.0.clock);
-            let (rules, now) = (Arc::clone(ask.rules()), self.0.clock.now());
-            let instead = self.instead(&ask, &outcome, until, held.as_ref(), now);
-            match ask.answered(outcome, now) {
+            step = match step {
+                // A Lambda first, which may answer in the origin's place.
+                Step::Ask(ask) if ask.invocation().is_some() => self.prepare(ask, &origins, &mut body).await,
+                // The second origin of a group has a patience of its own, and no body comes to it.
+                Step::Ask(ask) => {
+                    let mut errand = Errand { ask, held, origins: Arc::clone(&origins), form, upgrade: None };
+                    let (until, sent) = (self.deadline(&errand), body.take());
+                    let fetched = self.fetched(&mut errand, sent, until, lead.as_ref(), &mut tell).await;
+                    let Some(fetched) = fetched else { return };
+                    let mut ask = errand.ask;
+                    if let Ok(response) = &fetched {
+                        *ask = ask.measured(upstream(response.timings));
+                    }
+                    let (outcome, arriving) = outcome_of(fetched, &self.0.clock);
+                    let now = self.0.clock.now();
+                    instead = self.instead(&ask, &outcome, until, errand.held.as_ref(), now);
+                    (held, source) = (errand.held, arriving);
+                    ask.answered(outcome, now)
+                }
+                Step::Invoke(invoke) => self.invoke(invoke, &origins, &mut body).await,
                 Step::Answer(answer) => {
                     self.report(&answer.trace, &rules);
                     if answer.response.body == Source::Tunnel {
@@ -105,13 +118,7 @@ impl Edge {
                     let delivery = Delivery { lead, form, tell, instead };
                     return self.conclude(answer, source, held, delivery).await;
                 }
-                // The second origin of a group, with a patience of its own.
-                Step::Ask(ask) => {
-                    errand = Errand { ask, held, origins, form, upgrade };
-                    until = self.deadline(&errand);
-                    fetched = self.fetched(&mut errand, Empty::new(), until, lead.as_ref(), &mut tell).await;
-                }
-                step => {
+                step @ (Step::LookUp(_) | Step::Instead { .. }) => {
                     let step = self.failed(step, &rules, lead.as_ref());
                     drop(lead); // whoever waits has his answer, or asks for himself
                     if let Some(tell) = tell.filter(|tell| !tell.is_closed()) {
@@ -119,7 +126,7 @@ impl Edge {
                     }
                     return;
                 }
-            }
+            };
         }
     }
 
@@ -152,18 +159,24 @@ impl Edge {
         mut delivery: Delivery,
     ) {
         let Answer { response, storing, compress, .. } = answer;
+        let source = match &response.body {
+            Source::Origin => source,
+            Source::Given(bytes) => Some(OriginBody::given(bytes.clone())),
+            // A tunnel is gone before it comes to this.
+            Source::Empty | Source::Text(_) | Source::Stored | Source::Slices(_) | Source::Tunnel => None,
+        };
         match (storing, source) {
-            (Some(Storing::Whole { key, stored }), Some(source)) if response.body == Source::Origin => {
+            (Some(Storing::Whole { key, stored }), Some(source)) => {
                 self.fill(Arrival::new(source, compress), Some((key, stored)), response, delivery).await;
             }
-            (storing, Some(source)) if response.body == Source::Origin => {
+            (storing, Some(source)) => {
                 // What is held may go; what arrives is not kept.
                 _ = self.keep(storing, &Source::Empty, held, None);
                 // Nothing to share: whoever waits is released now.
                 (delivery.lead, delivery.instead) = (None, None);
                 self.fill(Arrival::new(source, compress), None, response, delivery).await;
             }
-            (storing, _) => {
+            (storing, None) => {
                 let object = self.keep(storing, &response.body, held, delivery.lead.as_ref());
                 if let Some(tell) = delivery.tell {
                     tell.send(delivery.form.answer(response, object.as_deref()));
@@ -173,7 +186,7 @@ impl Edge {
     }
 
     /// Keeps that something failed, and goes on to the page that says so.
-    fn failed(&self, mut step: Step, rules: &Rules, lead: Option<&Lead>) -> Step {
+    pub(super) fn failed(&self, mut step: Step, rules: &Rules, lead: Option<&Lead>) -> Step {
         while let Step::Instead { storing, trace, page } = step {
             self.report(&trace, rules);
             if storing.is_some() {
@@ -202,8 +215,9 @@ impl Edge {
                     Step::Instead { .. } => step = edge.failed(step, edge.0.running.load().rules(), None),
                     Step::Ask(ask) => {
                         let errand = Errand { ask, held, origins, form, upgrade: None };
-                        return edge.ask(errand, Empty::new(), Interims::UNHEARD).await;
+                        return edge.ask(errand, nothing(), Interims::UNHEARD).await;
                     }
+                    Step::Invoke(invoke) => step = edge.invoke(invoke, &origins, &mut nothing()).await,
                     Step::Answer(mut answer) => {
                         edge.refresh(answer.refresh.take(), held.as_ref(), &origins);
                         return form.answer(answer.response, held.as_deref());
@@ -224,7 +238,7 @@ impl Edge {
         let edge = self.clone();
         // Nobody waits for what it tells.
         let tell = Teller::to_nobody();
-        tokio::spawn(async move { edge.fetch(errand, Empty::<Bytes>::new(), Some(lead), tell).await });
+        tokio::spawn(async move { edge.fetch(errand, nothing(), Some(lead), tell).await });
     }
 
     /// What the origin says; `None` once nobody wants to know. A viewer whose patience ends before gets the stale object
@@ -232,14 +246,14 @@ impl Edge {
     async fn fetched<B>(
         &self,
         errand: &mut Errand,
-        body: B,
+        body: Begun<B>,
         until: Option<Instant>,
         lead: Option<&Lead>,
         tell: &mut Option<Teller>,
     ) -> Option<Result<OriginResponse, OriginFailure>>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
-        B::Error: std::fmt::Display,
+        B::Error: std::fmt::Display + Send + Unpin,
     {
         self.0.counters.origin_requests.fetch_add(1, Ordering::Relaxed);
         let Errand { ask, held, origins, form, .. } = errand;
@@ -251,6 +265,10 @@ impl Edge {
             if let (Some(hint), Some(headers)) = (&hint, headers) {
                 hint(interim.status, headers);
             }
+        };
+        let body = match &ask.call().given {
+            Some(given) => Begun::given(given.clone()),
+            None => body,
         };
         let call = call(ask.call(), &ask.rules().distribution);
         let mut fetching = pin!(origins.fetch_hearing(call, body, &heard));
@@ -396,6 +414,11 @@ impl Edge {
         }
         // The flight is over when `lead` goes, here: whoever comes in between finds the one or the other.
     }
+}
+
+/// For requests without a body.
+fn nothing() -> Begun<Empty<Bytes>> {
+    Begun::given(Bytes::new())
 }
 
 /// The origin side's words for the core, and the body that comes with them.

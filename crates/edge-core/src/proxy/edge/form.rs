@@ -40,7 +40,7 @@ impl Form {
 
     pub(super) fn with_body(self, mut response: Response, body: Body) -> http::Response<Body> {
         server_timing::sent_after(&mut response.headers, self.arrived.elapsed());
-        let instead = response.instead.take();
+        let (instead, pending) = (response.instead.take(), response.pending.take());
         if let Some(text) = &instead {
             response.headers.insert(CONTENT_LENGTH, HeaderValue::from(text.len()));
         }
@@ -52,6 +52,9 @@ impl Form {
         let mut out = http::Response::new(body);
         *out.status_mut() = response.status;
         *out.headers_mut() = response.headers;
+        if let Some(pending) = pending {
+            out.extensions_mut().insert(pending); // whoever sends it takes this out first
+        }
         if response.connection == Connection::Closed && self.version <= Version::HTTP_11 {
             out.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }

@@ -24,9 +24,19 @@ pub struct OriginBody {
     home: Option<(Home, Duration)>,
     failure: Option<OriginFailure>,
     lease: Option<Lease>,
+    /// All of it, where no origin sent it.
+    given: Option<Bytes>,
 }
 
 impl OriginBody {
+    /// A body that is at hand already, as if it had arrived.
+    pub fn given(bytes: Bytes) -> Self {
+        let framing = Framing::Length(bytes.len() as u64);
+        let given = Some(bytes).filter(|bytes| !bytes.is_empty());
+        let decoder = Decoder::new(framing);
+        Self { framing, decoder, exchange: None, home: None, failure: None, lease: None, given }
+    }
+
     pub(super) fn new(
         framing: Framing,
         exchange: Exchange,
@@ -35,7 +45,7 @@ impl OriginBody {
     ) -> Self {
         let decoder = Decoder::new(framing);
         let (exchange, lease) = (Some(exchange), Some(lease));
-        let mut body = Self { framing, decoder, exchange, home, failure: None, lease };
+        let mut body = Self { framing, decoder, exchange, home, failure: None, lease, given: None };
         if body.decoder.done() {
             body.finish();
         }
@@ -47,7 +57,15 @@ impl OriginBody {
     pub(super) fn of_tunnel(exchange: Exchange, lease: Lease) -> Self {
         let framing = Framing::None;
         let (exchange, lease) = (Some(exchange), Some(lease));
-        Self { framing, decoder: Decoder::new(framing), exchange, home: None, failure: None, lease }
+        Self {
+            framing,
+            decoder: Decoder::new(framing),
+            exchange,
+            home: None,
+            failure: None,
+            lease,
+            given: None,
+        }
     }
 
     /// The connection behind a 101.
@@ -70,6 +88,9 @@ impl OriginBody {
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, OriginFailure>>> {
         if let Some(failure) = &self.failure {
             return Poll::Ready(Some(Err(failure.clone())));
+        }
+        if let Some(given) = self.given.take() {
+            return Poll::Ready(Some(Ok(given)));
         }
         loop {
             let Some(exchange) = &mut self.exchange else { return Poll::Ready(None) };
