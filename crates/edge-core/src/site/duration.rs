@@ -59,7 +59,10 @@ pub(super) fn parse(text: &str) -> Result<Duration, Fault> {
         seconds = part
             .and_then(|part| seconds.checked_add(part))
             .filter(|seconds| *seconds <= LONGEST.as_secs())
-            .ok_or_else(|| Fault::new(format!("{text:?} is more than CloudFront's 100 years")))?;
+            .ok_or_else(|| {
+                let fault = Fault::new(format!("{text:?} is more than CloudFront's 100 years"));
+                fault.hint("\"1y\" is as good as for ever")
+            })?;
         rest = after;
     }
     Ok(Duration::from_secs(seconds))
@@ -70,7 +73,7 @@ fn unknown_unit(text: &str, number: &str, unit: &str) -> Fault {
     let word = nearest(unit, WORDS.iter().map(|(word, _)| *word));
     match WORDS.iter().find(|(known, _)| Some(*known) == word) {
         Some((_, short)) if unit.len() > 1 => fault.hint(format!("did you mean \"{number}{short}\"?")),
-        _ => fault,
+        _ => fault.hint(EXAMPLES),
     }
 }
 
