@@ -9,6 +9,7 @@ mod classify;
 mod configuration;
 mod demo;
 mod explain;
+mod init;
 mod invalidate;
 mod lint;
 mod load;
@@ -32,6 +33,7 @@ enum Command {
     Demo(demo::Demo),
     Show(show::Show),
     Explain(explain::Explain),
+    Init(init::Init),
     Lint(lint::Lint),
     Invalidate(invalidate::Invalidate),
     Load(load::Load),
@@ -45,6 +47,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Init(args) => init::run(&args),
         Command::Lint(args) => lint::run(&args),
         Command::Invalidate(args) => invalidate::run(&args),
         Command::Load(args) => load::run(args),

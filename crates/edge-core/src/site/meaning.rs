@@ -196,7 +196,7 @@ impl Policy {
         }
     }
 
-    fn has_files(&self) -> bool {
+    pub(super) fn has_files(&self) -> bool {
         self.has(Cache::Assets) || self.has(Cache::Immutable)
     }
 

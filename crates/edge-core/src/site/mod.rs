@@ -15,6 +15,7 @@ pub mod preset;
 mod problem;
 mod reader;
 mod style;
+mod template;
 pub mod toml;
 mod value;
 
@@ -25,6 +26,7 @@ pub use compile::{Bundle, compile};
 pub use preset::{Cache, Preset};
 pub use problem::{Problem, Problems};
 pub use style::Style;
+pub use template::template;
 
 use crate::distribution::check;
 use crate::distribution::rule::{DeviceClasses, NameOrPrefix};

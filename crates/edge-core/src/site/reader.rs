@@ -208,8 +208,8 @@ impl Reader<'_> {
             }
             (DeValue::Array(tables), Some(rest)) => {
                 let inner = tables.iter().filter_map(|table| table.get_ref().as_table()?.get(rest));
-                let found = inner.filter(|value| is_entry(value.get_ref())).map(|value| self.line(value));
-                found.last().unwrap_or_else(|| self.line(value))
+                let mut found = inner.filter(|value| is_entry(value.get_ref())).map(|value| self.line(value));
+                found.next_back().unwrap_or_else(|| self.line(value))
             }
             (DeValue::Array(items), None) => {
                 let found = items.iter().find(|item| is_entry(item.get_ref()));
