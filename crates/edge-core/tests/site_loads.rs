@@ -2,41 +2,27 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+#[path = "site_journey/mod.rs"]
+mod site_journey;
 
-use edge_core::cache::Epoch;
-use edge_core::cache::key::Key;
-use edge_core::cache::storing::Guard;
-use edge_core::distribution::document;
-use edge_core::exchange::{Rules, Step, begin};
+use std::sync::Arc;
+
+use edge_core::exchange::Rules;
 use edge_core::origin::Call;
-use edge_core::response::Place;
 use edge_core::site::preset::PRESETS;
 use edge_core::site::{self, Policy, Style, compile};
-use edge_core::viewer::device::Memo;
+use edge_core::viewer::Request;
 use edge_core::viewer::gate::BehaviorId;
-use edge_core::viewer::{Request, Scheme, Stream};
 use http::{HeaderName, HeaderValue, Method};
 use proptest::prelude::*;
+use site_journey::{journey, load, request, rules};
 
-fn load(document: &serde_json::Value) -> document::Loaded {
-    document::load(&document.to_string()).unwrap_or_else(|problems| panic!("{problems}"))
-}
-
-fn rules(lines: &str) -> Arc<Rules> {
-    let text = format!("preset = 'wordpress'\norigin.name = 'alb.example.com'\n{lines}");
-    let bundle = compile(&site::toml::read(&text).unwrap());
-    Arc::new(Rules {
-        distribution: load(&bundle.document).distribution,
-        guard: Guard::On,
-        place: Place::new(0, None),
-        devices: Memo::new(16),
-    })
+fn with(lines: &str) -> Arc<Rules> {
+    rules(&format!("preset = 'wordpress'\norigin.name = 'alb.example.com'\n{lines}"))
 }
 
 fn wordpress() -> Arc<Rules> {
-    rules("domains = ['blog.example.com', 'www.example.com']")
+    with("domains = ['blog.example.com', 'www.example.com']")
 }
 
 #[test]
@@ -106,26 +92,6 @@ fn paths_have_their_behaviors() {
     }
 }
 
-fn request(method: Method, host: &str, target: &str, headers: &[(String, String)]) -> Request {
-    let mut builder = http::Request::builder().method(method).uri(target).header("host", host);
-    for (name, value) in headers {
-        builder = builder.header(name.as_str(), value.as_str());
-    }
-    let (parts, ()) = builder.body(()).unwrap().into_parts();
-    Request::read(parts, Scheme::Https, Stream::Ended, "192.0.2.1:1".parse().unwrap()).unwrap()
-}
-
-/// The key a request is looked up under, if it is, and what the origin would get.
-fn journey(rules: &Arc<Rules>, id: &'static str, request: Request) -> (Option<Key>, Call) {
-    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-    let (key, step) = match begin(rules, request, HeaderValue::from_static(id), now) {
-        Step::LookUp(look_up) => (Some(look_up.key().clone()), look_up.found(None, Epoch::default(), now)),
-        step => (None, step),
-    };
-    let Step::Ask(ask) = step else { panic!("the origin is asked") };
-    (key, ask.call().clone())
-}
-
 fn get(target: &str, headers: &[(&str, &str)]) -> Request {
     let headers: Vec<(String, String)> =
         headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -176,7 +142,7 @@ fn anonymous_viewers_share_and_sessions_do_not() {
 }
 
 fn by_policies() -> Arc<Rules> {
-    rules("style = 'policy'\ndomains = ['blog.example.com', 'www.example.com']")
+    with("style = 'policy'\ndomains = ['blog.example.com', 'www.example.com']")
 }
 
 /// Without a function a session's key holds its cookies: his own copies, and nobody else's.
