@@ -171,7 +171,8 @@ impl ConfigArgs {
             None => site::toml::read(&text),
         }
         .map_err(|problems| BadConfiguration(in_policy(name, &problems)))?;
-        policy.domains.extend(self.domain.iter().map(|name| name.to_ascii_lowercase()));
+        let domains: Vec<&str> = self.domain.iter().map(String::as_str).collect();
+        policy.add_domains(&domains).map_err(|problems| BadConfiguration(in_policy(name, &problems)))?;
         let Bundle { document, servers } = site::compile(&policy);
         let mut servers: HashMap<String, Vec<String>> = servers.into_iter().collect();
         if !self.origin.is_empty() {

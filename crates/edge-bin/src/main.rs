@@ -11,6 +11,7 @@ mod demo;
 mod diff;
 mod explain;
 mod generate;
+mod init;
 mod invalidate;
 mod lambda;
 mod lint;
@@ -35,6 +36,7 @@ enum Command {
     Demo(demo::Demo),
     Show(show::Show),
     Explain(explain::Explain),
+    Init(init::Init),
     Lint(lint::Lint),
     Diff(diff::Diff),
     #[command(name = "gen-cloudfront-policy")]
@@ -51,6 +53,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Init(args) => init::run(&args),
         Command::Lint(args) => lint::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Generate(args) => generate::run(&args),

@@ -3,6 +3,7 @@
 mod support;
 
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use support::{DISTRIBUTION, Directory, Running, ask, edge, get, origin, serve};
@@ -364,6 +365,29 @@ fn explain_tells_the_story_of_a_request() {
         assert!(story.contains(part), "{part}: {story}");
     }
     assert!(!story.contains("query b=1"), "{story}");
+}
+
+#[test]
+fn init_writes_what_serve_takes_and_nothing_over() {
+    let directory = Directory::new("init");
+    let file = directory.write("kept.toml", "mine");
+    let init = |out: &Path, more: &[&str]| {
+        let origin =
+            ["--preset", "wordpress", "--origin", "http://127.0.0.1:1", "--domain", "blog.example.com"];
+        edge().arg("init").args(origin).arg("--out").arg(out).args(more).output().unwrap()
+    };
+    let refused = init(&file, &[]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("--force writes over it"));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
+    assert!(init(&file, &["--force"]).status.success());
+    let shown = edge().arg("show").arg(&file).output().unwrap();
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("\"blog.example.com\""));
+    let printed = init(Path::new("-"), &[]);
+    assert_eq!(String::from_utf8(printed.stdout).unwrap(), std::fs::read_to_string(&file).unwrap());
+    let wrong = edge().args(["init", "--preset", "wordpres", "--out", "-"]).output().unwrap();
+    let said = String::from_utf8(wrong.stderr).unwrap();
+    assert!(said.contains("--preset: ") && said.contains("did you mean \"wordpress\"?"), "{said}");
 }
 
 /// The function as CloudFront will run it, and the rule it was written from, make the same of a request.

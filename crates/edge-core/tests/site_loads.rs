@@ -2,40 +2,27 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+#[path = "site_journey/mod.rs"]
+mod site_journey;
 
-use edge_core::cache::Epoch;
-use edge_core::cache::key::Key;
-use edge_core::cache::storing::Guard;
-use edge_core::distribution::document;
-use edge_core::exchange::{Rules, Step, begin};
+use std::sync::Arc;
+
+use edge_core::exchange::Rules;
 use edge_core::origin::Call;
-use edge_core::response::Place;
-use edge_core::site::{self, Policy, compile};
-use edge_core::viewer::device::Memo;
+use edge_core::site::preset::PRESETS;
+use edge_core::site::{self, Policy, Style, compile};
+use edge_core::viewer::Request;
 use edge_core::viewer::gate::BehaviorId;
-use edge_core::viewer::{Request, Scheme, Stream};
 use http::{HeaderName, HeaderValue, Method};
 use proptest::prelude::*;
+use site_journey::{journey, load, request, rules};
 
-fn load(document: &serde_json::Value) -> document::Loaded {
-    document::load(&document.to_string()).unwrap_or_else(|problems| panic!("{problems}"))
-}
-
-fn rules(lines: &str) -> Arc<Rules> {
-    let text = format!("preset = 'wordpress'\norigin.name = 'alb.example.com'\n{lines}");
-    let bundle = compile(&site::toml::read(&text).unwrap());
-    Arc::new(Rules {
-        distribution: load(&bundle.document).distribution,
-        guard: Guard::On,
-        place: Place::new(0, None),
-        devices: Memo::new(16),
-    })
+fn with(lines: &str) -> Arc<Rules> {
+    rules(&format!("preset = 'wordpress'\norigin.name = 'alb.example.com'\n{lines}"))
 }
 
 fn wordpress() -> Arc<Rules> {
-    rules("domains = ['blog.example.com', 'www.example.com']")
+    with("domains = ['blog.example.com', 'www.example.com']")
 }
 
 #[test]
@@ -43,13 +30,22 @@ fn bundles_load_without_a_word_of_warning() {
     let example =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/site/wordpress.toml"));
     let mut policies = vec![site::toml::read(&example.unwrap()).unwrap()];
-    for preset in ["wordpress", "static", "api"] {
-        policies.push(Policy::from_preset(preset, &["http://127.0.0.1:8000"]).unwrap());
+    for preset in PRESETS {
+        for style in [Style::Function, Style::Policy] {
+            let mut policy = Policy::from_preset(preset.name, &["http://127.0.0.1:8000"]).unwrap();
+            policy.set_style(style).unwrap();
+            policies.push(policy);
+        }
+    }
+    for preset in ["static", "spa"] {
+        let text = format!("preset = '{preset}'\norigin.name = 'files.s3.eu-central-1.amazonaws.com'");
+        policies.push(site::toml::read(&text).unwrap());
     }
     for policy in policies {
         let loaded = load(&compile(&policy).document);
         let said: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
-        assert!(said.iter().all(|text| text.contains("(NoLocalEffect)")), "{said:#?}");
+        let quiet = |text: &String| text.contains("(NoLocalEffect)") || text.contains("(NeedsCredentials)");
+        assert!(said.iter().all(quiet), "{said:#?}");
         assert_eq!(loaded.distribution.behaviors.len(), policy.behaviors.len());
     }
 }
@@ -94,26 +90,6 @@ fn paths_have_their_behaviors() {
             if id == BehaviorId::Default { "*" } else { distribution.behavior(id).path_pattern.as_str() };
         assert_eq!(found, pattern, "{path}");
     }
-}
-
-fn request(method: Method, host: &str, target: &str, headers: &[(String, String)]) -> Request {
-    let mut builder = http::Request::builder().method(method).uri(target).header("host", host);
-    for (name, value) in headers {
-        builder = builder.header(name.as_str(), value.as_str());
-    }
-    let (parts, ()) = builder.body(()).unwrap().into_parts();
-    Request::read(parts, Scheme::Https, Stream::Ended, "192.0.2.1:1".parse().unwrap()).unwrap()
-}
-
-/// The key a request is looked up under, if it is, and what the origin would get.
-fn journey(rules: &Arc<Rules>, id: &'static str, request: Request) -> (Option<Key>, Call) {
-    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-    let (key, step) = match begin(rules, request, HeaderValue::from_static(id), now) {
-        Step::LookUp(look_up) => (Some(look_up.key().clone()), look_up.found(None, Epoch::default(), now)),
-        step => (None, step),
-    };
-    let Step::Ask(ask) = step else { panic!("the origin is asked") };
-    (key, ask.call().clone())
 }
 
 fn get(target: &str, headers: &[(&str, &str)]) -> Request {
@@ -163,6 +139,36 @@ fn anonymous_viewers_share_and_sessions_do_not() {
         let (one, _) = journey(&rules, "1", get(target, &[]));
         assert_ne!(one, journey(&rules, "2", get(target, &[])).0, "{target}");
     }
+}
+
+fn by_policies() -> Arc<Rules> {
+    with("style = 'policy'\ndomains = ['blog.example.com', 'www.example.com']")
+}
+
+/// Without a function a session's key holds its cookies: his own copies, and nobody else's.
+#[test]
+fn policies_alone_keep_sessions_apart() {
+    let rules = by_policies();
+    let key = |target: &str, cookie: &str| journey(&rules, "1", get(target, &[("cookie", cookie)])).0;
+    let plain = journey(&rules, "1", get("/p/?a=1", &[])).0;
+    let everybody = "_ga=1; wordpress_test_cookie=x; wp-settings-time-1=1; woocommerce_recently_viewed=3";
+    assert_eq!(key("/p/?a=1&utm_source=x&fbclid=y", everybody), plain);
+    for cookie in [
+        "wordpress_logged_in_0=ada",
+        "wp-postpass_0=x",
+        "comment_author_email_0=x",
+        "woocommerce_cart_hash=1",
+        "wp_woocommerce_session_0=x",
+        "_ga=1; PHPSESSID=x",
+    ] {
+        let (one, call) = journey(&rules, "1", get("/p/?a=1", &[("cookie", cookie)]));
+        assert_eq!(one, key("/p/?a=1", cookie), "{cookie}");
+        assert!(one != plain && one != key("/p/?a=1", &format!("{cookie}2")), "{cookie}");
+        assert_eq!(call.headers["cookie"], cookie.trim_start_matches("_ga=1; "));
+    }
+    let (_, call) = journey(&rules, "1", get("/", &[("cookie", everybody), ("referer", "https://a/")]));
+    assert!(!call.headers.contains_key("cookie") && !call.headers.contains_key("referer"));
+    assert_eq!(call.headers["cloudfront-is-mobile-viewer"], "false");
 }
 
 #[test]
@@ -262,10 +268,10 @@ fn any_request() -> impl Strategy<Value = Request> {
 }
 
 proptest! {
-    /// The promise: whoever finds a copy under a key would have had the same page from the origin.
+    /// The promise, in both styles: whoever finds a copy under a key would have had the same page from the origin.
     #[test]
-    fn equal_keys_are_equal_origin_requests(requests in prop::collection::vec(any_request(), 2..6)) {
-        let rules = wordpress();
+    fn equal_keys_are_equal_origin_requests(requests in prop::collection::vec(any_request(), 2..6), by_function: bool) {
+        let rules = if by_function { wordpress() } else { by_policies() };
         let ids = ["1", "2", "3", "4", "5", "6"];
         let journeys: Vec<_> =
             requests.into_iter().zip(ids).map(|(request, id)| journey(&rules, id, request)).collect();
@@ -273,20 +279,22 @@ proptest! {
             for (other_key, other) in &journeys[index + 1..] {
                 if key == other_key {
                     prop_assert_eq!(&call.target, &other.target);
-                    prop_assert_eq!(but_for_the_id(call), but_for_the_id(other));
+                    prop_assert_eq!(but_for_the_id(call, by_function), but_for_the_id(other, by_function));
                 }
             }
         }
     }
 }
 
-fn but_for_the_id(call: &Call) -> Vec<(HeaderName, HeaderValue)> {
+fn but_for_the_id(call: &Call, by_function: bool) -> Vec<(HeaderName, HeaderValue)> {
     let mut headers: Vec<(HeaderName, HeaderValue)> = call
         .headers
         .iter()
         .filter(|(name, _)| *name != "x-amz-cf-id")
         // CloudFront sends what the viewer wrote there, always (§5.1); only a function can take it away.
-        .filter(|(name, _)| *name != "x-forwarded-for" || !call.target.starts_with("/wp-content/"))
+        .filter(|(name, _)| {
+            *name != "x-forwarded-for" || by_function && !call.target.starts_with("/wp-content/")
+        })
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     headers.sort_by(|a, b| (a.0.as_str(), &a.1).cmp(&(b.0.as_str(), &b.1)));

@@ -61,12 +61,43 @@ impl PathPattern {
     pub fn anchored(&self) -> &str {
         self.glob.as_str()
     }
+
+    /// Whether every path of `narrow` is one of this pattern's. Where it says so it is so; a few odd pairs of several
+    /// `*` it does not see.
+    pub fn covers(&self, narrow: &Self) -> bool {
+        covers(self.anchored().as_bytes(), narrow.anchored().as_bytes())
+    }
 }
 
 impl fmt::Display for PathPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.written)
     }
+}
+
+/// A `*` of `wide` takes any piece of `narrow`, wildcards too; a `?`
+/// any one character but not a `*`.
+fn covers(wide: &[u8], narrow: &[u8]) -> bool {
+    // `reach[at]`: what was read of `wide` so far covers the first `at` bytes of `narrow`.
+    let mut reach = vec![false; narrow.len() + 1];
+    reach[0] = true;
+    for &byte in wide {
+        let mut next = vec![false; narrow.len() + 1];
+        if byte == b'*' {
+            let mut covered = false;
+            for (at, before) in reach.iter().enumerate() {
+                covered |= before;
+                next[at] = covered;
+            }
+        } else {
+            for (at, &other) in narrow.iter().enumerate() {
+                let fits = if byte == b'?' { other != b'*' } else { byte == other };
+                next[at + 1] = reach[at] && fits;
+            }
+        }
+        reach = next;
+    }
+    reach.last().copied().unwrap_or_default()
 }
 
 /// The characters of §2.1; `*` and `?` are the wildcards among them.
@@ -210,6 +241,32 @@ mod tests {
 
     fn pattern(text: &str) -> PathPattern {
         PathPattern::parse(text).unwrap()
+    }
+
+    #[test]
+    fn what_covers_what() {
+        for (wide, narrow) in [
+            ("/*", "/a/*"),
+            ("/*", "/*.jpg"),
+            ("/a*", "/a/b*"),
+            ("/*.php", "/wp-login.php"),
+            ("/*.jp*g", "/i/*.jpeg"),
+            ("/a?c", "/abc"),
+            ("/a?c", "/a?c"),
+            ("/*/x", "/a/*/x"),
+        ] {
+            assert!(pattern(wide).covers(&pattern(narrow)), "{wide} {narrow}");
+        }
+        for (wide, narrow) in [
+            ("/a/*", "/*"),
+            ("/a?", "/a*"),
+            ("/abc", "/a?c"),
+            ("/images/*", "/images"),
+            ("/*.jpg", "/*.jp*"),
+            ("/A*", "/a"),
+        ] {
+            assert!(!pattern(wide).covers(&pattern(narrow)), "{wide} {narrow}");
+        }
     }
 
     #[test]

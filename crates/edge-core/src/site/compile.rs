@@ -5,6 +5,7 @@
 //! - **Pages**: MinTTL 0, because more overrides `private` and `no-store` (§7.1). Everything of the viewer is
 //!   forwarded, because forms, carts and payment call-backs need it; but first the viewer-request function takes from
 //!   every request that may be shared whatever is not in the key (`function::rule`). Sessions get a key of their own.
+//!   In the style without a function only the key is forwarded, and sessions' cookies are in it.
 //! - In every key, beside path and arguments: `Host` (aliases show different pages, and by the distribution's own name
 //!   one gets the redirect to the canonical one: were `Host` only forwarded, a single request could store that redirect
 //!   as everybody's style sheet), `CloudFront-Forwarded-Proto` (so that it may reach the origin; one value while plain
@@ -13,15 +14,17 @@
 //!   session too.
 //! - The device headers are forwarded because a function sees only what a policy names (§0.10). Only those that the
 //!   classes are folded from: a page should go by `X-Viewer-Device`, which is in the key; they are not.
-//! - **Assets**: nothing but the key reaches the origin, no cookies, no arguments but versions.
+//! - **Assets**: nothing but the key reaches the origin, no cookies, no arguments but versions. Of a bucket the path is
+//!   all of the key.
+//! - **Answers** of an interface: nothing but the key either, and no second longer than the origin says.
 //! - **Never**: the managed CachingDisabled, with all headers of viewer and CloudFront.
 //! - Errors are kept for seconds, so that an outage ends when it ends; expired pages are served meanwhile (§7.4).
 
 use serde_json::{Map, Value, json};
 
-use super::preset::{AssetQuery, Cache};
-use super::{Policy, SiteOrigin};
-use crate::distribution::rule::{DeviceClasses, Rule};
+use super::policies::{self, CachePolicy};
+use super::preset::Cache;
+use super::{Policy, SiteOrigin, Style};
 use crate::distribution::{OriginProtocol, ViewerProtocolPolicy};
 
 /// What a site policy compiles to.
@@ -33,38 +36,40 @@ pub struct Bundle {
     pub servers: Vec<(String, Vec<String>)>,
 }
 
-/// Managed policies (§16).
-const CACHING_DISABLED: &str = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad";
-const ALL_VIEWER: &str = "216adef6-5c7f-47e4-b989-5492eafa07d3";
-const ALL_VIEWER_AND_CLOUDFRONT: &str = "33f36d7e-f396-46d9-90e0-52428a34d9dc";
-
-/// MaxTTL where the DefaultTTL is not longer: how long a copy may serve while the origin is away (§7.4).
-const YEAR_SECONDS: u64 = 31_536_000;
 /// Names of functions have 64 characters, and ours some of their own.
 const SLUG_CHARS_MAX: usize = 40;
 
-/// Compiles a site policy. Total: what could be wrong was refused when it was read.
+/// Compiles a site policy. Total: what could be wrong was refused when it was read, or its style chosen.
 pub fn compile(policy: &Policy) -> Bundle {
     let names = Names::of(policy);
-    let uses = |cache| {
-        policy.preset.everything_else == cache || policy.behaviors.iter().any(|(_, other)| *other == cache)
-    };
-    let (mut cache_policies, mut request_policies, mut functions) = (Vec::new(), Vec::new(), Vec::new());
-    if uses(Cache::Pages) {
-        cache_policies.push(pages_cache_policy(policy, &names));
-        request_policies.extend(pages_origin_request_policy(policy, &names));
-        functions.push(function(policy, &names));
+    let mut cache_policies = Vec::new();
+    for (_, cache, _) in Cache::ALL {
+        if policy.has(cache)
+            && let CachePolicy::Own(own) = policies::cache_policy(policy, &names, cache)
+        {
+            cache_policies.push(own);
+        }
     }
-    if uses(Cache::Assets) {
-        cache_policies.push(assets_cache_policy(policy, &names));
-    }
-    let document = json!({
+    let mut document = json!({
         "DistributionConfig": distribution_config(policy, &names),
         "CachePolicies": cache_policies,
-        "OriginRequestPolicies": request_policies,
+        "OriginRequestPolicies": [],
         "ResponseHeadersPolicies": [],
-        "Functions": functions,
+        "Functions": [],
     });
+    if policy.has_pages() {
+        let own = policies::pages_origin_request_policy(policy, &names);
+        document["OriginRequestPolicies"] = own.into_iter().collect();
+        if policy.style() == Style::Function {
+            document["Functions"] = json!([policies::function(policy, &names)]);
+        }
+    }
+    if let Some((_, Some(own))) = policies::response_headers_policy(policy, &names) {
+        document["ResponseHeadersPolicies"] = json!([own]);
+    }
+    if policy.origin.is_bucket() {
+        document["OriginAccessControls"] = json!([policies::access_control(&names)]);
+    }
     let SiteOrigin { name, servers, .. } = &policy.origin;
     let servers = match servers.as_slice() {
         [] => Vec::new(),
@@ -74,11 +79,9 @@ pub fn compile(policy: &Policy) -> Bundle {
 }
 
 /// Names of what is made, unique in an account as long as no two sites share their first domain.
-struct Names {
+pub(super) struct Names {
     site: String,
-    pages: String,
-    assets: String,
-    function: String,
+    slug: String,
 }
 
 impl Names {
@@ -94,12 +97,16 @@ impl Names {
             slug.truncate(SLUG_CHARS_MAX - 9);
             slug = format!("{slug}-{:08x}", hash >> 32);
         }
-        Self {
-            site: site.clone(),
-            pages: format!("{slug}-pages"),
-            assets: format!("{slug}-assets"),
-            function: format!("{slug}-viewer-request"),
-        }
+        Self { site: site.clone(), slug }
+    }
+
+    /// `blog-example-com-pages`.
+    pub(super) fn of_kind(&self, kind: &str) -> String {
+        format!("{}-{kind}", self.slug)
+    }
+
+    pub(super) fn function(&self) -> String {
+        self.of_kind("viewer-request")
     }
 }
 
@@ -110,20 +117,23 @@ fn distribution_config(policy: &Policy, names: &Names) -> Value {
         behavior.extend(behavior_of(policy, names, *cache));
         Value::Object(behavior)
     });
-    let seconds = policy.preset.ttl_errors.as_secs();
-    let errors = [500, 502, 503, 504].map(|code| json!({ "ErrorCode": code, "ErrorCachingMinTTL": seconds }));
     json!({
-        "CallerReference": format!("edge-{}-{}", policy.preset.name, names.pages.trim_end_matches("-pages")),
+        "CallerReference": format!("edge-{}-{}", policy.preset.name, names.slug),
         "Aliases": list(policy.domains.iter().map(|name| json!(name))),
-        "DefaultRootObject": "",
-        "Origins": list([origin(&policy.origin)]),
+        "DefaultRootObject": policy.root,
+        "Origins": list([origin(&policy.origin, names)]),
         "OriginGroups": list([]),
         "DefaultCacheBehavior": behavior_of(policy, names, policy.preset.everything_else),
         "CacheBehaviors": list(behaviors),
-        "CustomErrorResponses": list(errors),
+        "CustomErrorResponses": list(errors(policy)),
         "Comment": comment(&format!("{} ({} preset)", names.site, policy.preset.name)),
-        "Logging": { "Enabled": false, "IncludeCookies": false, "Bucket": "", "Prefix": "" },
-        "PriceClass": "PriceClass_All",
+        "Logging": match &policy.logging {
+            Some(logging) => json!({
+                "Enabled": true, "IncludeCookies": false, "Bucket": logging.bucket, "Prefix": logging.prefix,
+            }),
+            None => json!({ "Enabled": false, "IncludeCookies": false, "Bucket": "", "Prefix": "" }),
+        },
+        "PriceClass": policy.price_class,
         "Enabled": true,
         "ViewerCertificate": match &policy.certificate {
             Some(arn) => json!({
@@ -134,19 +144,44 @@ fn distribution_config(policy: &Policy, names: &Names) -> Value {
             None => json!({ "CloudFrontDefaultCertificate": true }),
         },
         "Restrictions": { "GeoRestriction": { "RestrictionType": "none", "Quantity": 0 } },
-        "WebACLId": "",
-        "HttpVersion": "http2",
+        "WebACLId": policy.web_acl.as_deref().unwrap_or_default(),
+        "HttpVersion": policy.http_version,
         "IsIPV6Enabled": true,
     })
 }
 
-fn origin(origin: &SiteOrigin) -> Value {
-    json!({
+/// Outages for seconds, and the page that stands for errors.
+fn errors(policy: &Policy) -> Vec<Value> {
+    let seconds = policy.ttl_errors.as_secs();
+    let page = policy.error_page.as_ref();
+    let mut codes: Vec<u16> = vec![500, 502, 503, 504];
+    codes.extend(page.into_iter().flat_map(|page| &page.codes));
+    codes.sort_unstable();
+    codes.dedup();
+    let response = |code: u16| {
+        let mut response = json!({ "ErrorCode": code, "ErrorCachingMinTTL": seconds });
+        if let Some(page) = page.filter(|page| page.codes.contains(&code)) {
+            response["ResponsePagePath"] = json!(page.page);
+            response["ResponseCode"] = json!(page.status.to_string());
+        }
+        response
+    };
+    codes.into_iter().map(response).collect()
+}
+
+fn origin(origin: &SiteOrigin, names: &Names) -> Value {
+    let headers = origin.headers.iter();
+    let mut document = json!({
         "Id": origin.name,
         "DomainName": origin.name,
-        "OriginPath": "",
-        "CustomHeaders": list([]),
-        "CustomOriginConfig": {
+        "OriginPath": origin.path,
+        "CustomHeaders": list(headers.map(|(name, value)| json!({ "HeaderName": name, "HeaderValue": value }))),
+    });
+    if origin.is_bucket() {
+        document["S3OriginConfig"] = json!({ "OriginAccessIdentity": "" });
+        document["OriginAccessControlId"] = json!(names.of_kind("bucket"));
+    } else {
+        document["CustomOriginConfig"] = json!({
             "HTTPPort": origin.http_port,
             "HTTPSPort": origin.https_port,
             "OriginProtocolPolicy": match origin.protocol {
@@ -157,22 +192,20 @@ fn origin(origin: &SiteOrigin) -> Value {
             "OriginSslProtocols": list([json!("TLSv1.2")]),
             "OriginReadTimeout": origin.read_timeout.as_secs(),
             "OriginKeepaliveTimeout": origin.keepalive_timeout.as_secs(),
-        },
-        "ConnectionAttempts": origin.connect_attempts,
-        "ConnectionTimeout": origin.connect_timeout.as_secs(),
-        "OriginShield": { "Enabled": false },
-    })
+        });
+    }
+    document["ConnectionAttempts"] = json!(origin.connect_attempts);
+    document["ConnectionTimeout"] = json!(origin.connect_timeout.as_secs());
+    document["OriginShield"] = json!({ "Enabled": false });
+    document
 }
 
 /// A behavior without its path.
 fn behavior_of(policy: &Policy, names: &Names, cache: Cache) -> Map<String, Value> {
-    let (cache_policy, request_policy, methods): (&str, Option<&str>, &[&str]) = match cache {
-        Cache::Never => (CACHING_DISABLED, Some(ALL_VIEWER_AND_CLOUDFRONT), &ALL_METHODS),
-        Cache::Assets => (&names.assets, None, &CACHED_METHODS),
-        Cache::Pages if policy.devices == DeviceClasses::None => {
-            (&names.pages, Some(ALL_VIEWER), &ALL_METHODS)
-        }
-        Cache::Pages => (&names.pages, Some(&names.pages), &ALL_METHODS),
+    let methods: &[&str] = match cache {
+        Cache::Never | Cache::Pages => &ALL_METHODS,
+        Cache::Answers => &["HEAD", "GET", "OPTIONS"],
+        Cache::Assets | Cache::Immutable => &CACHED_METHODS,
     };
     let mut allowed = list(methods.iter().map(|method| json!(method)));
     allowed["CachedMethods"] = list(CACHED_METHODS.iter().map(|method| json!(method)));
@@ -189,12 +222,15 @@ fn behavior_of(policy: &Policy, names: &Names, cache: Cache) -> Map<String, Valu
     );
     set("AllowedMethods", allowed);
     set("Compress", json!(cache != Cache::Never)); // never where all TTLs are 0 (§9)
-    set("CachePolicyId", json!(cache_policy));
-    if let Some(id) = request_policy {
+    set("CachePolicyId", json!(policies::cache_policy(policy, names, cache).id()));
+    if let Some(id) = policies::origin_request_policy_id(policy, names, cache) {
         set("OriginRequestPolicyId", json!(id));
     }
-    if cache == Cache::Pages {
-        let arn = function_arn(&names.function);
+    if let Some((id, _)) = policies::response_headers_policy(policy, names) {
+        set("ResponseHeadersPolicyId", json!(id));
+    }
+    if cache == Cache::Pages && policy.style() == Style::Function {
+        let arn = policies::function_arn(names);
         set("FunctionAssociations", list([json!({ "FunctionARN": arn, "EventType": "viewer-request" })]));
     }
     behavior
@@ -204,126 +240,8 @@ fn behavior_of(policy: &Policy, names: &Names, cache: Cache) -> Map<String, Valu
 const ALL_METHODS: [&str; 7] = ["HEAD", "DELETE", "POST", "GET", "OPTIONS", "PUT", "PATCH"];
 const CACHED_METHODS: [&str; 2] = ["HEAD", "GET"];
 
-/// In the key of pages and assets, and therefore what the function leaves of a shared request's headers.
-const KEY_HEADERS: [&str; 4] = ["Authorization", "CloudFront-Forwarded-Proto", "Host", "Origin"];
-
-fn pages_cache_policy(policy: &Policy, names: &Names) -> Value {
-    let mut headers = KEY_HEADERS.to_vec();
-    if policy.devices != DeviceClasses::None {
-        headers.push("X-Viewer-Device");
-    }
-    headers.push("X-Viewer-Session");
-    cache_policy(
-        &names.pages,
-        "MinTTL 0: more would keep private and no-store pages. A session is a key of its own: CloudFront cannot bypass by cookie.",
-        policy.ttl_pages.as_secs(),
-        &headers,
-        json!({ "QueryStringBehavior": "all" }),
-    )
-}
-
-fn assets_cache_policy(policy: &Policy, names: &Names) -> Value {
-    let query = match policy.preset.asset_query {
-        AssetQuery::AllExcept(names) => {
-            let kept = |name: &str| policy.keep_query.iter().any(|entry| entry.matches(name.as_bytes()));
-            let dropped: Vec<Value> =
-                names.iter().filter(|name| !kept(name)).map(|name| json!(name)).collect();
-            match dropped.is_empty() {
-                true => json!({ "QueryStringBehavior": "all" }),
-                false => json!({ "QueryStringBehavior": "allExcept", "QueryStrings": list(dropped) }),
-            }
-        }
-        AssetQuery::Only(names) => json!({
-            "QueryStringBehavior": "whitelist",
-            "QueryStrings": list(names.iter().map(|name| json!(name))),
-        }),
-    };
-    cache_policy(
-        &names.assets,
-        "Host is in the key, not only forwarded: else a redirect got by another name would be stored for all.",
-        policy.ttl_assets.as_secs(),
-        &KEY_HEADERS,
-        query,
-    )
-}
-
-fn cache_policy(name: &str, about: &str, ttl_seconds: u64, headers: &[&str], query: Value) -> Value {
-    json!({
-        "Id": name,
-        "CachePolicyConfig": {
-            "Name": name,
-            "Comment": comment(about),
-            "MinTTL": 0,
-            "DefaultTTL": ttl_seconds,
-            "MaxTTL": ttl_seconds.max(YEAR_SECONDS),
-            "ParametersInCacheKeyAndForwardedToOrigin": {
-                "EnableAcceptEncodingGzip": true,
-                "EnableAcceptEncodingBrotli": true,
-                "HeadersConfig": {
-                    "HeaderBehavior": "whitelist",
-                    "Headers": list(headers.iter().map(|name| json!(name))),
-                },
-                "CookiesConfig": { "CookieBehavior": "none" },
-                "QueryStringsConfig": query,
-            },
-        },
-    })
-}
-
-/// Where devices have no classes the managed AllViewer is the same (§16.4).
-fn pages_origin_request_policy(policy: &Policy, names: &Names) -> Option<Value> {
-    let mut headers = match policy.devices {
-        DeviceClasses::None => return None,
-        _ => vec!["CloudFront-Is-Mobile-Viewer", "CloudFront-Is-Tablet-Viewer"],
-    };
-    if policy.devices == DeviceClasses::Four {
-        headers.insert(1, "CloudFront-Is-SmartTV-Viewer");
-    }
-    Some(json!({
-        "Id": names.pages,
-        "OriginRequestPolicyConfig": {
-            "Name": names.pages,
-            "Comment": comment("All of the viewer: the function has taken from shared requests what the key lacks. It folds the device headers."),
-            "HeadersConfig": {
-                "HeaderBehavior": "allViewerAndWhitelistCloudFront",
-                "Headers": list(headers.iter().map(|name| json!(name))),
-            },
-            "CookiesConfig": { "CookieBehavior": "all" },
-            "QueryStringsConfig": { "QueryStringBehavior": "all" },
-        },
-    }))
-}
-
-fn function(policy: &Policy, names: &Names) -> Value {
-    // The function may not touch Host and need not name what CloudFront writes itself.
-    let shared = KEY_HEADERS.iter().filter(|name| **name != "Host" && !name.starts_with("CloudFront-"));
-    let rule = Rule {
-        drop_query: policy.drop_query.clone(),
-        keep_query: policy.keep_query.clone(),
-        sort_query: policy.sort_query,
-        session_cookies: policy.session_cookies.clone(),
-        session_query: policy.session_query.clone(),
-        shared_headers: Some(shared.map(|name| name.to_ascii_lowercase()).collect()),
-        device: policy.devices,
-    };
-    json!({
-        "Name": names.function,
-        "FunctionARN": function_arn(&names.function),
-        "FunctionConfig": {
-            "Comment": comment("Sends sessions past shared copies; drops cookies, other headers and trackers from the rest."),
-            "Runtime": "cloudfront-js-2.0",
-        },
-        "Code": rule.javascript(),
-        "Rule": rule,
-    })
-}
-
-fn function_arn(name: &str) -> String {
-    format!("arn:aws:cloudfront::000000000000:function/{name}")
-}
-
 /// The API's lists.
-fn list(items: impl IntoIterator<Item = Value>) -> Value {
+pub(super) fn list(items: impl IntoIterator<Item = Value>) -> Value {
     let items: Vec<Value> = items.into_iter().collect();
     match items.len() {
         0 => json!({ "Quantity": 0 }),
@@ -332,6 +250,6 @@ fn list(items: impl IntoIterator<Item = Value>) -> Value {
 }
 
 /// Comments have 128 characters.
-fn comment(text: &str) -> String {
+pub(super) fn comment(text: &str) -> String {
     text.chars().take(128).collect()
 }

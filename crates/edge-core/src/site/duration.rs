@@ -59,10 +59,25 @@ pub(super) fn parse(text: &str) -> Result<Duration, Fault> {
         seconds = part
             .and_then(|part| seconds.checked_add(part))
             .filter(|seconds| *seconds <= LONGEST.as_secs())
-            .ok_or_else(|| Fault::new(format!("{text:?} is more than CloudFront's 100 years")))?;
+            .ok_or_else(|| {
+                let fault = Fault::new(format!("{text:?} is more than CloudFront's 100 years"));
+                fault.hint("\"1y\" is as good as for ever")
+            })?;
         rest = after;
     }
     Ok(Duration::from_secs(seconds))
+}
+
+/// As it is written: the fewest units that say it.
+pub(super) fn written(duration: Duration) -> String {
+    let (mut rest, mut text) = (duration.as_secs(), String::new());
+    for (unit, seconds) in UNITS {
+        if rest >= seconds {
+            text.push_str(&format!("{}{unit}", rest / seconds));
+            rest %= seconds;
+        }
+    }
+    if text.is_empty() { "0s".to_owned() } else { text }
 }
 
 fn unknown_unit(text: &str, number: &str, unit: &str) -> Fault {
@@ -70,7 +85,7 @@ fn unknown_unit(text: &str, number: &str, unit: &str) -> Fault {
     let word = nearest(unit, WORDS.iter().map(|(word, _)| *word));
     match WORDS.iter().find(|(known, _)| Some(*known) == word) {
         Some((_, short)) if unit.len() > 1 => fault.hint(format!("did you mean \"{number}{short}\"?")),
-        _ => fault,
+        _ => fault.hint(EXAMPLES),
     }
 }
 
@@ -96,6 +111,16 @@ mod tests {
             ("3153600000s", 3_153_600_000),
         ] {
             assert_eq!(parse(text).map(|duration| duration.as_secs()), Ok(seconds), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        for (seconds, text) in [(0, "0s"), (60, "1m"), (5_400, "1h30m"), (86_400, "1d"), (2_592_000, "4w2d")]
+        {
+            let duration = Duration::from_secs(seconds);
+            assert_eq!(written(duration), text);
+            assert_eq!(parse(text), Ok(duration));
         }
     }
 

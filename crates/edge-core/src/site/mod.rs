@@ -9,9 +9,13 @@
 
 mod compile;
 pub mod duration;
+mod meaning;
+mod policies;
 pub mod preset;
 mod problem;
 mod reader;
+mod style;
+mod template;
 pub mod toml;
 mod value;
 
@@ -21,7 +25,10 @@ use std::time::Duration;
 pub use compile::{Bundle, compile};
 pub use preset::{Cache, Preset};
 pub use problem::{Problem, Problems};
+pub use style::Style;
+pub use template::template;
 
+use crate::distribution::check;
 use crate::distribution::rule::{DeviceClasses, NameOrPrefix};
 use crate::distribution::{OriginProtocol, PathPattern, ViewerProtocolPolicy};
 
@@ -31,6 +38,8 @@ use crate::distribution::{OriginProtocol, PathPattern, ViewerProtocolPolicy};
 pub struct Policy {
     /// The row it began as.
     pub preset: &'static Preset,
+    /// With a function, or with policies alone: [`Policy::set_style`].
+    style: Style,
     /// The names viewers ask for, lower case, the main one first. None: only the distribution's own name.
     pub domains: Vec<String>,
     /// The ACM certificate (in us-east-1) of the domains, where there is one already.
@@ -55,8 +64,67 @@ pub struct Policy {
     pub ttl_pages: Duration,
     /// The same for assets.
     pub ttl_assets: Duration,
+    /// How long an error is kept where the origin does not say.
+    pub ttl_errors: Duration,
     /// Which paths are cached how: the site's own first, then the preset's. The first match wins (§2.1).
     pub behaviors: Vec<(PathPattern, Cache)>,
+    /// What `/` stands for (§2.5); empty: itself.
+    pub root: String,
+    /// A page that stands for errors (§10.1).
+    pub error_page: Option<ErrorPage>,
+    /// What viewers see beside the origin's headers.
+    pub headers: ResponseHeaders,
+    /// Where edge locations are used, as the API has it: `PriceClass_All`.
+    pub price_class: &'static str,
+    /// What viewers may speak, as the API has it: `http2and3`.
+    pub http_version: &'static str,
+    /// Where standard logs go.
+    pub logging: Option<Logging>,
+    /// The ARN of a web ACL.
+    pub web_acl: Option<String>,
+}
+
+/// A page for errors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErrorPage {
+    /// For which statuses of the origin.
+    pub codes: Vec<u16>,
+    /// Which object.
+    pub page: String,
+    /// With which status.
+    pub status: u16,
+}
+
+/// What a response headers policy adds and takes (§8.4).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ResponseHeaders {
+    /// The managed SecurityHeadersPolicy, or the same within one of the site's own.
+    pub security: Security,
+    /// `Content-Security-Policy`, where the origin has none.
+    pub content_security_policy: Option<String>,
+    /// Fields that viewers do not see.
+    pub remove: Vec<String>,
+    /// Fields that they see, whatever the origin says.
+    pub set: Vec<(String, String)>,
+}
+
+/// Whether the usual security headers are added.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Security {
+    /// Only the origin's own.
+    #[default]
+    None,
+    /// AWS's managed set, the origin's own before it.
+    Managed,
+}
+
+/// Standard logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logging {
+    /// `BUCKET.s3.amazonaws.com`.
+    pub bucket: String,
+    /// Before each name.
+    pub prefix: String,
 }
 
 /// The origin of a site.
@@ -66,6 +134,10 @@ pub struct SiteOrigin {
     pub name: String,
     /// Where requests go here instead; none: to the name.
     pub servers: Vec<Server>,
+    /// In front of every path (§2.4); empty, or `/…`.
+    pub path: String,
+    /// Fields on every request to it (§5.6): a secret by which it knows CloudFront.
+    pub headers: Vec<(String, String)>,
     /// How CloudFront speaks to it.
     pub protocol: OriginProtocol,
     /// Port for plain HTTP.
@@ -123,7 +195,10 @@ impl Policy {
             );
         }
         match preset {
-            Some(preset) if problems.is_empty() => Ok(Self::of(preset, SiteOrigin::of(preset, parsed))),
+            Some(preset) if problems.is_empty() => {
+                let policy = Self::of(preset, SiteOrigin::of(preset, parsed));
+                policy.checked().map(|()| policy)
+            }
             _ => Err(problems),
         }
     }
@@ -147,12 +222,27 @@ impl Policy {
                 self.domains.push(name);
             }
         }
-        if problems.is_empty() { Ok(()) } else { Err(problems) }
+        if problems.is_empty() { self.checked() } else { Err(problems) }
+    }
+
+    /// How it is put into CloudFront's words.
+    pub fn style(&self) -> Style {
+        self.style
+    }
+
+    /// Whether any path has pages that most share and some have of their own.
+    pub(super) fn has_pages(&self) -> bool {
+        self.has(Cache::Pages)
+    }
+
+    fn has(&self, cache: Cache) -> bool {
+        self.preset.everything_else == cache || self.behaviors.iter().any(|(_, other)| *other == cache)
     }
 
     fn of(preset: &'static Preset, origin: SiteOrigin) -> Self {
         Self {
             preset,
+            style: Style::Function,
             domains: Vec::new(),
             certificate: None,
             viewers: ViewerProtocolPolicy::RedirectToHttps,
@@ -165,17 +255,36 @@ impl Policy {
             sort_query: true,
             ttl_pages: preset.ttl_pages,
             ttl_assets: preset.ttl_assets,
+            ttl_errors: preset.ttl_errors,
             behaviors: preset.patterns().collect(),
+            root: preset.root.to_owned(),
+            error_page: preset.error_page.map(|page| ErrorPage {
+                codes: page.codes.to_vec(),
+                page: page.page.to_owned(),
+                status: page.status,
+            }),
+            headers: ResponseHeaders::default(),
+            price_class: "PriceClass_All",
+            http_version: "http2",
+            logging: None,
+            web_acl: None,
         }
     }
 }
 
 impl SiteOrigin {
+    /// Whether it is a bucket by its name: private then, behind an origin access control.
+    pub fn is_bucket(&self) -> bool {
+        check::is_s3_bucket(&self.name)
+    }
+
     /// The preset's timeouts, and what the first server says of protocol and ports.
     fn of(preset: &Preset, servers: Vec<Server>) -> Self {
         let mut origin = Self {
             name: NAMELESS_ORIGIN.to_owned(),
             servers,
+            path: String::new(),
+            headers: Vec::new(),
             protocol: OriginProtocol::HttpOnly,
             http_port: 80,
             https_port: 443,

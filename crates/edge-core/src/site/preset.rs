@@ -1,8 +1,11 @@
 //! The presets: what a kind of site needs, as tables. A new preset is a new row.
-//!
-//! The facts behind the wordpress row are in its comments: what WordPress and the usual plugins set, send and expect.
+
+mod table;
 
 use std::time::Duration;
+
+pub(super) use table::COMMON_TRACKERS;
+pub use table::PRESETS;
 
 use crate::distribution::PathPattern;
 use crate::distribution::rule::DeviceClasses;
@@ -14,17 +17,60 @@ pub enum Cache {
     Pages,
     /// One copy for everybody: GET and HEAD, no cookies, no arguments but those that name a version.
     Assets,
+    /// As assets, and for a year where the origin does not say: what changes has another name.
+    Immutable,
+    /// As long as the origin says and not a second longer; one copy for each set of credentials and arguments.
+    Answers,
     /// Every request to the origin, as the viewer sent it.
     Never,
+}
+
+impl Cache {
+    /// Each with its word in `edge.toml`, and what it means.
+    pub const ALL: [(&'static str, Self, &'static str); 5] = [
+        ("pages", Self::Pages, "one copy for all who have no session (of a device class); sessions past it"),
+        (
+            "assets",
+            Self::Assets,
+            "one copy for everybody: GET and HEAD, no cookies, no arguments but those that name a version",
+        ),
+        (
+            "immutable",
+            Self::Immutable,
+            "as assets, for a year where the origin does not say: what changes has another name",
+        ),
+        (
+            "answers",
+            Self::Answers,
+            "as long as the origin says; Authorization, Accept and all arguments in the key, no cookies",
+        ),
+        ("never", Self::Never, "every request to the origin, as the viewer sent it"),
+    ];
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        Self::ALL.iter().find(|(_, cache, _)| *cache == self).map_or("", |(word, ..)| word)
+    }
 }
 
 /// Which arguments of an asset are in its key and reach the origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AssetQuery {
-    /// Every one but the listed, ten at most.
-    AllExcept(&'static [&'static str]),
+    /// Every one but the usual trackers and the site's own, ten at most.
+    AllButTrackers,
     /// The listed ones, ten at most.
     Only(&'static [&'static str]),
+}
+
+/// What stands for an error (§10.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PresetPage {
+    /// For which statuses of the origin.
+    pub codes: &'static [u16],
+    /// Which object.
+    pub page: &'static str,
+    /// With which status.
+    pub status: u16,
 }
 
 /// A row of [`PRESETS`].
@@ -32,6 +78,8 @@ pub enum AssetQuery {
 pub struct Preset {
     /// As `edge.toml` names it.
     pub name: &'static str,
+    /// What kind of site it is for, and what it promises: a sentence or two.
+    pub about: &'static str,
     /// Which paths are cached how, in order.
     pub behaviors: &'static [(&'static str, Cache)],
     /// And all others.
@@ -40,12 +88,17 @@ pub struct Preset {
     pub devices: DeviceClasses,
     /// Cookies that mark a session; a final `*` stands for any ending.
     pub session_cookies: &'static [&'static str],
+    /// Session cookies that never come without another of the list, or not on pages: a policy of ten names does
+    /// without them.
+    pub implied_cookies: &'static [&'static str],
     /// Cookies that everybody has: a session cookie of a site must not match them.
     pub everybodys_cookies: &'static [&'static str],
     /// Query arguments that make an answer one viewer's own.
     pub session_query: &'static [&'static str],
     /// Query arguments that change no page.
     pub drop_query: &'static [&'static str],
+    /// Query arguments that choose the page: a site must not drop them.
+    pub page_query: &'static [&'static str],
     /// Query arguments of assets.
     pub asset_query: AssetQuery,
     /// DefaultTTL of pages. MinTTL is 0 everywhere: more would override `private` and `no-store` (§7.1).
@@ -55,6 +108,10 @@ pub struct Preset {
     /// `ErrorCachingMinTTL` of 5xx: how long an outage outlives itself, as an error on a page nobody has a copy of
     /// (§7.3) and as a stale copy elsewhere (§7.4).
     pub ttl_errors: Duration,
+    /// What `/` stands for (§2.5); empty: itself.
+    pub root: &'static str,
+    /// A page that stands for errors.
+    pub error_page: Option<PresetPage>,
     /// How often a connection is tried.
     pub connect_attempts: u8,
     /// And for how long each time.
@@ -76,174 +133,6 @@ impl Preset {
         self.behaviors.iter().filter_map(|&(path, cache)| Some((PathPattern::parse(path).ok()?, cache)))
     }
 }
-
-const HOUR: u64 = 3_600;
-const DAY: u64 = 24 * HOUR;
-
-/// All of them.
-pub const PRESETS: &[Preset] = &[
-    Preset {
-        name: "wordpress",
-        behaviors: &[
-            ("wp-admin/*", Cache::Never),
-            ("wp-json/*", Cache::Never),
-            // Whatever is PHP by name: wp-login, wp-signup, wp-activate, wp-cron, wp-comments-post, wp-trackback,
-            // wp-mail, xmlrpc; plugins' own endpoints below wp-content; index.php, through which the editor speaks
-            // REST on sites without permalinks (`/index.php?rest_route=`).
-            ("*.php", Cache::Never),
-            // WooCommerce, by its English names. Translated ones are a `[[behavior]]` of the site.
-            ("cart/*", Cache::Never),
-            ("checkout/*", Cache::Never),
-            ("my-account/*", Cache::Never),
-            ("wc-api/*", Cache::Never),
-            ("wp-content/*", Cache::Assets),
-            ("wp-includes/*", Cache::Assets),
-        ],
-        everything_else: Cache::Pages,
-        devices: DeviceClasses::Three,
-        session_cookies: &[
-            // Core. `wordpress_HASH`, the admin cookie over plain http, has the path /wp-admin and is not needed.
-            "wordpress_logged_in_*",
-            "wordpress_sec_*",
-            "wordpress_rec_*",  // recovery mode
-            "wp-postpass_*",    // unlocked posts: same URL, to 6.7 without Cache-Control
-            "comment_author_*", // name and e-mail are printed into the form
-            // Shops.
-            "woocommerce_items_in_cart",
-            "woocommerce_cart_hash",
-            "wp_woocommerce_session_*",
-            "edd_items_in_cart",
-            // A page that starts a PHP session says no-store anyway, and whoever has one needs it.
-            "PHPSESSID",
-            "wptouch_switch_toggle", // "show me the desktop site"
-        ],
-        everybodys_cookies: &[
-            "wordpress_test_cookie", // whoever once saw the log-in page
-            "wp-settings-1",         // these two outlive the session
-            "wp-settings-time-1",
-            "woocommerce_recently_viewed",
-            "_ga",
-            "_gid",
-            "_fbp",
-            "__utma",
-        ],
-        session_query: &[
-            // One viewer's answers, by links that anybody can follow: they may set a cart's or a session's cookies.
-            "add-to-cart",
-            "remove_item",
-            "undo_item",
-            "order_again",
-            "download_file",
-            "wc-ajax",
-            "wc-api",
-            "edd_action",
-            "eddfile",
-            "rest_route", // as wp-json/*
-            "preview",
-            "preview_*",
-            "customize_*",
-            "unapproved", // the author's view of a comment in moderation
-            "moderation-hash",
-            "doing_wp_cron",
-            "_wpnonce",
-        ],
-        drop_query: &[
-            "utm_*",
-            "fbclid",
-            "fb_action_ids",
-            "fb_action_types",
-            "fb_source",
-            "gclid",
-            "gclsrc",
-            "gbraid",
-            "dclid",
-            "wbraid",
-            "msclkid",
-            "ttclid",
-            "twclid",
-            "li_fat_id",
-            "igshid",
-            "ScCid",
-            "epik",
-            "mc_cid",
-            "mc_eid",
-            "_ga",
-            "_gl",
-            "_ke",
-            "mkt_tok",
-            "ck_subscriber_id",
-            "matomo_*",
-            "mtm_*",
-            "pk_*",
-            "piwik_*",
-            "hsa_*",
-            "trk_*",
-            "ef_id",
-            "s_kwcid",
-            "sscid",
-            "tblci",
-            "dicbo",
-            "usqp",
-            "campaignid",
-            "adgroupid",
-            "cn-reloaded",
-            "age-verified",
-            "ao_noptimize",
-        ],
-        asset_query: AssetQuery::Only(&["v", "ver"]),
-        ttl_pages: Duration::from_secs(DAY),
-        ttl_assets: Duration::from_secs(30 * DAY),
-        // A database that fails over comes back for all pages at once; until then one request a second and page asks.
-        ttl_errors: Duration::from_secs(1),
-        // Six seconds until a stale copy is served for an origin that cannot be reached, not CloudFront's thirty.
-        connect_attempts: 2,
-        connect_timeout: Duration::from_secs(3),
-        read_timeout: Duration::from_secs(60), // imports and updates in wp-admin are slow
-        keepalive_timeout: Duration::from_secs(30), // below nginx's 75 s and a load balancer's 60 s
-    },
-    Preset {
-        name: "static",
-        behaviors: &[],
-        everything_else: Cache::Assets,
-        ttl_assets: Duration::from_secs(DAY),
-        ..PLAIN
-    },
-    Preset { name: "api", behaviors: &[], everything_else: Cache::Never, ..PLAIN },
-];
-
-/// The ten a policy has room for: pages that are files are linked to from advertisements and letters too.
-const COMMON_TRACKERS: &[&str] = &[
-    "fbclid",
-    "gclid",
-    "mc_cid",
-    "mc_eid",
-    "msclkid",
-    "utm_campaign",
-    "utm_content",
-    "utm_medium",
-    "utm_source",
-    "utm_term",
-];
-
-/// What the small presets have in common.
-const PLAIN: Preset = Preset {
-    name: "",
-    behaviors: &[],
-    everything_else: Cache::Never,
-    devices: DeviceClasses::None,
-    session_cookies: &[],
-    everybodys_cookies: &[],
-    session_query: &[],
-    drop_query: &[],
-    asset_query: AssetQuery::AllExcept(COMMON_TRACKERS),
-    ttl_pages: Duration::ZERO,
-    ttl_assets: Duration::ZERO,
-    ttl_errors: Duration::from_secs(5),
-    connect_attempts: 2,
-    connect_timeout: Duration::from_secs(3),
-    read_timeout: Duration::from_secs(30),
-    keepalive_timeout: Duration::from_secs(30),
-};
 
 #[cfg(test)]
 mod tests {
@@ -267,11 +156,17 @@ mod tests {
             }
             for entry in preset.drop_query {
                 let entry = NameOrPrefix::from((*entry).to_owned());
-                let needed = preset.session_query.iter().find(|name| entry.matches(name.as_bytes()));
+                let needed = [preset.session_query, preset.page_query].concat();
+                let needed = needed.iter().find(|name| entry.matches(name.as_bytes()));
                 assert_eq!(needed, None, "{}: {entry:?}", preset.name);
             }
-            let (AssetQuery::Only(names) | AssetQuery::AllExcept(names)) = preset.asset_query;
-            assert!(names.len() <= 10 && names.is_sorted());
+            for implied in preset.implied_cookies {
+                assert!(preset.session_cookies.contains(implied), "{}: {implied}", preset.name);
+            }
+            if let AssetQuery::Only(names) = preset.asset_query {
+                assert!(names.len() <= 10 && names.is_sorted());
+            }
         }
+        assert!(COMMON_TRACKERS.len() <= 10 && COMMON_TRACKERS.is_sorted());
     }
 }

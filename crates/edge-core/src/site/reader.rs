@@ -19,6 +19,9 @@ pub(super) struct Found<T> {
     pub(super) value: T,
 }
 
+/// For a number that does not fit.
+pub(super) const PRESETS_OWN: &str = "left out, it is the preset's";
+
 /// Lines, and what is wrong so far.
 pub(super) struct Reader<'a> {
     pub(super) text: &'a str,
@@ -88,7 +91,7 @@ impl Reader<'_> {
             DeValue::Integer(number) => {
                 Err(wrong("a text", value.get_ref()).hint(format!("\"{number}\", in quotes")))
             }
-            other => Err(wrong("a text", other)),
+            other => Err(wrong("a text", other).hint("in quotes")),
         };
         self.settle(line, place(section, field), parsed)
     }
@@ -106,7 +109,7 @@ impl Reader<'_> {
             other => {
                 let fault = match other {
                     DeValue::String(text) => wrong("a list", other).hint(format!("[\"{text}\"]")),
-                    _ => wrong("a list", other),
+                    _ => wrong("a list", other).hint("[\"…\"], in brackets"),
                 };
                 let line = self.line(value);
                 self.problems.add(line, place(section, field), fault);
@@ -117,12 +120,103 @@ impl Reader<'_> {
         for item in items.iter() {
             let parsed = match item.get_ref() {
                 DeValue::String(text) => parse(text),
-                other => Err(wrong("a text", other)),
+                other => Err(wrong("a text", other).hint("in quotes")),
             };
             let line = self.line(item);
             found.extend(self.settle(line, place(section, field), parsed));
         }
         Some(found)
+    }
+
+    /// A list of whole numbers, each looked at by `check`.
+    pub(super) fn numbers(
+        &mut self,
+        (section, table): (&str, &DeTable<'_>),
+        field: &str,
+        check: impl Fn(u16) -> Result<u16, Fault>,
+    ) -> Option<Vec<Found<u16>>> {
+        let value = table.get(field)?;
+        let DeValue::Array(items) = value.get_ref() else {
+            let line = self.line(value);
+            self.problems.add(
+                line,
+                place(section, field),
+                wrong("a list of numbers", value.get_ref()).hint("[403, 404], in brackets"),
+            );
+            return None;
+        };
+        let mut found = Vec::with_capacity(items.len());
+        for item in items.iter() {
+            let parsed = match item.get_ref() {
+                DeValue::Integer(number) => u16::from_str_radix(number.as_str(), number.radix())
+                    .map_err(|_| Fault::new(format!("{number} is no status")).hint("as in 404"))
+                    .and_then(&check),
+                other => Err(wrong("a number", other).hint("without quotes")),
+            };
+            let line = self.line(item);
+            found.extend(self.settle(line, place(section, field), parsed));
+        }
+        Some(found)
+    }
+
+    /// The texts of a table, in the order of their names, each made into something by `parse`.
+    pub(super) fn pairs(
+        &mut self,
+        (section, table): (&str, &DeTable<'_>),
+        field: &str,
+        parse: impl Fn(&str, &str) -> Result<String, Fault>,
+    ) -> Vec<(String, String)> {
+        let Some(value) = table.get(field) else { return Vec::new() };
+        let place = place(section, field);
+        let DeValue::Table(pairs) = value.get_ref() else {
+            let line = self.line(value);
+            let fault = wrong("names with texts", value.get_ref());
+            self.problems.add(line, place, fault.hint(format!("{field} = {{ Name = \"value\" }}")));
+            return Vec::new();
+        };
+        let mut found: Vec<(String, String)> = Vec::with_capacity(pairs.len());
+        for (key, value) in pairs.iter() {
+            let name = key.get_ref().as_ref();
+            let parsed = match value.get_ref() {
+                DeValue::String(_) if found.iter().any(|(other, _)| other.eq_ignore_ascii_case(name)) => {
+                    Err(Fault::new(format!("\"{name}\" is there twice"))
+                        .hint("names of headers have no case"))
+                }
+                DeValue::String(text) => parse(name, text),
+                other => Err(wrong("a text", other).hint("in quotes")),
+            };
+            let line = self.line(key);
+            found.extend(self.settle(line, place.clone(), parsed).map(|text| (name.to_owned(), text.value)));
+        }
+        found
+    }
+
+    /// Where the field called `place` stands in `table` (`query.keep`, `behavior.path`), or the entry of it that reads
+    /// `entry`.
+    pub(super) fn line_of_field(
+        &self,
+        table: &DeTable<'_>,
+        place: &str,
+        entry: Option<&str>,
+    ) -> Option<usize> {
+        let (first, rest) = place.split_once('.').map_or((place, None), |(first, rest)| (first, Some(rest)));
+        let value = table.get(first)?;
+        let is_entry = |value: &DeValue<'_>| entry.is_some_and(|entry| reads_as(value, entry));
+        match (value.get_ref(), rest) {
+            (DeValue::Table(inner), Some(rest)) => {
+                self.line_of_field(inner, rest, entry).or_else(|| self.line(value))
+            }
+            (DeValue::Array(tables), Some(rest)) => {
+                let inner = tables.iter().filter_map(|table| table.get_ref().as_table()?.get(rest));
+                let mut found = inner.filter(|value| is_entry(value.get_ref())).map(|value| self.line(value));
+                found.next_back().unwrap_or_else(|| self.line(value))
+            }
+            (DeValue::Array(items), None) => {
+                let found = items.iter().find(|item| is_entry(item.get_ref()));
+                found.map_or_else(|| self.line(value), |item| self.line(item))
+            }
+            _ => self.line(value),
+        }
     }
 
     /// A whole number from `from` to `to`.
@@ -138,8 +232,8 @@ impl Reader<'_> {
             DeValue::Integer(number) => u16::from_str_radix(number.as_str(), number.radix())
                 .ok()
                 .filter(|number| (from..=to).contains(number))
-                .ok_or_else(|| Fault::new(format!("{number} is not from {from} to {to}"))),
-            other => Err(wrong("a number", other)),
+                .ok_or_else(|| Fault::new(format!("{number} is not from {from} to {to}")).hint(PRESETS_OWN)),
+            other => Err(wrong("a number", other).hint("without quotes")),
         };
         self.settle(line, place(section, field), parsed)
     }
@@ -152,7 +246,10 @@ impl Reader<'_> {
     ) -> Option<Found<bool>> {
         let value = table.get(field)?;
         let line = self.line(value);
-        let parsed = value.get_ref().as_bool().ok_or_else(|| wrong("true or false", value.get_ref()));
+        let parsed = value
+            .get_ref()
+            .as_bool()
+            .ok_or_else(|| wrong("true or false", value.get_ref()).hint("without quotes"));
         self.settle(line, place(section, field), parsed)
     }
 
@@ -198,6 +295,11 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+/// Names of hosts are read without regard to case, so they are found so.
+fn reads_as(value: &DeValue<'_>, entry: &str) -> bool {
+    matches!(value, DeValue::String(text) if text.eq_ignore_ascii_case(entry))
 }
 
 pub(super) fn place(section: &str, field: &str) -> String {

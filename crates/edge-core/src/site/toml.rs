@@ -2,14 +2,17 @@
 //!
 //! What it does not know it refuses, and it says everything that is wrong at once.
 
+mod delivery;
+
 use std::time::Duration;
 
 use ::toml::de::DeTable;
 
+use super::meaning::Wrong;
 use super::preset::{Cache, Preset};
 use super::problem::{Fault, Problems};
-use super::reader::{Found, Reader, Section};
-use super::{NAMELESS_ORIGIN, Policy, Server, SiteOrigin, duration, value};
+use super::reader::{Found, PRESETS_OWN, Reader, Section};
+use super::{NAMELESS_ORIGIN, Policy, Server, SiteOrigin, Style, duration, value};
 use crate::distribution::rule::{DeviceClasses, NameOrPrefix};
 use crate::distribution::{OriginProtocol, PathPattern, ViewerProtocolPolicy};
 
@@ -19,6 +22,7 @@ const SECTIONS: &[Section] = &[
         name: "",
         fields: &[
             "preset",
+            "style",
             "domains",
             "certificate",
             "viewers",
@@ -28,6 +32,13 @@ const SECTIONS: &[Section] = &[
             "query",
             "ttl",
             "behavior",
+            "root",
+            "errors",
+            "headers",
+            "logging",
+            "web_acl",
+            "price_class",
+            "http_version",
         ],
     },
     Section {
@@ -42,21 +53,19 @@ const SECTIONS: &[Section] = &[
             "connect_timeout",
             "read_timeout",
             "keepalive_timeout",
+            "path",
+            "headers",
         ],
     },
     Section { name: "devices", fields: &["classes"] },
     Section { name: "sessions", fields: &["cookies", "ignore", "arguments"] },
     Section { name: "query", fields: &["drop", "keep", "sort"] },
-    Section { name: "ttl", fields: &["pages", "assets"] },
+    Section { name: "ttl", fields: &["pages", "assets", "errors"] },
     Section { name: "behavior", fields: &["path", "cache"] },
+    Section { name: "errors", fields: &["page", "codes", "status"] },
+    Section { name: "headers", fields: &["security", "content_security_policy", "remove", "set"] },
+    Section { name: "logging", fields: &["bucket", "prefix"] },
 ];
-
-/// Behaviors of a distribution (§1.3).
-const BEHAVIORS_MAX: usize = 75;
-/// Alternate domain names of a distribution (§1.3).
-const DOMAINS_MAX: usize = 100;
-/// A function has 10 KB of code (§1.3); the rest of it needs about a third.
-const RULE_NAME_BYTES_MAX: usize = 6_000;
 
 /// Reads a site policy, or says everything that is wrong with it.
 pub fn read(text: &str) -> Result<Policy, Problems> {
@@ -71,7 +80,8 @@ pub fn read(text: &str) -> Result<Policy, Problems> {
         }
         Err(error) => {
             let line = error.span().and_then(|span| reader.line_of(span.start));
-            reader.problems.add(line, "", Fault::new(error.message()));
+            let hint = "texts stand in quotes, sections in [brackets], and each name once";
+            reader.problems.add(line, "", Fault::new(error.message()).hint(hint));
         }
     }
     Err(reader.problems)
@@ -94,13 +104,19 @@ impl Reader<'_> {
         self.devices_and_sessions(top, &mut policy);
         self.query_and_ttl(top, &mut policy);
         self.behaviors(top, &mut policy);
-        self.limits(&policy);
+        self.delivery(top, &mut policy);
+        if self.problems.is_empty() {
+            self.meaning(top, &policy);
+        }
         policy
     }
 
     fn top(&mut self, top: &DeTable<'_>, policy: &mut Policy) {
         let domains = self.texts(("", top), "domains", value::domain).unwrap_or_default();
         policy.domains = self.each_once("domains", domains, Clone::clone);
+        if let Some(found) = self.text(("", top), "style", |text| value::choice(text, Style::WORDS)) {
+            policy.style = found.value;
+        }
         policy.certificate = self.text(("", top), "certificate", value::certificate).map(|found| found.value);
         let words = [
             ("redirect-to-https", ViewerProtocolPolicy::RedirectToHttps),
@@ -142,10 +158,21 @@ impl Reader<'_> {
             origin.name = NAMELESS_ORIGIN.to_owned();
         }
         self.how_to_connect(at, &mut origin);
+        self.path_and_headers(at, &mut origin);
         Some(origin)
     }
 
     fn how_to_connect(&mut self, at: (&str, &DeTable<'_>), origin: &mut SiteOrigin) {
+        const OF_SERVERS: [&str; 5] =
+            ["protocol", "http_port", "https_port", "read_timeout", "keepalive_timeout"];
+        if origin.is_bucket()
+            && let Some(field) = OF_SERVERS.iter().find(|field| at.1.contains_key(**field))
+        {
+            let fault =
+                Fault::new(format!("{:?} is a bucket, which CloudFront asks in its own way", origin.name));
+            let line = self.line_of_field(at.1, field, None);
+            self.problems.add(line, format!("origin.{field}"), fault.hint("leave it out"));
+        }
         let words = [
             ("http-only", OriginProtocol::HttpOnly),
             ("https-only", OriginProtocol::HttpsOnly),
@@ -160,8 +187,20 @@ impl Reader<'_> {
                 *port = found.value;
             } else {
                 let fault =
-                    Fault::new(format!("CloudFront asks port 80, 443 or 1024 and up, not {}", found.value));
+                    Fault::new(format!("CloudFront asks port 80, 443 or 1024 and up, not {}", found.value))
+                        .hint("a load balancer in front may listen there");
                 self.problems.add(found.line, format!("origin.{field}"), fault);
+            }
+        }
+        for (field, default, unused) in
+            [("http_port", 80, OriginProtocol::HttpsOnly), ("https_port", 443, OriginProtocol::HttpOnly)]
+        {
+            let port = if field == "http_port" { origin.http_port } else { origin.https_port };
+            if origin.protocol == unused && port != default {
+                let word = if unused == OriginProtocol::HttpOnly { "http-only" } else { "https-only" };
+                let fault = Fault::new(format!("{port} is never asked: the protocol is \"{word}\""));
+                let line = self.line_of_field(at.1, field, None);
+                self.problems.add(line, format!("origin.{field}"), fault.hint("origin.protocol says which"));
             }
         }
         if let Some(found) = self.number(at, "connect_attempts", (1, 3)) {
@@ -174,7 +213,7 @@ impl Reader<'_> {
         ] {
             let within = |text: &str| match duration::parse(text)? {
                 found if (1..=longest).contains(&found.as_secs()) => Ok(found),
-                _ => Err(Fault::new(format!("{text:?} is not from 1s to {longest}s"))),
+                _ => Err(Fault::new(format!("{text:?} is not from 1s to {longest}s")).hint(PRESETS_OWN)),
             };
             if let Some(found) = self.text(at, field, within) {
                 *timeout = found.value;
@@ -201,7 +240,10 @@ impl Reader<'_> {
         let preset = policy.preset;
         let known = preset.session_cookies;
         let ignored = self.texts(at, "ignore", |text| {
-            let fault = || Fault::new(format!("the preset {} has no session cookie {text:?}", preset.name));
+            let fault = || {
+                let fault = Fault::new(format!("the preset {} has no session cookie {text:?}", preset.name));
+                fault.hint(format!("it has {}", known.join(", ")))
+            };
             known.iter().find(|name| **name == text).ok_or_else(|| fault().near(text, known.iter().copied()))
         });
         for name in ignored.unwrap_or_default() {
@@ -225,7 +267,11 @@ impl Reader<'_> {
             }
         }
         if let Some(table) = self.section(top, "ttl") {
-            let ttls = [("pages", &mut policy.ttl_pages), ("assets", &mut policy.ttl_assets)];
+            let ttls = [
+                ("pages", &mut policy.ttl_pages),
+                ("assets", &mut policy.ttl_assets),
+                ("errors", &mut policy.ttl_errors),
+            ];
             for (field, ttl) in ttls {
                 if let Some(Found { value, .. }) =
                     self.text::<Duration>(("ttl", table.value), field, duration::parse)
@@ -238,11 +284,12 @@ impl Reader<'_> {
 
     /// The site's own come first; one that the preset has too takes its place.
     fn behaviors(&mut self, top: &DeTable<'_>, policy: &mut Policy) {
-        let words = [("pages", Cache::Pages), ("assets", Cache::Assets), ("never", Cache::Never)];
+        let words = Cache::ALL.map(|(word, cache, _)| (word, cache));
         let mut own: Vec<(PathPattern, Cache)> = Vec::new();
         for Found { line, value: table } in self.tables(top, "behavior") {
             for field in ["path", "cache"].iter().filter(|field| !table.contains_key(**field)) {
-                self.problems.add(line, format!("behavior.{field}"), Fault::new("it is missing"));
+                let hint = "a [[behavior]] has path = \"cart/*\" and cache = \"never\"";
+                self.problems.add(line, format!("behavior.{field}"), Fault::new("it is missing").hint(hint));
             }
             let at = ("behavior", table);
             let path = self.text(at, "path", value::path);
@@ -261,25 +308,11 @@ impl Reader<'_> {
         policy.behaviors = own;
     }
 
-    fn limits(&mut self, policy: &Policy) {
-        let counts = [
-            ("behavior", policy.behaviors.len(), BEHAVIORS_MAX),
-            ("domains", policy.domains.len(), DOMAINS_MAX),
-        ];
-        for (place, count, most) in counts {
-            if count > most {
-                self.problems.add(
-                    None,
-                    place,
-                    Fault::new(format!("{count} are more than CloudFront's {most}")),
-                );
-            }
-        }
-        let lists = [&policy.drop_query, &policy.keep_query, &policy.session_query, &policy.session_cookies];
-        let bytes: usize = lists.into_iter().flatten().map(|name| String::from(name.clone()).len() + 3).sum();
-        if bytes > RULE_NAME_BYTES_MAX {
-            let fault = Fault::new(format!("{bytes} bytes of names do not fit into a function of 10 KB"));
-            self.problems.add(None, "query.drop", fault.hint("prefixes, as in \"utm_*\", are shorter"));
+    /// What is wrong with all of it together, each mistake at the line of its field.
+    fn meaning(&mut self, top: &DeTable<'_>, policy: &Policy) {
+        for Wrong { place, entry, fault } in policy.wrongs() {
+            let line = self.line_of_field(top, place, entry.as_deref());
+            self.problems.add(line, place, fault);
         }
     }
 
@@ -298,7 +331,11 @@ impl Reader<'_> {
         for Found { line, value } in list {
             let text = text(&value);
             if seen.contains(&text) {
-                self.problems.add(line, place, Fault::new(format!("\"{text}\" is there twice")));
+                self.problems.add(
+                    line,
+                    place,
+                    Fault::new(format!("\"{text}\" is there twice")).hint("once is enough"),
+                );
             } else {
                 once.push(value);
             }

@@ -8,6 +8,7 @@ use super::Server;
 use super::preset::{PRESETS, Preset};
 use super::problem::Fault;
 use crate::distribution::PathPattern;
+use crate::distribution::check;
 use crate::distribution::path_pattern::PatternError;
 use crate::distribution::rule::NameOrPrefix;
 
@@ -25,8 +26,10 @@ pub(super) fn choice<T>(text: &str, words: impl IntoIterator<Item = (&'static st
         known.push(word);
     }
     let fault = Fault::new(format!("{text:?} is none of {}", known.join(", ")));
-    Err(fault.near(text, known))
+    Err(fault.hint("one of these words, in quotes").near(text, known))
 }
+
+const SERVER: &str = "as in \"http://10.0.0.1:8000\"";
 
 /// `http://10.0.0.1:8000`: scheme, host and port, and no more.
 pub(super) fn server(text: &str) -> Result<Server, Fault> {
@@ -37,7 +40,10 @@ pub(super) fn server(text: &str) -> Result<Server, Fault> {
     let (scheme, default_port) = match scheme {
         "http" => ("http", 80),
         "https" => ("https", 443),
-        _ => return Err(fault("begins with neither http:// nor https://")),
+        _ => {
+            let hint = "CloudFront speaks nothing else to origins";
+            return Err(fault("begins with neither http:// nor https://").hint(hint));
+        }
     };
     let authority = rest.strip_suffix('/').unwrap_or(rest);
     if let Some(at) = authority.find(['/', '?', '#']) {
@@ -45,7 +51,7 @@ pub(super) fn server(text: &str) -> Result<Server, Fault> {
             fault("is more than a server").hint(format!("did you mean \"{scheme}://{}\"?", &authority[..at]))
         );
     }
-    let uri: Uri = format!("{scheme}://{authority}/").parse().map_err(|_| fault("is no URL"))?;
+    let uri: Uri = format!("{scheme}://{authority}/").parse().map_err(|_| fault("is no URL").hint(SERVER))?;
     let host = uri.host().unwrap_or_default().to_ascii_lowercase();
     let host_fits = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
         Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
@@ -55,14 +61,14 @@ pub(super) fn server(text: &str) -> Result<Server, Fault> {
         }
     };
     if authority.contains('@') || !host_fits {
-        return Err(fault("names no host that can be asked"));
+        return Err(fault("names no host that can be asked").hint(SERVER));
     }
     let written = authority.strip_prefix(uri.host().unwrap_or_default()).unwrap_or_default();
     let port = match written.strip_prefix(':') {
         None => Some(default_port),
         Some(digits) => digits.parse().ok().filter(|port| *port != 0),
     };
-    let port = port.ok_or_else(|| fault("has no port from 1 to 65535"))?;
+    let port = port.ok_or_else(|| fault("has no port from 1 to 65535").hint(SERVER))?;
     Ok(Server { scheme, host, port })
 }
 
@@ -110,7 +116,9 @@ fn dns_name(text: &str, about_ports: &str) -> Result<String, Fault> {
             && !label.ends_with('-')
     };
     if text.len() > 253 || !text.split('.').all(label) {
-        return Err(fault);
+        return Err(
+            fault.hint("labels of at most 63 letters, digits and inner hyphens, 253 characters in all")
+        );
     }
     if !text.contains('.') {
         return Err(fault.hint("with its dots, as in \"www.example.com\"; localhost is always answered"));
@@ -130,9 +138,50 @@ pub(super) fn certificate(text: &str) -> Result<String, Fault> {
         ["arn", "aws", "acm", "us-east-1", _, id] if id.starts_with("certificate/") => Ok(text.to_owned()),
         ["arn", "aws", "acm", region, ..] if *region != "us-east-1" => Err(Fault::new(format!(
             "the certificate is in {region}; CloudFront takes those of us-east-1 only"
-        ))),
+        ))
+        .hint("request one there, for the same names")),
         _ => Err(Fault::new(format!("{text:?} is no ARN of an ACM certificate"))
             .hint("as in \"arn:aws:acm:us-east-1:123456789012:certificate/…\"")),
+    }
+}
+
+/// What `/` stands for (§2.5).
+pub(super) fn root(text: &str) -> Result<String, Fault> {
+    if let Err(wrong) = check::default_root_object(text) {
+        let hint = format!("a name such as \"{}\"", text.trim_start_matches('/'));
+        return Err(Fault::new(format!("{text:?}: {wrong}")).hint(hint));
+    }
+    if text.ends_with(".php") {
+        return Err(Fault::new(format!(
+            "{text:?}: the application sends those who ask for it back to /, for ever"
+        ))
+        .hint("leave it out: the web server finds it"));
+    }
+    Ok(text.to_owned())
+}
+
+/// The bucket of standard logs, as the API names it.
+pub(super) fn log_bucket(text: &str) -> Result<String, Fault> {
+    match text.strip_suffix(".s3.amazonaws.com") {
+        Some(bucket) if !bucket.is_empty() => Ok(text.to_owned()),
+        _ => Err(Fault::new(format!("{text:?} is no bucket for logs"))
+            .hint("as in \"logs.s3.amazonaws.com\", without its region")),
+    }
+}
+
+/// `arn:aws:wafv2:us-east-1:…:global/webacl/…`: CloudFront takes web ACLs from nowhere else.
+pub(super) fn web_acl(text: &str) -> Result<String, Fault> {
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    match parts.as_slice() {
+        ["arn", "aws", "wafv2", "us-east-1", _, id] if id.starts_with("global/webacl/") => {
+            Ok(text.to_owned())
+        }
+        ["arn", "aws", "wafv2", ..] => {
+            Err(Fault::new(format!("{text:?} is not global: CloudFront takes web ACLs of us-east-1 only"))
+                .hint("make it with the scope CLOUDFRONT"))
+        }
+        _ => Err(Fault::new(format!("{text:?} is no ARN of a web ACL"))
+            .hint("as in \"arn:aws:wafv2:us-east-1:123456789012:global/webacl/name/…\"")),
     }
 }
 
@@ -145,7 +194,8 @@ pub(super) fn cookie(text: &str, preset: &Preset) -> Result<NameOrPrefix, Fault>
     match preset.everybodys_cookies.iter().find(|name| entry.matches(name.as_bytes())) {
         Some(common) => Err(Fault::new(format!(
             "{text:?} matches {common:?}, which everybody has: nobody would share a page"
-        ))),
+        ))
+        .hint("a longer beginning, or the whole name")),
         None => Ok(entry),
     }
 }
@@ -161,10 +211,12 @@ fn name_or_prefix(text: &str, what: &str, allowed: impl Fn(u8) -> bool) -> Resul
         return Err(Fault::new(format!("\"*\" is every {what}")).hint("names, or prefixes as in \"abc_*\""));
     }
     if name.contains('*') {
-        return Err(Fault::new(format!("{text:?}: a * stands at the end, for any ending")));
+        let fault = Fault::new(format!("{text:?}: a * stands at the end, for any ending"));
+        return Err(fault.hint("as in \"abc_*\""));
     }
     if name.is_empty() || !name.bytes().all(allowed) {
-        return Err(Fault::new(format!("{text:?} is no name of {what}s")));
+        let fault = Fault::new(format!("{text:?} is no name of {what}s"));
+        return Err(fault.hint("the name alone, as it is sent: no value, no spaces"));
     }
     Ok(NameOrPrefix::from(text.to_owned()))
 }
@@ -178,7 +230,9 @@ pub(super) fn path(text: &str) -> Result<PathPattern, Fault> {
     let pattern = PathPattern::parse(text).map_err(|error| match error {
         PatternError::Character { found: '=' } => Fault::new(format!("{text:?}: {error}"))
             .hint("behaviors go by the path alone; for arguments see [sessions] and [query]"),
-        _ => Fault::new(format!("{text:?}: {error}")),
+        _ => {
+            Fault::new(format!("{text:?}: {error}")).hint("as in \"cart/*\": * is any text, ? any character")
+        }
     })?;
     match pattern.anchored() {
         "/*" => Err(Fault::new(format!("{text:?} is every path, and nothing after it would count"))

@@ -13,7 +13,8 @@ use std::collections::BTreeSet;
 use documents::{findings, read, root};
 use edge_core::distribution::{Severity, document};
 use edge_core::lint::{Finding, RULES, Rule, lint, rule_called};
-use edge_core::site::{Policy, compile};
+use edge_core::site::preset::PRESETS;
+use edge_core::site::{Policy, Style, compile};
 use serde_json::{Value, json};
 
 fn printed(findings: &[Finding]) -> String {
@@ -106,11 +107,14 @@ fn loud(findings: Vec<Finding>) -> Vec<Finding> {
 
 #[test]
 fn presets_are_clean() {
-    for preset in ["wordpress", "static", "api"] {
+    for preset in PRESETS.iter().map(|preset| preset.name) {
         for server in ["https://origin.example.com", "http://127.0.0.1:8000"] {
-            let bundle = compile(&Policy::from_preset(preset, &[server]).unwrap());
-            let found = loud(lint(&document::load_value(bundle.document)));
-            assert!(found.is_empty(), "{preset} {server}:\n{}", printed(&found));
+            for style in [Style::Function, Style::Policy] {
+                let mut policy = Policy::from_preset(preset, &[server]).unwrap();
+                policy.set_style(style).unwrap();
+                let found = loud(lint(&document::load_value(compile(&policy).document)));
+                assert!(found.is_empty(), "{preset} {server} {style:?}:\n{}", printed(&found));
+            }
         }
     }
 }
