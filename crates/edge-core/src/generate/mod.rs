@@ -6,6 +6,7 @@
 //! documents give equal bytes. It refuses to know presets and site policies, files and clocks.
 
 mod asked;
+mod cdk;
 mod cli;
 mod cloudformation;
 mod hcl;
@@ -13,6 +14,7 @@ mod part;
 mod remarks;
 mod set;
 mod terraform;
+mod typescript;
 mod uncounted;
 mod yaml;
 
@@ -34,6 +36,8 @@ pub enum Format {
     Cli,
     /// A module for Terraform, and for OpenTofu.
     Terraform,
+    /// A program for the AWS CDK, in TypeScript.
+    Cdk,
 }
 
 /// A file to be.
@@ -63,6 +67,7 @@ pub fn print(document: &Value, format: Format, options: &Options) -> Result<Vec<
         Format::Bundle => Vec::new(),
         Format::CloudFormation => cloudformation::print(&set, options),
         Format::Cli => cli::print(&set, options),
+        Format::Cdk => cdk::print(&set, options),
         Format::Terraform => terraform::print(&set, options),
     })
 }
