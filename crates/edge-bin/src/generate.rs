@@ -49,6 +49,10 @@ enum Format {
     Cloudformation,
     /// JSON for the AWS CLI, and a shell script that makes it all or brings it up to date.
     Cli,
+    /// A module for Terraform (aws provider 6) and OpenTofu.
+    Terraform,
+    /// A program for the AWS CDK, in TypeScript.
+    Cdk,
     /// One JSON document with everything in it, as `edge-bin serve` takes it.
     Bundle,
 }
@@ -58,6 +62,8 @@ impl Format {
         match self {
             Self::Cloudformation => generate::Format::CloudFormation,
             Self::Cli => generate::Format::Cli,
+            Self::Terraform => generate::Format::Terraform,
+            Self::Cdk => generate::Format::Cdk,
             Self::Bundle => generate::Format::Bundle,
         }
     }
@@ -146,6 +152,8 @@ fn command(args: &Generate) -> String {
         words.push(name.to_string_lossy().into_owned());
     }
     words.extend(args.config.preset.as_ref().map(|preset| format!("--preset {preset}")));
+    let format = clap::ValueEnum::to_possible_value(&args.format);
+    words.extend(format.map(|format| format!("--format {}", format.get_name())));
     words.join(" ")
 }
 

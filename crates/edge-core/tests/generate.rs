@@ -61,7 +61,8 @@ fn loaded(document: &Value) -> Loaded {
 
 const ARN: &str = "arn:aws:acm:us-east-1:123456789012:certificate/12345678-1234-1234-1234-123456789012";
 
-const FORMATS: [Format; 3] = [Format::Bundle, Format::CloudFormation, Format::Cli];
+const FORMATS: [Format; 5] =
+    [Format::Bundle, Format::CloudFormation, Format::Cli, Format::Terraform, Format::Cdk];
 
 fn files(document: &Value, format: Format) -> Vec<File> {
     let options = Options { command: "edge-bin gen-cloudfront-policy edge.toml".to_owned() };
@@ -232,7 +233,7 @@ fn differences_are_told_by_place() {
         (
             &|it| {
                 it["Functions"][0]["FunctionCode"] =
-                    json!("function handler(event) { return event.request; }")
+                    json!("function handler(event) { return event.request; }");
             },
             &["DefaultCacheBehavior.FunctionAssociations[\"viewer-request\"].FunctionARN.FunctionCode"],
         ),
@@ -254,22 +255,5 @@ fn differences_are_told_by_place() {
     ];
     for (at, (change, expected)) in changes.iter().enumerate() {
         assert_eq!(places(change), *expected, "change {at}");
-    }
-}
-
-#[test]
-#[ignore = "writes what is printed of one document to a folder of EDGE_OUT, to be looked at"]
-fn show() {
-    let out = PathBuf::from(std::env::var("EDGE_OUT").unwrap());
-    let wanted = std::env::var("EDGE_DOCUMENT").unwrap_or("wordpress.toml".to_owned());
-    for (name, document) in documents().into_iter().filter(|(name, _)| *name == wanted) {
-        for format in FORMATS {
-            for file in files(&document, format) {
-                let path =
-                    out.join(name.replace(['/', ':', ' '], "-")).join(format!("{format:?}")).join(file.path);
-                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-                std::fs::write(path, file.text).unwrap();
-            }
-        }
     }
 }

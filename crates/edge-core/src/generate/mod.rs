@@ -5,11 +5,16 @@
 //! backwards from the tables of `distribution::form`, so what is printed loads as what it was printed from. Equal
 //! documents give equal bytes. It refuses to know presets and site policies, files and clocks.
 
+mod asked;
+mod cdk;
 mod cli;
 mod cloudformation;
+mod hcl;
 mod part;
 mod remarks;
 mod set;
+mod terraform;
+mod typescript;
 mod uncounted;
 mod yaml;
 
@@ -29,6 +34,10 @@ pub enum Format {
     CloudFormation,
     /// Input for the AWS CLI, and a script that sends it.
     Cli,
+    /// A module for Terraform, and for OpenTofu.
+    Terraform,
+    /// A program for the AWS CDK, in TypeScript.
+    Cdk,
 }
 
 /// A file to be.
@@ -58,6 +67,8 @@ pub fn print(document: &Value, format: Format, options: &Options) -> Result<Vec<
         Format::Bundle => Vec::new(),
         Format::CloudFormation => cloudformation::print(&set, options),
         Format::Cli => cli::print(&set, options),
+        Format::Cdk => cdk::print(&set, options),
+        Format::Terraform => terraform::print(&set, options),
     })
 }
 
