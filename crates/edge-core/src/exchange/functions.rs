@@ -24,7 +24,7 @@ impl Passage {
     pub(super) fn at_request(&mut self, script: &Arc<Script>, now: SystemTime) -> Result<(), Box<Step>> {
         let seen = event::Request::of(&self.admitted, self.behavior(), self.device);
         let towards = (&self.rules.distribution, self.behavior().target);
-        let (decided, ran) = run::at_request(&self.call(script, now), &seen, towards);
+        let (decided, ran) = run::at_request(&self.call(script, now), seen, towards);
         self.trace.ran_at_request = Some(Box::new(ran));
         match decided {
             Ok(decided) => {
@@ -59,7 +59,7 @@ impl Passage {
         };
         let request = event::Request::of(&self.admitted, self.behavior(), self.device);
         let seen = event::Response::of(response.status, &response.headers);
-        let (answer, ran) = run::at_response(&self.call(&script, now), &request, &seen);
+        let (answer, ran) = run::at_response(&self.call(&script, now), request, seen);
         self.trace.ran_at_response = Some(Box::new(ran));
         match answer {
             Ok(answer) => {

@@ -7,9 +7,11 @@ use std::borrow::Cow;
 
 use http::header::{COOKIE, HOST, SET_COOKIE};
 use http::{HeaderMap, HeaderName, StatusCode};
+use serde_json::Value as Json;
 
 use crate::distribution::{Behavior, HeaderForwarding};
 use crate::header::{cookie, query};
+use crate::script::Parts;
 use crate::viewer::device::Device;
 use crate::viewer::facts;
 use crate::viewer::gate::Admitted;
@@ -81,6 +83,14 @@ impl Moment {
         match self {
             Self::ViewerRequest => "viewer-request",
             Self::ViewerResponse => "viewer-response",
+        }
+    }
+
+    /// What a function may change then.
+    pub(super) fn subject(self) -> &'static str {
+        match self {
+            Self::ViewerRequest => "request",
+            Self::ViewerResponse => "response",
         }
     }
 }
@@ -228,14 +238,61 @@ pub(super) fn text(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// The whole event as JSON.
-pub fn write(
-    moment: Moment,
-    context: &Context<'_>,
-    request: &Request,
-    response: Option<&Response>,
-) -> String {
-    let mut out = String::with_capacity(2_048);
+/// What a function is given, and asked for part by part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Given {
+    /// The request.
+    pub request: Request,
+    /// At viewer-response.
+    pub response: Option<Response>,
+    /// The name of this edge location.
+    pub location: String,
+}
+
+impl Parts for Given {
+    fn part(&self, name: &str) -> String {
+        let response = self.response.as_ref();
+        match name {
+            "request.querystring" => fields(&self.request.query),
+            "request.headers" => fields(&self.request.headers),
+            "request.cookies" => fields(&self.request.cookies),
+            "response.headers" => fields(response.map_or(&[], |response| &response.headers)),
+            "response.cookies" => fields(response.map_or(&[], |response| &response.cookies)),
+            _ => {
+                // `cf.edgeLocation` (§14.5).
+                let mut out = r#"{"name":"#.to_owned();
+                quote(&mut out, &self.location);
+                out.push_str(r#","serverIp":"127.0.0.1","region":"us-east-1"}"#);
+                out
+            }
+        }
+    }
+}
+
+impl Given {
+    /// What the function may return, as it was given; `Null` without a response.
+    pub(super) fn whole(&self, moment: Moment) -> Json {
+        let (head, names) = match (moment, &self.response) {
+            (Moment::ViewerRequest, _) => {
+                (request_head(&self.request), &["querystring", "headers", "cookies"][..])
+            }
+            (Moment::ViewerResponse, Some(response)) => {
+                (response_head(response), &["headers", "cookies"][..])
+            }
+            (Moment::ViewerResponse, None) => return Json::Null,
+        };
+        let read = |json: &str| serde_json::from_str::<Json>(json).unwrap_or_default();
+        let mut whole = read(&head);
+        for name in names {
+            whole[name] = read(&self.part(&format!("{}.{name}", moment.subject())));
+        }
+        whole
+    }
+}
+
+/// The event as JSON, without its parts.
+pub fn write(moment: Moment, context: &Context<'_>, given: &Given) -> String {
+    let mut out = String::with_capacity(512);
     out.push_str(r#"{"version":"1.0","context":{"distributionDomainName":"#);
     quote(&mut out, context.domain_name);
     out.push_str(r#","distributionId":"#);
@@ -246,52 +303,56 @@ pub fn write(
     quote(&mut out, context.request_id);
     out.push_str(r#"},"viewer":{"ip":"#);
     quote(&mut out, &context.viewer.to_string());
-    out.push_str(r#"},"request":{"method":"#);
-    quote(&mut out, &request.method);
-    out.push_str(r#","uri":"#);
-    quote(&mut out, &request.uri);
-    out.push_str(r#","querystring":"#);
-    fields(&mut out, &request.query);
-    out.push_str(r#","headers":"#);
-    fields(&mut out, &request.headers);
-    out.push_str(r#","cookies":"#);
-    fields(&mut out, &request.cookies);
-    out.push('}');
-    if let Some(response) = response {
-        out.push_str(r#","response":{"statusCode":"#);
-        out.push_str(response.status.as_str());
-        out.push_str(r#","statusDescription":"#);
-        quote(&mut out, response.status.canonical_reason().unwrap_or_default());
-        out.push_str(r#","headers":"#);
-        fields(&mut out, &response.headers);
-        out.push_str(r#","cookies":"#);
-        fields(&mut out, &response.cookies);
-        out.push('}');
+    out.push_str(r#"},"request":"#);
+    out.push_str(&request_head(&given.request));
+    if let Some(response) = &given.response {
+        out.push_str(r#","response":"#);
+        out.push_str(&response_head(response));
     }
     out.push('}');
     out
 }
 
-fn fields(out: &mut String, fields: &[Field]) {
+fn request_head(request: &Request) -> String {
+    let mut out = String::with_capacity(64 + request.uri.len());
+    out.push_str(r#"{"method":"#);
+    quote(&mut out, &request.method);
+    out.push_str(r#","uri":"#);
+    quote(&mut out, &request.uri);
+    out.push('}');
+    out
+}
+
+fn response_head(response: &Response) -> String {
+    let mut out = r#"{"statusCode":"#.to_owned();
+    out.push_str(response.status.as_str());
+    out.push_str(r#","statusDescription":"#);
+    quote(&mut out, response.status.canonical_reason().unwrap_or_default());
+    out.push('}');
+    out
+}
+
+fn fields(fields: &[Field]) -> String {
+    let mut out = String::with_capacity(fields.len() * 64 + 2);
     out.push('{');
     for (index, field) in fields.iter().enumerate() {
         if index > 0 {
             out.push(',');
         }
-        quote(out, &field.name);
+        quote(&mut out, &field.name);
         out.push(':');
         let [first, rest @ ..] = &field.values[..] else {
             out.push_str("{}");
             continue;
         };
-        open(out, first);
+        open(&mut out, first);
         if !rest.is_empty() {
             out.push_str(r#","multiValue":["#);
             for (index, value) in field.values.iter().enumerate() {
                 if index > 0 {
                     out.push(',');
                 }
-                open(out, value);
+                open(&mut out, value);
                 out.push('}');
             }
             out.push(']');
@@ -299,6 +360,7 @@ fn fields(out: &mut String, fields: &[Field]) {
         out.push('}');
     }
     out.push('}');
+    out
 }
 
 /// An object that is not closed yet.

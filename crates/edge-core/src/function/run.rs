@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use http::StatusCode;
 use serde_json::Value as Json;
 
-use super::event::{self, Context, Moment};
+use super::event::{self, Context, Given, Moment};
 use super::reroute::{self, Reroute};
 use super::validate::{self, Invalid, Returned};
 use crate::distribution::{Distribution, Target};
@@ -89,16 +89,38 @@ pub struct Decided {
     pub reroute: Option<Reroute>,
 }
 
+/// What a script handed back.
+struct Back {
+    value: Json,
+    /// The fields of the value that are as they were given, and not in it.
+    same: Vec<String>,
+    origin: Json,
+}
+
+impl Back {
+    /// Of what `script::Output` holds. Half a pair of surrogates is the one thing the engine writes that is no text.
+    fn read(text: &str) -> Result<Self, Invalid> {
+        let mut back: Json = serde_json::from_str(text)
+            .map_err(|_| Invalid::Value("it holds a string that is no text".to_owned()))?;
+        let mut take = |name: &str| back.get_mut(name).map(Json::take).unwrap_or_default();
+        let same = match take("same") {
+            Json::Array(names) => names.iter().filter_map(Json::as_str).map(str::to_owned).collect(),
+            _ => Vec::new(),
+        };
+        Ok(Self { value: take("value"), same, origin: take("origin") })
+    }
+}
+
 /// Runs a function at viewer-request.
 pub fn at_request(
     call: &Call<'_>,
-    request: &event::Request,
+    request: event::Request,
     (distribution, target): (&Distribution, Target),
 ) -> (Result<Decided, Failed>, Ran) {
     let (returned, mut ran) = run(call, Moment::ViewerRequest, request, None);
-    let decided = returned.and_then(|output| {
-        let returned = validate::at_request(request, &output["value"])?;
-        let reroute = reroute::read(&output["origin"], distribution, target)?;
+    let decided = returned.and_then(|back| {
+        let returned = validate::at_request(&ran.given.request, &back.value, &back.same)?;
+        let reroute = reroute::read(&back.origin, distribution, target)?;
         Ok(Decided { returned, reroute })
     });
     ran.failed = decided.as_ref().err().cloned();
@@ -108,16 +130,17 @@ pub fn at_request(
 /// Runs a function at viewer-response.
 pub fn at_response(
     call: &Call<'_>,
-    request: &event::Request,
-    response: &event::Response,
+    request: event::Request,
+    response: event::Response,
 ) -> (Result<validate::Answer, Failed>, Ran) {
     let (returned, mut ran) = run(call, Moment::ViewerResponse, request, Some(response));
-    let answer = returned.and_then(|output| {
-        if !output["origin"].is_null() {
+    let answer = returned.and_then(|back| {
+        if !back.origin.is_null() {
             // The helpers are viewer-request's alone (§14.5).
             return Err(Invalid::Origin("only viewer-request functions choose an origin".to_owned()).into());
         }
-        Ok(validate::at_response(response, &output["value"])?)
+        let given = ran.given.response.as_ref().ok_or_else(|| Invalid::Value("it had none".to_owned()))?;
+        Ok(validate::at_response(given, &back.value, &back.same)?)
     });
     ran.failed = answer.as_ref().err().cloned();
     (answer, ran)
@@ -126,34 +149,31 @@ pub fn at_response(
 fn run(
     call: &Call<'_>,
     moment: Moment,
-    request: &event::Request,
-    response: Option<&event::Response>,
-) -> (Result<Json, Failed>, Ran) {
-    let event = event::write(moment, &call.context, request, response);
-    let edge = format!(r#"{{"name":"{}","serverIp":"127.0.0.1","region":"us-east-1"}}"#, call.location);
+    request: event::Request,
+    response: Option<event::Response>,
+) -> (Result<Back, Failed>, Ran) {
+    let given = Arc::new(Given { request, response, location: call.location.to_owned() });
     let output = call.script.run(&Input {
-        event: &event,
-        query: request.raw_query.as_deref(),
-        edge: &edge,
+        event: &event::write(moment, &call.context, &given),
+        parts: given.clone(),
+        query: given.request.raw_query.as_deref(),
         now: call.now,
         seed: seed(call.context.request_id),
     });
-    let value = match &output.result {
+    let back = match &output.result {
         Err(fault) => Err(Failed::Execution(fault.clone())),
-        // Half a pair of surrogates is the one thing the engine writes that is no text.
-        Ok(text) => serde_json::from_str(text)
-            .map_err(|_| Invalid::Value("it holds a string that is no text".to_owned()).into()),
+        Ok(text) => Back::read(text).map_err(Failed::from),
     };
     let ran = Ran {
         name: call.script.name.clone(),
         moment,
-        event,
+        given,
         returned: output.result.ok(),
         log: output.log,
         utilisation: output.utilisation,
         failed: None,
     };
-    (value, ran)
+    (back, ran)
 }
 
 /// Chance, the same for the same request (FNV-1a).
@@ -168,9 +188,9 @@ pub struct Ran {
     pub name: String,
     /// When it ran.
     pub moment: Moment,
-    /// The event it was given.
-    pub event: String,
-    /// What it returned, where it did: `{"value": …, "origin": …}`.
+    /// What it was given.
+    pub given: Arc<Given>,
+    /// What it returned, where it did: see `script::Output`.
     pub returned: Option<String>,
     /// What it wrote to the console.
     pub log: Vec<String>,
@@ -183,19 +203,21 @@ pub struct Ran {
 impl Ran {
     /// Each place where what came back differs from what was given, one a line.
     pub fn changes(&self) -> Vec<String> {
-        let read = |text: &str| serde_json::from_str::<Json>(text).unwrap_or_default();
-        let Some(returned) = self.returned.as_deref().map(read) else { return Vec::new() };
-        let value = &returned["value"];
+        let Some(Ok(back)) = self.returned.as_deref().map(Back::read) else { return Vec::new() };
+        let before = self.given.whole(self.moment);
+        let mut value = back.value;
+        if let Json::Object(value) = &mut value {
+            value.extend(back.same.into_iter().map(|name| (name.clone(), before[&name].clone())));
+        }
         let mut lines = Vec::new();
         match self.moment {
             Moment::ViewerRequest if value.get("statusCode").is_some() => {
-                compare("response", &Json::Null, value, &mut lines);
+                compare("response", &Json::Null, &value, &mut lines);
             }
-            Moment::ViewerRequest => compare("request", &read(&self.event)["request"], value, &mut lines),
-            Moment::ViewerResponse => compare("response", &read(&self.event)["response"], value, &mut lines),
+            moment => compare(moment.subject(), &before, &value, &mut lines),
         }
-        if !returned["origin"].is_null() {
-            lines.push(format!("+ origin: {}", returned["origin"]));
+        if !back.origin.is_null() {
+            lines.push(format!("+ origin: {}", back.origin));
         }
         lines
     }

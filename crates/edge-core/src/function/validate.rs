@@ -84,42 +84,43 @@ pub struct Answer {
     pub body: Option<Bytes>,
 }
 
-/// Checks what came back at viewer-request.
-pub fn at_request(given: &event::Request, value: &Json) -> Result<Returned, Invalid> {
+/// Checks what came back at viewer-request; the fields in `same` are as given, and not in it.
+pub fn at_request(given: &event::Request, value: &Json, same: &[String]) -> Result<Returned, Invalid> {
     let object =
         value.as_object().ok_or_else(|| Invalid::value("a request or a response must be returned"))?;
     if object.contains_key("statusCode") {
         let nothing = event::Response { status: StatusCode::OK, headers: Vec::new(), cookies: Vec::new() };
-        return answer(&nothing, object).map(|answer| Returned::Response(Box::new(answer)));
+        return answer(&nothing, object, &[]).map(|answer| Returned::Response(Box::new(answer)));
     }
     if object.get("method").is_some_and(|method| method.as_str() != Some(&given.method)) {
         return Err(Invalid::value("request.method is read-only"));
     }
-    let headers = headers("request.headers", Moment::ViewerRequest, &given.headers, object.get("headers"))?;
-    let cookies = fields("request.cookies", &given.cookies, object.get("cookies"))?;
-    let cookie = if cookies.iter().any(|field| field.is_changed) || cookies.len() != given.cookies.len() {
-        Some(cookie_header(&cookies)?)
+    let headers = if is_same("headers", same) {
+        Vec::new()
     } else {
-        None
+        headers("request.headers", Moment::ViewerRequest, &given.headers, object.get("headers"))?
     };
-    let target = target(given, object)?;
+    let cookie = changed("request.cookies", "cookies", &given.cookies, object, same)?;
+    let cookie = cookie.map(|cookies| cookie_header(&cookies)).transpose()?;
+    let target = target(given, object, same)?;
     Ok(Returned::Request(Box::new(Changes { target, headers, cookie })))
 }
 
-/// Checks what came back at viewer-response.
-pub fn at_response(given: &event::Response, value: &Json) -> Result<Answer, Invalid> {
+/// Checks what came back at viewer-response; the fields in `same` are as given, and not in it.
+pub fn at_response(given: &event::Response, value: &Json, same: &[String]) -> Result<Answer, Invalid> {
     let object = value.as_object().ok_or_else(|| Invalid::value("a response must be returned"))?;
-    if !object.contains_key("statusCode") {
+    if !object.contains_key("statusCode") && !is_same("statusCode", same) {
         return Err(Invalid::value("response.statusCode is missing"));
     }
-    answer(given, object)
+    answer(given, object, same)
 }
 
-fn answer(given: &event::Response, object: &Map<String, Json>) -> Result<Answer, Invalid> {
-    let status = object.get("statusCode").and_then(|status| match status {
-        Json::Number(number) => number.as_u64(),
-        _ => None,
-    });
+fn answer(given: &event::Response, object: &Map<String, Json>, same: &[String]) -> Result<Answer, Invalid> {
+    let status = if is_same("statusCode", same) {
+        Some(u64::from(given.status.as_u16()))
+    } else {
+        object.get("statusCode").and_then(Json::as_u64)
+    };
     let status = status
         .and_then(|status| u16::try_from(status).ok())
         .filter(|status| (200..600).contains(status))
@@ -128,13 +129,13 @@ fn answer(given: &event::Response, object: &Map<String, Json>) -> Result<Answer,
     if object.get("statusDescription").is_some_and(|text| !text.is_string() && !text.is_null()) {
         return Err(Invalid::value("response.statusDescription must be a string"));
     }
-    let headers = headers("response.headers", Moment::ViewerResponse, &given.headers, object.get("headers"))?;
-    let cookies = fields("response.cookies", &given.cookies, object.get("cookies"))?;
-    let cookies = if cookies.iter().any(|field| field.is_changed) || cookies.len() != given.cookies.len() {
-        Some(set_cookies(&cookies)?)
+    let headers = if is_same("headers", same) {
+        Vec::new()
     } else {
-        None
+        headers("response.headers", Moment::ViewerResponse, &given.headers, object.get("headers"))?
     };
+    let cookies = changed("response.cookies", "cookies", &given.cookies, object, same)?;
+    let cookies = cookies.map(|cookies| set_cookies(&cookies)).transpose()?;
     Ok(Answer { status, headers, cookies, body: body(object.get("body"))? })
 }
 
@@ -170,6 +171,26 @@ struct Back {
     name: String,
     values: Vec<Value>,
     is_changed: bool,
+}
+
+fn is_same(name: &str, same: &[String]) -> bool {
+    same.iter().any(|same| same == name)
+}
+
+/// All fields of a kind, where any of them changed.
+fn changed(
+    what: &str,
+    name: &str,
+    given: &[Field],
+    object: &Map<String, Json>,
+    same: &[String],
+) -> Result<Option<Vec<Back>>, Invalid> {
+    if is_same(name, same) {
+        return Ok(None);
+    }
+    let back = fields(what, given, object.get(name))?;
+    let is_changed = back.len() != given.len() || back.iter().any(|field| field.is_changed);
+    Ok(is_changed.then_some(back))
 }
 
 /// `{name: {value, multiValue, attributes}}`. Absent: empty.
@@ -314,15 +335,17 @@ fn set_cookies(cookies: &[Back]) -> Result<Vec<HeaderValue>, Invalid> {
 }
 
 /// Path and query; `None` where both are as they were.
-fn target(given: &event::Request, object: &Map<String, Json>) -> Result<Option<PathAndQuery>, Invalid> {
-    let uri = object
-        .get("uri")
-        .and_then(Json::as_str)
-        .ok_or_else(|| Invalid::value("request.uri must be a string"))?;
+fn target(
+    given: &event::Request,
+    object: &Map<String, Json>,
+    same: &[String],
+) -> Result<Option<PathAndQuery>, Invalid> {
+    let uri = if is_same("uri", same) { Some(&*given.uri) } else { object.get("uri").and_then(Json::as_str) };
+    let uri = uri.ok_or_else(|| Invalid::value("request.uri must be a string"))?;
     if !uri.starts_with('/') {
         return Err(Invalid::value("request.uri must begin with a slash"));
     }
-    let query = query(given, object.get("querystring"))?;
+    let query = query(given, object, same)?;
     if uri == given.uri && query.is_none() {
         return Ok(None);
     }
@@ -358,8 +381,12 @@ pub(super) fn encode_path(out: &mut String, path: &str) {
 }
 
 /// The new query string, `Some(None)` for none; `None` where it is as it was.
-fn query(given: &event::Request, value: Option<&Json>) -> Result<Option<Option<String>>, Invalid> {
-    let text = match value {
+fn query(
+    given: &event::Request,
+    object: &Map<String, Json>,
+    same: &[String],
+) -> Result<Option<Option<String>>, Invalid> {
+    let text = match object.get("querystring") {
         Some(Json::String(text)) => {
             let text = text.strip_prefix('?').unwrap_or(text);
             if given.raw_query.as_deref() == Some(text) {
@@ -367,11 +394,11 @@ fn query(given: &event::Request, value: Option<&Json>) -> Result<Option<Option<S
             }
             text.to_owned()
         }
-        value => {
-            let back = fields("request.querystring", &given.query, value)?;
-            if back.len() == given.query.len() && back.iter().all(|field| !field.is_changed) {
+        _ => {
+            let Some(back) = changed("request.querystring", "querystring", &given.query, object, same)?
+            else {
                 return Ok(None);
-            }
+            };
             let pairs = back
                 .iter()
                 .flat_map(|field| field.values.iter().map(|value| format!("{}={}", field.name, value.text)));

@@ -15,10 +15,11 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use rquickjs::context::{EvalOptions, intrinsic};
-use rquickjs::{Context, Ctx, Exception, Function, Module, Object, Persistent, Runtime, Value};
+use rquickjs::promise::PromiseState;
+use rquickjs::{Context, Ctx, Exception, Function, Module, Object, Persistent, Promise, Runtime, Value};
 
 use super::words::{Certainty, without_imports};
-use super::{Fault, Input, KeyValueStore, Mistake, Output, Script, Version, host};
+use super::{Fault, Input, KeyValueStore, Mistake, Output, Parts, Script, Version, host};
 
 /// What a run may allocate beyond what its realm has, in bytes (§1.3).
 const MEMORY_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -43,9 +44,7 @@ thread_local! {
 
 /// Runs a script.
 pub(super) fn run(script: &Arc<Script>, input: &Input<'_>) -> Output {
-    if may_share(&script.code)
-        && let Some(output) = SHARED.with(|shared| run_shared(shared, script, input))
-    {
+    if let Some(output) = SHARED.with(|shared| run_shared(shared, script, input)) {
         return output;
     }
     match Realm::new(script.version, Sharing::Own) {
@@ -62,8 +61,13 @@ fn run_shared(
 ) -> Option<Output> {
     let mut realms = shared.try_borrow_mut().ok()?;
     let slot = &mut realms[usize::from(script.version == Version::Two)];
-    if slot.as_ref().is_some_and(|realm| realm.scripts.len() >= SCRIPTS_MAX && !realm.knows(script)) {
-        *slot = None;
+    if !slot.as_ref().is_some_and(|realm| realm.knows(script)) {
+        if !may_share(&script.code) {
+            return None;
+        }
+        if slot.as_ref().is_some_and(|realm| realm.scripts.len() >= SCRIPTS_MAX) {
+            *slot = None;
+        }
     }
     if slot.is_none() {
         *slot = Realm::new(script.version, Sharing::Shared);
@@ -82,10 +86,15 @@ fn may_share(code: &str) -> bool {
     !ASKS.iter().any(|word| code.contains(word))
 }
 
+/// Whether a script could tell a field from one that is made when it is first looked at.
+fn tells_fields_apart(code: &str) -> bool {
+    ["defineProp", "__define", "__lookup"].iter().any(|word| code.contains(word))
+}
+
 /// Everything the engine has against a script.
 pub(super) fn mistakes(script: &Script) -> Vec<Mistake> {
     let Some(realm) = Realm::new(script.version, Sharing::Own) else { return Vec::new() };
-    realm.current.begin(script.store.clone());
+    realm.current.begin(script.store.clone(), None);
     realm.limit_memory();
     let code = without_imports(&script.code);
     let refused = realm.context.with(|ctx| {
@@ -122,7 +131,7 @@ fn syntax_error(ctx: &Ctx<'_>, lines_before: usize) -> Mistake {
 /// The value of a text of code, or the name and message of its error.
 pub(super) fn evaluate(code: &str) -> Result<String, String> {
     let realm = Realm::new(Version::Two, Sharing::Own).ok_or("no realm")?;
-    realm.current.begin(None);
+    realm.current.begin(None, None);
     realm.limit_memory();
     realm.context.with(|ctx| {
         let mut options = EvalOptions::default();
@@ -148,13 +157,20 @@ struct Current {
     turns_left: Cell<u32>,
     tainted: Cell<bool>,
     store: RefCell<Option<Arc<KeyValueStore>>>,
+    parts: RefCell<Option<Arc<dyn Parts>>>,
 }
 
 impl Current {
-    fn begin(&self, store: Option<Arc<KeyValueStore>>) {
+    fn begin(&self, store: Option<Arc<KeyValueStore>>, parts: Option<Arc<dyn Parts>>) {
         self.turns_left.set(TURNS_MAX);
         self.tainted.set(false);
         *self.store.borrow_mut() = store;
+        *self.parts.borrow_mut() = parts;
+    }
+
+    fn end(&self) {
+        *self.store.borrow_mut() = None;
+        *self.parts.borrow_mut() = None;
     }
 }
 
@@ -169,11 +185,21 @@ struct Entries {
 
 /// A global object with everything a script finds there. The order of fields is that of their end.
 struct Realm {
-    scripts: Vec<(Arc<Script>, Persistent<Function<'static>>)>,
+    scripts: Vec<Prepared>,
     entries: Entries,
     current: Rc<Current>,
     context: Context,
     runtime: Runtime,
+}
+
+/// A script as a realm has read it.
+#[derive(Clone)]
+struct Prepared {
+    script: Arc<Script>,
+    /// Makes its handler.
+    make: Persistent<Function<'static>>,
+    /// It is given the whole event at once.
+    at_once: bool,
 }
 
 /// What came of a run, and of its realm.
@@ -219,20 +245,20 @@ impl Realm {
     }
 
     fn knows(&self, script: &Arc<Script>) -> bool {
-        self.scripts.iter().any(|(known, _)| Arc::ptr_eq(known, script))
+        self.scripts.iter().any(|known| Arc::ptr_eq(&known.script, script))
     }
 
     fn run(&mut self, script: &Arc<Script>, input: &Input<'_>) -> Ran {
-        self.current.begin(script.store.clone());
+        self.current.begin(script.store.clone(), Some(Arc::clone(&input.parts)));
         let result = match self.prepared(script) {
-            Ok(make) => self.context.with(|ctx| self.call(&ctx, make, input)),
+            Ok(prepared) => self.call(prepared, input),
             Err(fault) => Err(fault),
         };
         let turns_left = self.current.turns_left.get();
         let result = if turns_left == 0 { Err(Fault::TooLong) } else { result };
         let pending = self.runtime.is_job_pending();
         let log = self.context.with(|ctx| self.log(&ctx));
-        *self.current.store.borrow_mut() = None;
+        self.current.end();
         let used = u64::from(TURNS_MAX - turns_left) * 100 / u64::from(TURNS_MAX);
         Ran {
             is_clean: result.is_ok() && !self.current.tainted.get() && !pending,
@@ -241,44 +267,62 @@ impl Realm {
         }
     }
 
-    /// The script, read: what makes its handler.
-    fn prepared(&mut self, script: &Arc<Script>) -> Result<Persistent<Function<'static>>, Fault> {
-        if let Some((_, make)) = self.scripts.iter().find(|(known, _)| Arc::ptr_eq(known, script)) {
-            return Ok(make.clone());
+    fn prepared(&mut self, script: &Arc<Script>) -> Result<Prepared, Fault> {
+        if let Some(known) = self.scripts.iter().find(|known| Arc::ptr_eq(&known.script, script)) {
+            return Ok(known.clone());
         }
         let code = without_imports(&script.code);
-        let made = self.context.with(|ctx| match compile(&ctx, script, &code) {
+        let make = self.context.with(|ctx| match compile(&ctx, script, &code) {
             Ok(make) => Ok(Persistent::save(&ctx, make)),
             Err(_) => Err(Fault::Threw(self.said(&ctx))),
         })?;
-        self.scripts.push((Arc::clone(script), made.clone()));
+        let prepared =
+            Prepared { script: Arc::clone(script), make, at_once: tells_fields_apart(&script.code) };
+        self.scripts.push(prepared.clone());
         self.limit_memory();
-        Ok(made)
+        Ok(prepared)
     }
 
-    fn call(
+    fn call(&self, prepared: Prepared, input: &Input<'_>) -> Result<String, Fault> {
+        let value = self.context.with(|ctx| self.begin(&ctx, prepared, input))?;
+        while self.context.with(|ctx| is_pending(&ctx, &value)) {
+            match self.runtime.execute_pending_job() {
+                Ok(true) => {}
+                Ok(false) => break,
+                // What scripts throw rejects a promise; the rest is the engine's.
+                Err(failed) => {
+                    failed.0.with(|ctx| drop(ctx.catch()));
+                    return Err(Fault::TooLarge);
+                }
+            }
+        }
+        self.context.with(|ctx| self.end(&ctx, value))
+    }
+
+    fn begin(
         &self,
         ctx: &Ctx<'_>,
-        make: Persistent<Function<'static>>,
+        prepared: Prepared,
         input: &Input<'_>,
-    ) -> Result<String, Fault> {
+    ) -> Result<Persistent<Value<'static>>, Fault> {
         let now = input.now.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_millis() as f64);
         let run = || -> rquickjs::Result<Value<'_>> {
-            let make = make.restore(ctx)?;
+            let make = prepared.make.restore(ctx)?;
             let begin = self.entries.begin.clone().restore(ctx)?;
-            let value: Value<'_> =
-                begin.call((make, input.event, input.query, now, input.seed, input.edge))?;
-            match value.as_promise() {
-                Some(promise) => promise.finish(),
-                None => Ok(value),
-            }
+            begin.call((make, input.event, prepared.at_once, input.query, now, input.seed))
         };
-        let value = run().map_err(|error| match error {
-            rquickjs::Error::WouldBlock => {
-                Fault::Threw("the promise it returned is never settled".to_owned())
+        run().map(|value| Persistent::save(ctx, value)).map_err(|_| self.fault(ctx, Fault::Threw))
+    }
+
+    fn end(&self, ctx: &Ctx<'_>, value: Persistent<Value<'static>>) -> Result<String, Fault> {
+        let value = value.restore(ctx).map_err(|_| Fault::TooLarge)?;
+        let value = match value.as_promise().map(Promise::result::<Value<'_>>) {
+            None => value,
+            Some(None) => {
+                return Err(Fault::Threw("the promise it returned is never settled".to_owned()));
             }
-            _ => self.fault(ctx, Fault::Threw),
-        })?;
+            Some(Some(settled)) => settled.map_err(|_| self.fault(ctx, Fault::Threw))?,
+        };
         let end = self.entries.end.clone().restore(ctx).map_err(|_| Fault::TooLarge)?;
         end.call((value,)).map_err(|_| self.fault(ctx, Fault::Unreadable))
     }
@@ -306,8 +350,18 @@ impl Realm {
         self.current.turns_left.set(TURNS_MAX);
         let log = self.entries.log.clone().restore(ctx).and_then(|log| log.call::<_, String>(()));
         ctx.catch();
-        log.ok().and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default()
+        log.ok()
+            .filter(|json| !json.is_empty())
+            .and_then(|json| serde_json::from_str(&json).ok())
+            .unwrap_or_default()
     }
+}
+
+/// Whether a value is a promise that is not settled.
+fn is_pending(ctx: &Ctx<'_>, value: &Persistent<Value<'static>>) -> bool {
+    let value = value.clone().restore(ctx);
+    value
+        .is_ok_and(|value| value.as_promise().is_some_and(|promise| promise.state() == PromiseState::Pending))
 }
 
 /// The script as a function that makes its handler, so that each run has variables of its own.
@@ -349,6 +403,13 @@ fn prelude(
         "value",
         Function::new(ctx.clone(), move |key: String| {
             run.store.borrow().as_ref().and_then(|store| store.items.get(&key).cloned())
+        })?,
+    )?;
+    let run = Rc::clone(current);
+    given.set(
+        "part",
+        Function::new(ctx.clone(), move |name: String| {
+            run.parts.borrow().as_ref().map_or_else(|| "null".to_owned(), |parts| parts.part(&name))
         })?,
     )?;
     let run = Rc::clone(current);

@@ -3,7 +3,7 @@
 //! A run is a total function of the script, the event and what the caller says of the world (now, a seed): it ends
 //! with a value or a fault, within a count of steps and an amount of memory, and the next run knows nothing of it.
 //! This module refuses to know what events and returned values mean: both are JSON texts here, and
-//! `function` makes them of requests. Whether the engine is there at all is a matter of how this was built
+//! `function` makes them of requests. What of an event is long is asked for only when the script looks at it. Whether the engine is there at all is a matter of how this was built
 //! (feature `functions`): [`CAN_RUN`].
 
 #[cfg(feature = "functions")]
@@ -45,24 +45,31 @@ pub struct Script {
 }
 
 /// What a run is told.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone)]
 pub struct Input<'a> {
-    /// The event, as JSON.
+    /// The event, as JSON; what is in `parts` is missing.
     pub event: &'a str,
+    /// The rest of the event, and `edge`: what `cf.edgeLocation` gives.
+    pub parts: Arc<dyn Parts>,
     /// The query string as it came; `None` without `?`.
     pub query: Option<&'a str>,
-    /// `cf.edgeLocation`, as JSON.
-    pub edge: &'a str,
     /// What `Date` says during the run.
     pub now: SystemTime,
     /// What `Math.random` starts from.
     pub seed: u32,
 }
 
+/// What of an event is made when a script first looks at it.
+pub trait Parts {
+    /// `request.headers` and the like, or `edge`, as JSON.
+    fn part(&self, name: &str) -> String;
+}
+
 /// What a run came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
-    /// `{"value": …, "origin": …}` as JSON, or why there is nothing.
+    /// `{"value": …, "same": […], "origin": …}` as JSON, or why there is nothing. `same` are the fields of the value that
+    /// are as they were given, and are not in it.
     pub result: Result<String, Fault>,
     /// What it wrote to the console.
     pub log: Vec<String>,

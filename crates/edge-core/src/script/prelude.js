@@ -1,7 +1,7 @@
 // What a function finds in its realm beside the language: `console`, `crypto`, `querystring`, `cloudfront`, `Buffer`
 // and the like (§14.3, §14.5), and a clock and a die that the caller sets. Evaluated once in each realm, before any
-// function; gives the three entries the engine calls. `host` is the engine's side: text in, text out. Bytes cross as
-// strings of one character each.
+// function; gives the entries the engine calls. `host` is the engine's side: text in, text out. Bytes cross as strings
+// of one character each.
 (function (host) {
 'use strict';
 
@@ -10,6 +10,10 @@ const stringify = JSON.stringify;
 const text = String;
 const two = host.version === 2;
 const reflect = Reflect;
+const keys = Object.keys;
+const hasOwn = Object.hasOwn;
+const defineProperty = Object.defineProperty;
+const defineProperties = Object.defineProperties;
 const Seen = Set;
 const View = DataView;
 
@@ -19,7 +23,12 @@ let seed = 0;
 let log = [];
 let logged = 0;
 let origin = null;
-let edge = {};
+let query = undefined;
+let made = {};
+let asked = '';
+let given = {};
+let request;
+let response;
 
 // The clock stands still during a run, and chance is the caller's.
 
@@ -324,7 +333,7 @@ const cf = {
     origin = { select: needs('string', id, 'the id'), update: stringify(change === undefined ? {} : object(change, 'the change')) };
   },
   createRequestOriginGroup(group) { origin = { group: stringify(object(group, 'the group')) }; },
-  get edgeLocation() { return edge; },
+  get edgeLocation() { return part('edge'); },
   get distributionTenant() { throw new Error('distributionTenant module is not available'); },
 };
 
@@ -348,6 +357,55 @@ define(globalThis, 'console', {
 function shown(value) {
   const json = typeof value === 'object' && value !== null ? stringify(value) : undefined;
   return json === undefined ? text(value) : json;
+}
+
+// The parts of an event that a function often leaves alone are made when it first looks, and what is as it was given is
+// not read back. A function that could see the difference (`atOnce`) finds all of them made.
+
+function part(name) { return made[name] ??= parse(host.part(name)); }
+function later(of, name) {
+  const id = of + '.' + name;
+  return {
+    get() { return asked === id && made[id] === undefined ? parts : part(id); },
+    set(value) { defineProperty(this, name, { value, writable: true, enumerable: true, configurable: true }); },
+    enumerable: true,
+    configurable: true,
+  };
+}
+const parts = {
+  request: {
+    querystring: later('request', 'querystring'),
+    headers: later('request', 'headers'),
+    cookies: later('request', 'cookies'),
+    rawQueryString: {
+      value: function rawQueryString() { return query; }, writable: true, enumerable: false, configurable: true,
+    },
+  },
+  response: { headers: later('response', 'headers'), cookies: later('response', 'cookies') },
+};
+function complete(object, of, atOnce) {
+  given[of] = { ...object };
+  defineProperties(object, parts[of]);
+  if (!atOnce) return;
+  for (const name of keys(object)) object[name] = object[name];
+}
+
+// `value` as `stringify` would write it, but for what is as it was given: the names of that are `same`.
+function returned(value, of) {
+  let out = '';
+  let same = '';
+  for (const name of keys(value)) {
+    asked = of + '.' + name;
+    const field = value[name];
+    asked = '';
+    if (field === parts || (typeof field !== 'object' && hasOwn(given[of], name) && field === given[of][name])) {
+      same += (same && ',') + '"' + name + '"';
+      continue;
+    }
+    const written = stringify({ [name]: field });
+    if (written !== '{}') out += (out && ',') + written.slice(1, -1);
+  }
+  return '{"value":{' + out + '},"same":[' + same + '],"origin":' + (origin === null ? 'null' : stringify(origin)) + '}';
 }
 
 // What each of the two versions lacks (§14.3), and what neither has.
@@ -407,7 +465,7 @@ if (host.shared) {
   delete Error.captureStackTrace;
   const seen = new Seen();
   const rest = [
-    globalThis, crypto, querystring, cf, modules, Hash, KeyValueStore, Buffer, TextEncoder, TextDecoder,
+    globalThis, parts, crypto, querystring, cf, modules, Hash, KeyValueStore, Buffer, TextEncoder, TextDecoder,
     function* () {}, async function () {}, async function* () {}, [][Symbol.iterator](), ''[Symbol.iterator](),
     ''.matchAll(/a/g), (function* () {})(), (async function* () {})(), async () => {}, new Uint8Array(0),
     (function () { return arguments; })(),
@@ -427,22 +485,40 @@ if (host.shared) {
 }
 
 return {
-  // One call: the event as JSON, and what the call is to know of the world.
-  begin(make, event, query, now_, seed_, edge_) {
+  // One call: the event as JSON, but for its parts, and what the call is to know of the world.
+  begin(make, event, atOnce, query_, now_, seed_) {
     now = now_;
     seed = seed_ >>> 0;
-    log = [];
-    logged = 0;
-    origin = null;
-    edge = parse(edge_);
+    query = query_;
     const value = parse(event);
-    define(value.request, 'rawQueryString', function rawQueryString() { return query; });
+    ({ request, response } = value);
+    if (request) complete(request, 'request', atOnce || !host.shared);
+    if (response) complete(response, 'response', atOnce || !host.shared);
     return make()(value);
   },
   // What it came to.
+  end(value) {
+    if (host.shared && value !== undefined && (value === request || value === response)) {
+      const of = value === request ? 'request' : 'response';
+      // A request with a status is a response, and all of it is read.
+      if (!('toJSON' in value) && ('statusCode' in value) === (of === 'response')) return returned(value, of);
+    }
+    return stringify({ value: value === undefined ? null : value, origin });
+  },
+  // What it wrote to the console; and nothing of the call is kept.
+  log() {
+    const lines = log.length === 0 ? '' : stringify(log);
+    log = [];
+    logged = 0;
+    origin = null;
+    query = undefined;
+    made = {};
+    given = {};
+    request = undefined;
+    response = undefined;
+    return lines;
+  },
   text(value) { return text(value); },
-  end(value) { return stringify({ value: value === undefined ? null : value, origin }); },
-  log() { return stringify(log); },
   // What was thrown, for people, and where.
   said(error) {
     let line = '';

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::super::event::Given;
 use super::*;
 
 fn one(name: &str, values: &[&str]) -> Field {
@@ -21,20 +22,14 @@ fn given() -> event::Request {
 }
 
 fn event() -> Json {
-    let context = event::Context {
-        domain_name: "d.cloudfront.net",
-        distribution_id: "E",
-        request_id: "id",
-        viewer: [192, 0, 2, 1].into(),
-    };
-    let text = event::write(Moment::ViewerRequest, &context, &given(), None);
-    serde_json::from_str::<Json>(&text).unwrap()["request"].take()
+    let given = Given { request: given(), response: None, location: String::new() };
+    given.whole(Moment::ViewerRequest)
 }
 
 fn changed(change: impl FnOnce(&mut Json)) -> Result<Changes, Invalid> {
     let mut value = event();
     change(&mut value);
-    match at_request(&given(), &value)? {
+    match at_request(&given(), &value, &[])? {
         Returned::Request(changes) => Ok(*changes),
         Returned::Response(_) => panic!("a request is no response"),
     }
@@ -129,7 +124,7 @@ fn cookies_are_one_field_and_may_go() {
 
 #[test]
 fn responses_have_a_status_and_a_body_of_either_form() {
-    let answer = |value: Json| match at_request(&given(), &value)? {
+    let answer = |value: Json| match at_request(&given(), &value, &[])? {
         Returned::Response(answer) => Ok(*answer),
         Returned::Request(_) => panic!("a response is no request"),
     };
@@ -152,8 +147,8 @@ fn responses_have_a_status_and_a_body_of_either_form() {
     ] {
         assert!(matches!(answer(wrong.clone()), Err(Invalid::Value(_))), "{wrong}");
     }
-    assert!(at_request(&given(), &json!(null)).is_err());
-    assert!(at_request(&given(), &json!("/")).is_err());
+    assert!(at_request(&given(), &json!(null), &[]).is_err());
+    assert!(at_request(&given(), &json!("/"), &[]).is_err());
 }
 
 #[test]
