@@ -30,7 +30,7 @@ use super::geo::{GeoError, GeoSettings, Locator};
 use super::listen::{Interims, Limits, Listener, Peer, Refusal, Service, Stop};
 use super::local_ca::{CaError, LocalCa};
 use super::pool;
-use super::tls::{Certificates, Sites, Tls, TlsError};
+use super::tls::{Certificates, Sites, Tls, TlsError, TrustStoreFiles};
 use super::{body::Body, fill::Broken};
 use crate::cache::storing::Guard;
 use crate::distribution::{Clash, Credentials, Distribution};
@@ -63,6 +63,8 @@ pub struct Settings {
     pub https: Vec<SocketAddr>,
     /// Certificate chains with their keys: PEM files.
     pub certificates: Vec<(PathBuf, PathBuf)>,
+    /// Trust stores of viewers' certificates by their ids, where the documents do not carry them: PEM files (§11.6).
+    pub trust_stores: TrustStoreFiles,
     /// Where the local CA is kept; made on first use, for names no certificate covers. `None`: files only.
     pub local_ca: Option<PathBuf>,
     /// The size of the cache in bytes.
@@ -93,6 +95,7 @@ impl Settings {
             http: Vec::new(),
             https: Vec::new(),
             certificates: Vec::new(),
+            trust_stores: TrustStoreFiles::new(),
             local_ca: None,
             cache_bytes: CACHE_BYTES_DEFAULT,
             limits: Limits::default(),
@@ -213,7 +216,8 @@ impl Server {
         let running = running(settings, self.https.first().map(SocketAddr::port), Some(&before.origins))?;
         if let Some(tls) = &self.tls {
             let (certificates, _) = certificates(settings)?;
-            tls.replace(certificates, sites(settings)).map_err(StartError::Tls)?;
+            let sites = sites(settings).map_err(StartError::Tls)?;
+            tls.replace(certificates, sites).map_err(StartError::Tls)?;
         }
         let now = Arc::clone(&running.origins);
         self.edge.replace(running);
@@ -291,12 +295,12 @@ fn tls(settings: &Settings) -> Result<(Option<Arc<Tls>>, Option<PathBuf>), Start
         return Ok((None, None));
     }
     let (certificates, ca_path) = certificates(settings)?;
-    let tls = Tls::of(certificates, sites(settings)).map_err(StartError::Tls)?;
+    let tls = sites(settings).and_then(|sites| Tls::of(certificates, sites)).map_err(StartError::Tls)?;
     Ok((Some(Arc::new(tls)), ca_path))
 }
 
-fn sites(settings: &Settings) -> Sites {
-    Sites::of(settings.distributions().cloned().collect())
+fn sites(settings: &Settings) -> Result<Sites, TlsError> {
+    Sites::of(settings.distributions().cloned().collect(), &settings.trust_stores)
 }
 
 fn certificates(settings: &Settings) -> Result<(Certificates, Option<PathBuf>), StartError> {
