@@ -52,6 +52,9 @@ pub(crate) struct Serve {
     /// document does not carry them (PEM).
     #[arg(long, value_name = "ID=FILE", value_parser = parse_named_file)]
     pub(crate) trust_store: Vec<(String, PathBuf)>,
+    /// What an origin with an OriginMtlsConfig is shown: a PEM file with the certificate chain and its key.
+    #[arg(long, value_name = "ARN=FILE", value_parser = parse_named_file)]
+    pub(crate) origin_certificate: Vec<(String, PathBuf)>,
     /// Do not verify the certificates of servers given with --origin or --map.
     #[arg(long)]
     pub(crate) insecure_origins: bool,
@@ -249,6 +252,7 @@ impl Serve {
         settings.servers = servers;
         settings.origin_roots = self.origin_ca.clone();
         settings.insecure_servers = self.insecure_origins;
+        settings.origin_certificates = self.origin_certificate.iter().cloned().collect();
         settings.trust_stores = self.trust_store.iter().cloned().collect();
         settings.clock = clock.clone();
         if self.sign_origins {

@@ -122,6 +122,8 @@ pub struct Origin {
     pub completion_timeout: Option<Duration>,
     /// Origin access control: whether requests are signed (§5.11).
     pub signing: Option<Signing>,
+    /// `ClientCertificateArn`: what the origin is shown when it asks for a certificate (§5.7).
+    pub client_certificate: Option<String>,
 }
 
 /// Which kind of server an origin is.

@@ -539,6 +539,7 @@ mod tests {
             keepalive_timeout: std::time::Duration::ZERO,
             completion_timeout: None,
             signing: None,
+            client_certificate: None,
         };
         for (domain, expected) in [
             ("b.s3-website-us-east-1.amazonaws.com", Service::Website),

@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 
 use super::clock::Clock;
 use super::edge::{Edge, Running, Viewer};
-use super::fetch::{Origins, OriginsConfig, OriginsError, read_roots};
+use super::fetch::{ClientCertificate, Origins, OriginsConfig, OriginsError, Scheme, read_roots};
 use super::geo::{GeoError, GeoSettings, Locator};
 use super::listen::{Interims, Limits, Listener, Peer, Refusal, Service, Stop};
 use super::local_ca::{CaError, LocalCa};
@@ -53,6 +53,9 @@ pub struct Settings {
     pub servers: HashMap<String, Vec<String>>,
     /// Certificate authorities for origins beside the system's: PEM files.
     pub origin_roots: Vec<PathBuf>,
+    /// What is shown to origins that want a certificate, by the `ClientCertificateArn` of their `OriginMtlsConfig`: PEM files,
+    /// each with a chain and its key (§5.7).
+    pub origin_certificates: HashMap<String, PathBuf>,
     /// Do not verify the certificates of mapped servers. For servers on one's own machine only.
     pub insecure_servers: bool,
     /// Whose signature requests to origins with an access control carry (§5.11). `None`: they are not signed.
@@ -90,6 +93,7 @@ impl Settings {
             guard: Guard::On,
             servers: HashMap::new(),
             origin_roots: Vec::new(),
+            origin_certificates: HashMap::new(),
             insecure_servers: false,
             credentials: None,
             http: Vec::new(),
@@ -263,7 +267,8 @@ fn running(
     for path in &settings.origin_roots {
         extra_roots.extend(read_roots(path).map_err(StartError::Origins)?);
     }
-    let config = OriginsConfig { servers, extra_roots, ..OriginsConfig::default() };
+    let client_certificates = client_certificates(settings, &servers).map_err(StartError::Origins)?;
+    let config = OriginsConfig { servers, extra_roots, client_certificates, ..OriginsConfig::default() };
     let origins = match before {
         Some(before) => before.followed_by(config),
         None => Origins::new(config),
@@ -288,6 +293,30 @@ fn running(
     let running = Running::new(rules(&settings.distribution), Arc::new(origins));
     let running = settings.others.iter().fold(running, |running, other| running.and(rules(other)));
     Ok(running.located_by(Arc::new(locator)))
+}
+
+/// The certificates origins want to see; an error where one is missing, and its origin is spoken to over TLS.
+fn client_certificates(
+    settings: &Settings,
+    servers: &HashMap<String, Vec<pool::Server>>,
+) -> Result<HashMap<String, ClientCertificate>, OriginsError> {
+    let mut found = HashMap::new();
+    for origin in settings.distributions().flat_map(|distribution| &distribution.origins) {
+        let Some(arn) = &origin.client_certificate else { continue };
+        let stand_ins = servers.get(&origin.domain_name.to_ascii_lowercase());
+        let is_plain = stand_ins.is_some_and(|all| all.iter().all(|one| one.scheme == Scheme::Http));
+        match settings.origin_certificates.get(arn) {
+            Some(path) => drop(found.insert(arn.clone(), ClientCertificate::read(path)?)),
+            None if is_plain => {}
+            None => {
+                return Err(OriginsError::ClientCertificate(format!(
+                    "{} wants to see {arn}\n  hint: --origin-certificate {arn}=FILE.pem, with the chain and its key",
+                    origin.domain_name
+                )));
+            }
+        }
+    }
+    Ok(found)
 }
 
 fn tls(settings: &Settings) -> Result<(Option<Arc<Tls>>, Option<PathBuf>), StartError> {

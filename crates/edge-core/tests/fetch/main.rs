@@ -18,8 +18,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use edge_core::distribution::{Origin, OriginKind, OriginProtocol};
 use edge_core::proxy::fetch::{
-    Call, Framing, HealthCheck, OriginFailure, OriginResponse, Origins, OriginsConfig, Probe, RequestBody,
-    Scheme, Server, Verification,
+    Call, ClientCertificate, Framing, HealthCheck, OriginFailure, OriginResponse, Origins, OriginsConfig,
+    Probe, RequestBody, Scheme, Server, Verification,
 };
 use http::{HeaderMap, HeaderValue, Method};
 use http_body_util::{Empty, Full};
@@ -114,6 +114,7 @@ fn origin() -> Origin {
         keepalive_timeout: LONG,
         completion_timeout: None,
         signing: None,
+        client_certificate: None,
     }
 }
 
