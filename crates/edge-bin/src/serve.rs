@@ -49,6 +49,13 @@ pub(crate) struct Serve {
     /// Trust these certificate authorities at origins, beside the system's (PEM).
     #[arg(long, value_name = "FILE")]
     pub(crate) origin_ca: Vec<PathBuf>,
+    /// The certificates of a trust store that the distribution names for its viewers' certificates (mTLS), where the
+    /// document does not carry them (PEM).
+    #[arg(long, value_name = "ID=FILE", value_parser = parse_named_file)]
+    pub(crate) trust_store: Vec<(String, PathBuf)>,
+    /// What an origin with an OriginMtlsConfig is shown: a PEM file with the certificate chain and its key.
+    #[arg(long, value_name = "ARN=FILE", value_parser = parse_named_file)]
+    pub(crate) origin_certificate: Vec<(String, PathBuf)>,
     /// Do not verify the certificates of servers given with --origin or --map.
     #[arg(long)]
     pub(crate) insecure_origins: bool,
@@ -86,6 +93,12 @@ pub(crate) struct Places {
 
 pub(crate) fn parse_country(text: &str) -> Result<Country, String> {
     Country::parse(text).ok_or_else(|| "expected a country in two capital letters, as in DE".to_owned())
+}
+
+/// `NAME=FILE`.
+fn parse_named_file(text: &str) -> Result<(String, PathBuf), String> {
+    let parts = text.rsplit_once('=').filter(|(name, file)| !name.is_empty() && !file.is_empty());
+    parts.map(|(name, file)| (name.to_owned(), file.into())).ok_or_else(|| "expected NAME=FILE".to_owned())
 }
 
 impl Places {
@@ -252,6 +265,8 @@ impl Serve {
         settings.servers = servers;
         settings.origin_roots = self.origin_ca.clone();
         settings.insecure_servers = self.insecure_origins;
+        settings.origin_certificates = self.origin_certificate.iter().cloned().collect();
+        settings.trust_stores = self.trust_store.iter().cloned().collect();
         settings.clock = clock.clone();
         if self.sign_origins {
             settings.credentials = Some(Arc::new(runtime::credentials()?));

@@ -177,6 +177,7 @@ pub(crate) fn write(sources: &Sources<'_>) -> (Call, Unkeyed) {
     let unkeyed = Unkeyed {
         cookie: headers.contains_key(COOKIE) && !cookies_keyed,
         authorization: headers.contains_key(AUTHORIZATION) && !behavior.key.headers.contains(&AUTHORIZATION),
+        certificate: facts::tells_of_certificate(admitted, &headers, &behavior.key.headers),
         accept_encoding: headers.contains_key(ACCEPT_ENCODING)
             && !(behavior.key.gzip || behavior.key.brotli || behavior.key.headers.contains(&ACCEPT_ENCODING)),
         condition: sources.conditions.is_none() && request.is_conditional(),

@@ -143,6 +143,7 @@ fn the_distribution_itself() {
         row("/C/DefaultCacheBehavior", Value::Null, "InvalidArgument"),
         row("/C/DefaultCacheBehavior", json!("web"), "InvalidArgument"),
         row("/C/ViewerCertificate/MinimumProtocolVersion", json!("TLSv2"), "InvalidMinimumProtocolVersion"),
+        row("/C/ViewerCertificate/MinimumProtocolVersion", json!("SSLv3"), "InvalidMinimumProtocolVersion"),
         row("/C/ViewerCertificate/SSLSupportMethod", json!("esni"), "InvalidViewerCertificate"),
         elsewhere(
             "/C/ViewerCertificate/CloudFrontDefaultCertificate",
@@ -164,6 +165,24 @@ fn the_distribution_itself() {
             "InvalidLocationCode",
         ),
         row("/C/ViewerMtlsConfig", json!([]), "InvalidArgument"),
+        elsewhere(
+            "/C/ViewerMtlsConfig",
+            json!({ "Mode": "always", "TrustStoreConfig": { "TrustStoreId": "ts" } }),
+            "/C/ViewerMtlsConfig/Mode",
+            "InvalidArgument",
+        ),
+        elsewhere(
+            "/C/ViewerMtlsConfig",
+            json!({ "Mode": "optional" }),
+            "/C/ViewerMtlsConfig/TrustStoreConfig",
+            "InvalidArgument",
+        ),
+        elsewhere(
+            "/C/ViewerMtlsConfig",
+            json!({ "TrustStoreConfig": { "AdvertiseTrustStoreCaNames": true } }),
+            "/C/ViewerMtlsConfig/TrustStoreConfig/TrustStoreId",
+            "InvalidArgument",
+        ),
         row("/C/Logging/Enabled", json!(3), "InvalidArgument"),
         Row(
             "minimal.json",

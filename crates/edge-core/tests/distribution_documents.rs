@@ -7,9 +7,10 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use edge_core::distribution::viewer_tls::{AuthorityNames, Expiry, TrustStore, ViewerMtls, Wanted};
 use edge_core::distribution::{
     Alias, AllowedMethods, Distribution, HeaderDefaults, HeaderForwarding, HostMatch, HttpVersion, Loaded,
-    Name, Names, OptionsCaching, OriginHeader, OriginKind, OriginProtocol, Severity, Target,
+    Name, Names, OptionsCaching, OriginHeader, OriginKind, OriginProtocol, Problem, Severity, Target,
     ViewerProtocolPolicy, load, load_value,
 };
 use http::StatusCode;
@@ -184,6 +185,60 @@ fn what_protects_nothing_says_so() {
         .map(|problem| problem.place.rsplit('.').next().unwrap())
         .collect();
     assert!(loud.contains(&"WebACLId"), "{loud:?}");
+}
+
+/// The API does not print the certificates of a trust store: a bundle carries them beside what it prints.
+#[test]
+fn a_bundle_may_carry_trust_stores() {
+    let Loaded { document, .. } = fixture("get-distribution-config.json");
+    let mut bundle = document.value().clone();
+    let store =
+        |id: &str, pem: &str| json!({ "TrustStore": { "Id": id, "Name": "n" }, "CaCertificatesBundle": pem });
+    bundle["DistributionConfig"]["ViewerMtlsConfig"] = json!({ "Mode": "optional", "TrustStoreConfig": { "TrustStoreId": "ts", "IgnoreCertificateExpiry": true } });
+    let pem = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    bundle["TrustStores"] = json!([store("other", pem), store("ts", pem)]);
+    let loaded = load_value(bundle.clone()).unwrap();
+    let expected = ViewerMtls::Verified {
+        wanted: Wanted::IfThereIsOne,
+        trust_store: TrustStore {
+            id: "ts".to_owned(),
+            bundle: Some(pem.into()),
+            names: AuthorityNames::Kept,
+            expiry: Expiry::Ignored,
+        },
+    };
+    assert_eq!(loaded.distribution.viewer_tls.mtls, Some(expected));
+    for (stores, place) in [
+        (json!([store("ts", "no PEM")]), "TrustStores[0].CaCertificatesBundle"),
+        (json!([{ "Id": "ts" }]), "TrustStores[0].CaCertificatesBundle"),
+        (json!([store("ts", pem), store("ts", pem)]), "TrustStores[1].TrustStore.Id"),
+    ] {
+        bundle["TrustStores"] = stores;
+        let problems = load_value(bundle.clone()).unwrap_err();
+        let places: Vec<&str> = problems.errors().map(|problem| problem.place.as_str()).collect();
+        assert_eq!(places, [place]);
+    }
+}
+
+/// Whatever such a policy allows beyond what anybody here speaks is said, once.
+#[test]
+fn old_policies_lose_old_viewers() {
+    let Loaded { document, .. } = fixture("get-distribution-config.json");
+    let certificate = |policy: &str, method: &str| {
+        let mut bundle = document.value().clone();
+        bundle["DistributionConfig"]["ViewerCertificate"] = json!({
+            "ACMCertificateArn": "arn:aws:acm:us-east-1:111122223333:certificate/a",
+            "SSLSupportMethod": method, "MinimumProtocolVersion": policy,
+        });
+        let warnings = load_value(bundle).unwrap().warnings;
+        let about = |problem: &&Problem| problem.place.ends_with("MinimumProtocolVersion");
+        warnings.iter().filter(about).map(|problem| problem.code).collect::<Vec<_>>()
+    };
+    assert_eq!(certificate("TLSv1.1_2016", "sni-only"), ["NotInForce"]);
+    assert_eq!(certificate("TLSv1.2_2018", "sni-only"), [""; 0]);
+    assert_eq!(certificate("TLSv1.3_2025", "sni-only"), [""; 0]);
+    assert_eq!(certificate("TLSv1", "vip"), ["NotInForce"]);
+    assert_eq!(certificate("TLSv1.2_2021", "vip"), ["InvalidMinimumProtocolVersion"]);
 }
 
 /// What wants signatures is closed where the keys are not in the document, and that is said.

@@ -31,6 +31,8 @@ pub enum Unshareable {
     CookieOutsideKey,
     /// The request's Authorization went to the origin and is not in the key.
     AuthorizationOutsideKey,
+    /// What the viewer's certificate says went to the origin and is not in the key.
+    CertificateOutsideKey,
     /// `private` or `no-store`, which a minimum TTL or error caching would override.
     Private,
     /// `Vary` names a field that is not in the key.
@@ -50,6 +52,9 @@ impl fmt::Display for Unshareable {
             }
             Self::AuthorizationOutsideKey => {
                 write!(f, "the viewer's Authorization went to the origin without being in the key")
+            }
+            Self::CertificateOutsideKey => {
+                write!(f, "the viewer's certificate went to the origin without being in the key")
             }
             Self::Private => write!(f, "the response says private or no-store"),
             Self::ViewersCondition => write!(f, "the response is about a condition of the viewer's"),
@@ -75,6 +80,7 @@ impl Withheld {
             self.because,
             Unshareable::CookieOutsideKey
                 | Unshareable::AuthorizationOutsideKey
+                | Unshareable::CertificateOutsideKey
                 | Unshareable::ViewersCondition
         )
     }
@@ -107,6 +113,8 @@ pub struct Unkeyed {
     pub cookie: bool,
     /// Authorization did.
     pub authorization: bool,
+    /// What the viewer's certificate says did.
+    pub certificate: bool,
     /// Accept-Encoding did, as the viewer wrote it or half so.
     pub accept_encoding: bool,
     /// A condition of the viewer's did (RFC 9110 §13.1).
@@ -139,6 +147,9 @@ pub fn unshareable(
     }
     if unkeyed.authorization {
         return Some(Unshareable::AuthorizationOutsideKey);
+    }
+    if unkeyed.certificate {
+        return Some(Unshareable::CertificateOutsideKey);
     }
     vary_names(headers).find(|name| !varies_by_key(name, key, unkeyed)).map(Unshareable::Vary)
 }

@@ -162,6 +162,7 @@ impl Endpoint {
             completion_timeout: None,
             signing: None,
             reach: Reach::Public,
+            client_certificate: None,
         };
         let target = if target == "/" { INVOCATIONS } else { target };
         Ok(Self { origin, target: target.to_owned(), host: authority.as_str().to_owned() })

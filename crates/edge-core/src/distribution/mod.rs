@@ -126,6 +126,8 @@ pub struct Origin {
     pub signing: Option<Signing>,
     /// Where it is.
     pub reach: Reach,
+    /// `ClientCertificateArn`: what the origin is shown when it asks for a certificate (§5.7).
+    pub client_certificate: Option<String>,
 }
 
 /// Where an origin is.

@@ -24,7 +24,12 @@ fn may_have_page(refused: Refused) -> bool {
         | Refused::MethodNotAllowed
         | Refused::BodyNotAllowed
         | Refused::Signature(_) => true,
-        Refused::UnknownHost | Refused::Disabled | Refused::Chain | Refused::RedirectToHttps { .. } => false,
+        Refused::UnknownHost
+        | Refused::Disabled
+        | Refused::Chain
+        | Refused::Misdirected
+        | Refused::NoCertificate
+        | Refused::RedirectToHttps { .. } => false,
     }
 }
 

@@ -33,6 +33,7 @@ pub(super) fn refuse(
     let mut response = match refused {
         Refused::RedirectToHttps { keeps_method } => redirect(rules, request, keeps_method, id, now),
         Refused::Signature(denied) => unsigned(&rules.place, denied, id, now),
+        Refused::Misdirected => page(&rules.place, StatusCode::MISDIRECTED_REQUEST, reason, id, now),
         _ => page(&rules.place, StatusCode::FORBIDDEN, reason, id, now),
     };
     if request.body != crate::viewer::Body::None {

@@ -24,7 +24,7 @@ use crate::exchange::{self, Answer, Ask, LookUp, Outcome, Rules, Step, Storing, 
 use crate::function::lambda::{Failed, Invocation, Invoked};
 use crate::function::run::Ran;
 use crate::response::Response;
-use crate::viewer::Request;
+use crate::viewer::{Certificate, Request, Scheme, Tls};
 
 /// One decision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -55,7 +55,7 @@ pub struct Explanation {
 /// or `None` to end the story there, and `lambda` likewise what a Lambda returns.
 pub fn tell(
     rules: &Arc<Rules>,
-    request: Request,
+    mut request: Request,
     id: HeaderValue,
     mut held: Option<Held<'_>>,
     origin: &mut dyn FnMut(&Ask) -> Option<Outcome>,
@@ -66,6 +66,20 @@ pub fn tell(
     let mut story = Story { rules, target, headers, told: Explanation::default(), entered: false };
     let line = format!("{} {} for {}", request.method, request.target, request.host_name());
     story.say("request", line, None);
+    let distribution = &rules.distribution;
+    if distribution.viewer_tls.requires_certificate()
+        && request.scheme == Scheme::Https
+        && request.tls.is_none()
+    {
+        let certificate =
+            Certificate { shown_to: distribution.domain_name.clone(), ..Certificate::default() };
+        request.tls = Some(Tls { certificate: Some(Arc::new(certificate)), ..Tls::default() });
+        story.say(
+            "certificate",
+            "one that was verified; what it says is not known",
+            Some("ViewerMtlsConfig".to_owned()),
+        );
+    }
     let mut step = exchange::begin(rules, request, id, now);
     loop {
         step = match step {

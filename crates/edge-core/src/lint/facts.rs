@@ -540,6 +540,7 @@ mod tests {
             completion_timeout: None,
             signing: None,
             reach: crate::distribution::Reach::Public,
+            client_certificate: None,
         };
         for (domain, expected) in [
             ("b.s3-website-us-east-1.amazonaws.com", Service::Website),

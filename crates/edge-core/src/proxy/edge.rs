@@ -71,7 +71,7 @@ pub struct Counters {
 }
 
 /// Who asks, and how he came.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Viewer {
     /// The other end of the connection.
     pub addr: std::net::SocketAddr,

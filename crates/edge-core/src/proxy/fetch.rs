@@ -5,6 +5,7 @@
 
 mod addresses;
 mod body;
+mod client_certificate;
 mod connect;
 mod decode;
 mod exchange;
@@ -30,6 +31,7 @@ use rustls_pki_types::pem::PemObject as _;
 use tokio::time::{Instant, timeout_at};
 
 pub use self::body::{OriginBody, OriginTunnel};
+pub use self::client_certificate::ClientCertificate;
 pub use self::decode::Framing;
 pub use self::exchange::Interim;
 pub use self::failure::OriginFailure;
@@ -57,6 +59,8 @@ pub struct OriginsConfig {
     pub hosts: HashMap<String, Vec<IpAddr>>,
     /// Certificate authorities trusted beside the system's.
     pub extra_roots: Vec<CertificateDer<'static>>,
+    /// What is shown to origins that name one of them: by `ClientCertificateArn`.
+    pub client_certificates: HashMap<String, ClientCertificate>,
     /// Most idle connections kept, over all origins.
     pub idle_connections_max: usize,
     /// How servers are looked after, where an origin has several. `None`: only requests tell.
@@ -70,6 +74,7 @@ impl Default for OriginsConfig {
             load_balancers: Vec::new(),
             hosts: HashMap::new(),
             extra_roots: Vec::new(),
+            client_certificates: HashMap::new(),
             idle_connections_max: 1024,
             health_check: Some(HealthCheck::default()),
         }
@@ -81,6 +86,8 @@ impl Default for OriginsConfig {
 pub enum OriginsError {
     /// A certificate authority cannot be read.
     Roots(String),
+    /// A client certificate cannot be used, or is missing.
+    ClientCertificate(String),
     /// The system's DNS configuration cannot be used.
     Dns(String),
     /// An origin name is mapped to no server at all.
@@ -91,6 +98,7 @@ impl fmt::Display for OriginsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Roots(why) => write!(f, "certificate authorities: {why}"),
+            Self::ClientCertificate(why) => write!(f, "client certificate for an origin: {why}"),
             Self::Dns(why) => write!(f, "DNS: {why}"),
             Self::NoServer(name) => write!(f, "origin {name} is mapped to no server"),
         }
@@ -179,6 +187,7 @@ pub struct Origins {
 #[derive(Clone, PartialEq)]
 struct Trust {
     extra_roots: Vec<CertificateDer<'static>>,
+    client_certificates: HashMap<String, ClientCertificate>,
     idle_connections_max: usize,
 }
 
@@ -209,9 +218,9 @@ impl Origins {
     }
 
     fn make(config: OriginsConfig, before: Option<&Self>) -> Result<Self, OriginsError> {
-        let OriginsConfig { servers, load_balancers, hosts, extra_roots, idle_connections_max, health_check } =
-            config;
-        let trust = Trust { extra_roots, idle_connections_max };
+        let OriginsConfig { servers, load_balancers, hosts, health_check, .. } = config;
+        let OriginsConfig { extra_roots, client_certificates, idle_connections_max, .. } = config;
+        let trust = Trust { extra_roots, client_certificates, idle_connections_max };
         let before = before.filter(|before| before.trust == trust).map(|before| &before.shared);
         let now = Instant::now();
         let mut pools = HashMap::new();
@@ -228,7 +237,7 @@ impl Origins {
         }
         let connector = match before {
             Some(before) => Arc::clone(&before.connector),
-            None => Arc::new(Connector::new(&trust.extra_roots, idle_connections_max)?),
+            None => Arc::new(Connector::new(&trust)?),
         };
         let resolver = Resolver::new(hosts).map_err(OriginsError::Dns)?;
         let shared = Shared { connector, addresses: Addresses::default(), resolver, pools, load_balancers };

@@ -25,12 +25,12 @@ use tokio::task::JoinSet;
 
 use super::clock::Clock;
 use super::edge::{Edge, Running, Viewer};
-use super::fetch::{Origins, OriginsConfig, OriginsError, read_roots};
+use super::fetch::{ClientCertificate, Origins, OriginsConfig, OriginsError, Scheme, read_roots};
 use super::geo::{GeoError, GeoSettings, Locator};
 use super::listen::{Interims, Limits, Listener, Peer, Refusal, Service, Stop, Upgrade};
 use super::local_ca::{CaError, LocalCa};
 use super::pool;
-use super::tls::{Certificates, Sites, Tls, TlsError};
+use super::tls::{Certificates, Sites, Tls, TlsError, TrustStoreFiles};
 use super::{body::Body, fill::Broken};
 use crate::cache::storing::Guard;
 use crate::distribution::lambda::{Endpoint, unversioned};
@@ -57,6 +57,9 @@ pub struct Settings {
     pub load_balancers: Vec<String>,
     /// Certificate authorities for origins beside the system's: PEM files.
     pub origin_roots: Vec<PathBuf>,
+    /// What is shown to origins that want a certificate, by the `ClientCertificateArn` of their `OriginMtlsConfig`: PEM files,
+    /// each with a chain and its key (§5.7).
+    pub origin_certificates: HashMap<String, PathBuf>,
     /// Do not verify the certificates of mapped servers. For servers on one's own machine only.
     pub insecure_servers: bool,
     /// Whose signature requests to origins with an access control carry (§5.11). `None`: they are not signed.
@@ -69,6 +72,8 @@ pub struct Settings {
     pub https: Vec<SocketAddr>,
     /// Certificate chains with their keys: PEM files.
     pub certificates: Vec<(PathBuf, PathBuf)>,
+    /// Trust stores of viewers' certificates by their ids, where the documents do not carry them: PEM files (§11.6).
+    pub trust_stores: TrustStoreFiles,
     /// Where the local CA is kept; made on first use, for names no certificate covers. `None`: files only.
     pub local_ca: Option<PathBuf>,
     /// The size of the cache in bytes.
@@ -95,12 +100,14 @@ impl Settings {
             servers: HashMap::new(),
             load_balancers: Vec::new(),
             origin_roots: Vec::new(),
+            origin_certificates: HashMap::new(),
             insecure_servers: false,
             credentials: None,
             lambdas: HashMap::new(),
             http: Vec::new(),
             https: Vec::new(),
             certificates: Vec::new(),
+            trust_stores: TrustStoreFiles::new(),
             local_ca: None,
             cache_bytes: CACHE_BYTES_DEFAULT,
             limits: Limits::default(),
@@ -222,7 +229,8 @@ impl Server {
         let running = running(settings, self.https.first().map(SocketAddr::port), Some(&before.origins))?;
         if let Some(tls) = &self.tls {
             let (certificates, _) = certificates(settings)?;
-            tls.replace(certificates, sites(settings)).map_err(StartError::Tls)?;
+            let sites = sites(settings).map_err(StartError::Tls)?;
+            tls.replace(certificates, sites).map_err(StartError::Tls)?;
         }
         let now = Arc::clone(&running.origins);
         self.edge.replace(running);
@@ -268,8 +276,15 @@ fn running(
     for path in &settings.origin_roots {
         extra_roots.extend(read_roots(path).map_err(StartError::Origins)?);
     }
+    let client_certificates = client_certificates(settings, &servers).map_err(StartError::Origins)?;
     let load_balancers = settings.load_balancers.clone();
-    let config = OriginsConfig { servers, load_balancers, extra_roots, ..OriginsConfig::default() };
+    let config = OriginsConfig {
+        servers,
+        load_balancers,
+        extra_roots,
+        client_certificates,
+        ..OriginsConfig::default()
+    };
     let origins = match before {
         Some(before) => before.followed_by(config),
         None => Origins::new(config),
@@ -300,17 +315,41 @@ fn running(
     Ok(running.located_by(Arc::new(locator)))
 }
 
+/// The certificates origins want to see; an error where one is missing, and its origin is spoken to over TLS.
+fn client_certificates(
+    settings: &Settings,
+    servers: &HashMap<String, Vec<pool::Server>>,
+) -> Result<HashMap<String, ClientCertificate>, OriginsError> {
+    let mut found = HashMap::new();
+    for origin in settings.distributions().flat_map(|distribution| &distribution.origins) {
+        let Some(arn) = &origin.client_certificate else { continue };
+        let stand_ins = servers.get(&origin.domain_name.to_ascii_lowercase());
+        let is_plain = stand_ins.is_some_and(|all| all.iter().all(|one| one.scheme == Scheme::Http));
+        match settings.origin_certificates.get(arn) {
+            Some(path) => drop(found.insert(arn.clone(), ClientCertificate::read(path)?)),
+            None if is_plain => {}
+            None => {
+                return Err(OriginsError::ClientCertificate(format!(
+                    "{} wants to see {arn}\n  hint: --origin-certificate {arn}=FILE.pem, with the chain and its key",
+                    origin.domain_name
+                )));
+            }
+        }
+    }
+    Ok(found)
+}
+
 fn tls(settings: &Settings) -> Result<(Option<Arc<Tls>>, Option<PathBuf>), StartError> {
     if settings.https.is_empty() {
         return Ok((None, None));
     }
     let (certificates, ca_path) = certificates(settings)?;
-    let tls = Tls::of(certificates, sites(settings)).map_err(StartError::Tls)?;
+    let tls = sites(settings).and_then(|sites| Tls::of(certificates, sites)).map_err(StartError::Tls)?;
     Ok((Some(Arc::new(tls)), ca_path))
 }
 
-fn sites(settings: &Settings) -> Sites {
-    Sites::of(settings.distributions().cloned().collect())
+fn sites(settings: &Settings) -> Result<Sites, TlsError> {
+    Sites::of(settings.distributions().cloned().collect(), &settings.trust_stores)
 }
 
 fn certificates(settings: &Settings) -> Result<(Certificates, Option<PathBuf>), StartError> {

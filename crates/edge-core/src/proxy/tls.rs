@@ -7,9 +7,11 @@
 //! came into force meanwhile.
 //!
 //! Reading order: this file (what is shared, and what a handshake comes to), `wants` (what a site wants of one, as rustls
-//! takes it), `greeting` (one handshake), `certificates` (what is presented).
+//! takes it), `greeting` (one handshake), `certificates` (what is presented), `viewers` and `certificate` (what viewers show).
+mod certificate;
 mod certificates;
 mod greeting;
+mod viewers;
 mod wants;
 
 use std::fmt::Display;
@@ -23,8 +25,10 @@ use rustls::{HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection};
 
 pub use self::certificates::Certificates;
 use self::certificates::Current;
+pub use self::viewers::TrustStoreFiles;
 pub use self::wants::Sites;
 use self::wants::Wants;
+use crate::viewer;
 
 /// The HTTP versions a TLS viewer may choose from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,6 +70,8 @@ pub struct TlsFacts {
     pub cipher: &'static str,
     /// Whether the session was resumed rather than made anew.
     pub session: Session,
+    /// What the viewer showed, where it was asked to.
+    pub certificate: Option<Arc<viewer::Certificate>>,
 }
 
 /// How a TLS session began.
@@ -84,6 +90,8 @@ pub enum TlsError {
     File(PathBuf, String),
     /// There is neither a certificate nor a local authority.
     NoCertificate,
+    /// The trust store with this id has no usable certificates.
+    TrustStore(String, String),
     /// rustls refused the settings.
     Settings(rustls::Error),
 }
@@ -93,6 +101,12 @@ impl Display for TlsError {
         match self {
             Self::File(path, why) => write!(f, "{}: {why}", path.display()),
             Self::NoCertificate => f.write_str("HTTPS needs a certificate or the local CA"),
+            Self::TrustStore(id, why) => {
+                write!(
+                    f,
+                    "trust store {id:?}: {why}\n  hint: --trust-store {id}=FILE.pem, or the bundle's TrustStores"
+                )
+            }
             Self::Settings(error) => write!(f, "TLS settings: {error}"),
         }
     }
@@ -151,7 +165,9 @@ impl std::fmt::Debug for Tls {
 }
 
 impl TlsFacts {
-    fn of(connection: &ServerConnection) -> Self {
+    /// `shown_to` is the domain name of the distribution the viewer named.
+    fn of(connection: &ServerConnection, shown_to: &str) -> Self {
+        let leaf = connection.peer_certificates().and_then(<[_]>::first);
         Self {
             sni: connection.server_name().map(str::to_owned),
             version: match connection.protocol_version() {
@@ -163,6 +179,7 @@ impl TlsFacts {
                 Some(HandshakeKind::Resumed) => Session::Resumed,
                 _ => Session::Full,
             },
+            certificate: leaf.map(|leaf| Arc::new(certificate::read(leaf, shown_to))),
         }
     }
 }

@@ -1,11 +1,14 @@
-//! What a viewer's TLS handshake agreed on, as a value that comes with the request (§6, `CloudFront-Viewer-TLS`).
+//! What came of a viewer's TLS handshake, as a value that comes with the request (§6).
 //!
 //! It refuses to know how a handshake is made: the listener tells what came of one.
 
 use std::fmt;
+use std::sync::Arc;
 
-/// The facts behind `CloudFront-Viewer-TLS`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+use super::Certificate;
+
+/// The facts behind `CloudFront-Viewer-TLS`, and the certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tls {
     /// `TLSv1.2` or `TLSv1.3`.
     pub version: &'static str,
@@ -13,6 +16,8 @@ pub struct Tls {
     pub cipher: &'static str,
     /// What this request needed of a handshake.
     pub handshake: Handshake,
+    /// What the viewer showed, and the listener let pass.
+    pub certificate: Option<Arc<Certificate>>,
 }
 
 /// How the connection a request came on was secured.
@@ -24,6 +29,14 @@ pub enum Handshake {
     Resumed,
     /// For a request before this one.
     Reused,
+}
+
+/// What most viewers agree on.
+impl Default for Tls {
+    fn default() -> Self {
+        let (version, cipher) = ("TLSv1.3", "TLS_AES_128_GCM_SHA256");
+        Self { version, cipher, handshake: Handshake::Full, certificate: None }
+    }
 }
 
 impl fmt::Display for Tls {

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Version};
 
 use super::device::Device;
 use super::gate::Admitted;
-use super::geo;
+use super::{Shown, geo};
 use crate::distribution::{Behavior, Distribution, GeoRestriction};
 
 /// Whether CloudFront owns the name: a viewer's own value is dropped.
@@ -32,9 +32,20 @@ pub fn value(name: &HeaderName, admitted: &Admitted, device: Device) -> Option<H
         "cloudfront-error-uri" => HeaderValue::from_str(admitted.failed()?.path()).ok(),
         "cloudfront-error-args" => HeaderValue::from_str(admitted.failed()?.query()?).ok(),
         "cloudfront-viewer-header-order" => header_order(&request.headers),
-        "cloudfront-viewer-tls" => HeaderValue::from_str(&request.tls?.to_string()).ok(),
+        "cloudfront-viewer-tls" => HeaderValue::from_str(&request.tls.as_ref()?.to_string()).ok(),
+        name if name.starts_with("cloudfront-viewer-cert-") => admitted.shown().header(name),
         place => request.location.as_ref()?.header(place),
     }
+}
+
+/// Whether an origin request with these headers tells of the viewer's certificate what the key does not have.
+pub(crate) fn tells_of_certificate(admitted: &Admitted, sent: &HeaderMap, key: &[HeaderName]) -> bool {
+    let is_one = |name: &HeaderName| name.as_str().starts_with("cloudfront-viewer-cert-");
+    // Whoever has the fingerprint in the key has all of it there.
+    let is_whole = |name: &HeaderName| name.as_str() == "cloudfront-viewer-cert-sha256";
+    matches!(admitted.shown(), Shown::Certificate(_))
+        && !key.iter().any(is_whole)
+        && sent.keys().any(|name| is_one(name) && !key.contains(name))
 }
 
 /// Whether anything a distribution decides or sends depends on where its viewers are.

@@ -13,7 +13,7 @@ use http::{Method, Version};
 
 use super::signing::{self, Signed};
 use super::traffic::{self, Traffic};
-use super::{Body, Request, Scheme};
+use super::{Body, Request, Scheme, Shown};
 use crate::distribution::{Behavior, Distribution, Grpc, ViewerProtocolPolicy, path_pattern};
 
 /// Which behavior of the distribution.
@@ -35,6 +35,8 @@ pub struct Admitted {
     failed: Option<PathAndQuery>,
     /// Whose signature let it in, where the behavior wants one (§12.2).
     signed: Option<Signed>,
+    /// The viewer's certificate, where the distribution asks for one (§11.6).
+    shown: Shown,
 }
 
 impl Admitted {
@@ -53,6 +55,11 @@ impl Admitted {
         self.signed.as_ref()
     }
 
+    /// What the viewer showed, where the distribution asks for a certificate.
+    pub fn shown(&self) -> &Shown {
+        &self.shown
+    }
+
     /// The target that failed, where this asks for a custom error page.
     pub fn failed(&self) -> Option<&PathAndQuery> {
         self.failed.as_ref()
@@ -68,6 +75,11 @@ pub enum Refused {
     Disabled,
     /// 403: it came through two distributions already (§17.6).
     Chain,
+    /// 421 *(unsure)*: the distribution serves nobody without a certificate, and this connection was made for another one
+    /// (§11.6).
+    Misdirected,
+    /// 403 *(unsure)*: the same, and there is no TLS to show a certificate in.
+    NoCertificate,
     /// 403: the viewer's country is not served (§12.1).
     Country,
     /// 301 or 307 to https (§11.1).
@@ -95,6 +107,8 @@ impl fmt::Display for Refused {
             Self::UnknownHost => "403: the Host is none of the distribution's names (§17.2)",
             Self::Disabled => "403: the distribution is disabled (§0.2)",
             Self::Chain => "403: the request came through two distributions already (§17.6)",
+            Self::Misdirected => "421: the certificate, if any, was not shown to this distribution (§11.6)",
+            Self::NoCertificate => "403: without TLS there is no certificate (§11.6)",
             Self::Country => "403: GeoRestriction does not serve the viewer's country (§12.1)",
             Self::RedirectToHttps { keeps_method: false } => {
                 "301 to https: ViewerProtocolPolicy redirect-to-https (§11.1)"
@@ -131,8 +145,8 @@ impl Distribution {
     }
 }
 
-/// Lets a request in, or says what CloudFront answers instead. The order is §0's: host, country, protocol, method,
-/// signature; that a behavior carries gRPC is known before, because no error of a call has a page (§10.1).
+/// Lets a request in, or says what CloudFront answers instead. The order is §0's: host, certificate, country, behavior,
+/// protocol, method, signature; that a behavior carries gRPC is known before, because no error of a call has a page (§10.1).
 #[expect(
     clippy::result_large_err,
     reason = "a refused request is still read: its host and target make the redirect"
@@ -156,15 +170,27 @@ pub fn admit(
     if behavior.grpc == Grpc::On && traffic::is_grpc_call(&request) {
         request.traffic = Traffic::Grpc;
     }
+    let shown = Shown::to(distribution, &request);
+    let certified = !distribution.viewer_tls.requires_certificate() || matches!(shown, Shown::Certificate(_));
+    if !certified && request.scheme == Scheme::Https {
+        return Err((Refused::Misdirected, request));
+    }
     let country = request.location.as_ref().and_then(|location| location.country);
     if !distribution.geo_restriction.allows(country) {
         return Err((Refused::Country, request));
+    }
+    if !certified {
+        let refused = match check(behavior, &request) {
+            Err(redirect @ Refused::RedirectToHttps { .. }) => redirect,
+            _ => Refused::NoCertificate,
+        };
+        return Err((refused, request));
     }
     let checked = check(behavior, &request).and_then(|()| signature(behavior, &request, now));
     match checked {
         Ok(signed) => {
             without_signature(behavior, &mut request);
-            Ok(Admitted { request, behavior: id, failed: None, signed })
+            Ok(Admitted { request, behavior: id, failed: None, signed, shown })
         }
         Err(refused) => Err((refused, request)),
     }
@@ -202,7 +228,8 @@ pub(crate) fn admit_error_page(
 ) -> Admitted {
     let behavior = distribution.behavior_for(request.target.path());
     without_signature(distribution.behavior(behavior), &mut request);
-    Admitted { request, behavior, failed: Some(failed), signed: None }
+    let shown = Shown::to(distribution, &request);
+    Admitted { request, behavior, failed: Some(failed), signed: None, shown }
 }
 
 fn check(behavior: &Behavior, request: &Request) -> Result<(), Refused> {

@@ -4,6 +4,7 @@
 //! reaches a key, a function or an origin (threats M1–M9). Past the door every field is checked and typed. This
 //! module refuses to know distributions; [`gate`] brings the two together.
 
+mod certificate;
 mod connection;
 pub mod device;
 pub mod facts;
@@ -20,6 +21,7 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 
+pub use self::certificate::{Certificate, Shown};
 pub use self::connection::{Handshake, Tls};
 use self::geo::Location;
 use self::traffic::Traffic;

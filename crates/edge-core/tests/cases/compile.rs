@@ -90,6 +90,13 @@ impl Bundle {
         if let Some(name) = distribution.tags {
             config["CacheTagConfig"] = json!({ "HeaderName": name });
         }
+        if let Some(mode) = distribution.mtls {
+            let store = json!({ "TrustStoreId": "ts-case" });
+            config["ViewerMtlsConfig"] = match mode.as_str() {
+                "passthrough" => json!({ "Mode": mode }),
+                _ => json!({ "Mode": mode, "TrustStoreConfig": store }),
+            };
+        }
         if let Some(countries) = &distribution.geo {
             config["Restrictions"] = json!({ "GeoRestriction": geo_restriction(countries)? });
         }

@@ -273,6 +273,8 @@ pub(crate) struct Distribution {
     pub(crate) disabled: bool,
     /// The security policy, beside a certificate of its own; `TLSv1.2_2021` if absent.
     pub(crate) policy: Option<String>,
+    /// Whether viewers are asked for a certificate: the `Mode` of `ViewerMtlsConfig`.
+    pub(crate) mtls: Option<String>,
     /// Countries: those that are served, or those that are not.
     pub(crate) geo: Option<Names>,
 }
@@ -305,6 +307,8 @@ pub(crate) struct Step {
     pub(crate) peer: Option<std::net::IpAddr>,
     /// Where the viewer is; absent: nobody knows.
     pub(crate) location: Option<Location>,
+    /// The certificate he showed; such a case is the simulator's alone.
+    pub(crate) certificate: Option<Certificate>,
     /// What the origin answers. Absent, and [`Self::origin_fails`] too: it must not be asked.
     pub(crate) origin: Option<String>,
     /// A body of this many bytes instead of the one in `origin`.
@@ -406,6 +410,29 @@ pub(crate) struct Location {
     pub(crate) postal_code: Option<String>,
     pub(crate) time_zone: Option<String>,
     pub(crate) asn: Option<u32>,
+}
+
+/// A certificate that the listener let pass.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Certificate {
+    /// To the distribution of the case, if absent.
+    pub(crate) shown_to: Option<String>,
+    pub(crate) serial_number: Option<String>,
+    pub(crate) issuer: Option<String>,
+    pub(crate) subject: Option<String>,
+    pub(crate) sha256: Option<String>,
+    pub(crate) validity: Option<String>,
+    pub(crate) pem: Option<String>,
+}
+
+impl Certificate {
+    /// As the core knows it; `shown_to` is the domain name of the distribution of the case.
+    pub(crate) fn to_core(&self, shown_to: &str) -> edge_core::viewer::Certificate {
+        let Self { shown_to: other, serial_number, issuer, subject, sha256, validity, pem } = self.clone();
+        let shown_to = other.unwrap_or_else(|| shown_to.to_owned());
+        edge_core::viewer::Certificate { shown_to, serial_number, issuer, subject, sha256, validity, pem }
+    }
 }
 
 impl Location {

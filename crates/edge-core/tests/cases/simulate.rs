@@ -26,7 +26,7 @@ use edge_core::origin::Failure;
 use edge_core::response::server_timing::Upstream;
 use edge_core::response::{Connection, Place, Source};
 use edge_core::viewer::device::Memo;
-use edge_core::viewer::{Handshake, Request, Scheme, Stream, Tls};
+use edge_core::viewer::{Request, Scheme, Stream, Tls};
 use http::{HeaderMap, HeaderValue, Version};
 use serde_json::Value as Json;
 
@@ -36,9 +36,6 @@ use super::format::{
 };
 
 const PEER: &str = "192.0.2.2:40000";
-
-/// What two that speak rustls agree on.
-const TLS: Tls = Tls { version: "TLSv1.3", cipher: "TLS_AES_128_GCM_SHA256", handshake: Handshake::Full };
 
 /// What a case did not fulfil; empty is passed. `watch` is told what was seen of each step, by its number from 0.
 pub(crate) fn run(case: &Case, mode: Mode, watch: &mut dyn FnMut(usize, Seen)) -> Vec<String> {
@@ -254,6 +251,12 @@ impl<'w> Simulator<'w> {
         (self.watch)(number, seen);
     }
 
+    fn tls(&self, step: &Step) -> Tls {
+        let domain_name = &self.rules.distribution.domain_name;
+        let certificate = step.certificate.as_ref().map(|shown| Arc::new(shown.to_core(domain_name)));
+        Tls { certificate, ..Tls::default() }
+    }
+
     fn begin(&mut self, step: &Step, world: &World) -> Result<Begun, String> {
         self.requests += 1;
         let id = HeaderValue::from_str(&format!("case-{:04}==", self.requests)).unwrap();
@@ -263,7 +266,7 @@ impl<'w> Simulator<'w> {
         let request = match Request::read(parts, scheme, stream, world.peer) {
             Ok(request) => Request {
                 location: step.location.as_ref().map(|location| Arc::new(location.to_core())),
-                tls: (scheme == Scheme::Https).then_some(TLS),
+                tls: (scheme == Scheme::Https).then(|| self.tls(step)),
                 ..request
             },
             Err(refusal) => {

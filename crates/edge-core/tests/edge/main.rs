@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests are tests")]
 
 mod cached;
+mod certificates;
 mod chain;
 mod collapsed;
 mod compressed;

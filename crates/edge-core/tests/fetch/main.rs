@@ -18,8 +18,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use edge_core::distribution::{Origin, OriginKind, OriginProtocol};
 use edge_core::proxy::fetch::{
-    Call, Framing, HealthCheck, OriginFailure, OriginResponse, Origins, OriginsConfig, Probe, RequestBody,
-    Scheme, Server, Verification,
+    Call, ClientCertificate, Framing, HealthCheck, OriginFailure, OriginResponse, Origins, OriginsConfig,
+    Probe, RequestBody, Scheme, Server, Verification,
 };
 use edge_core::viewer::traffic::Traffic;
 use http::{HeaderMap, HeaderValue, Method};
@@ -116,6 +116,7 @@ fn origin() -> Origin {
         completion_timeout: None,
         signing: None,
         reach: edge_core::distribution::Reach::Public,
+        client_certificate: None,
     }
 }
 

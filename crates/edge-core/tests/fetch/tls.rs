@@ -119,6 +119,90 @@ async fn nobody_vouches_for_a_self_signed_certificate() {
     assert_eq!(get_as(&off, "www.example.com").await.unwrap().status, 200);
 }
 
+/// A certificate in PEM with its key, for a client, by `authority`.
+fn client_pem(authority: &rcgen::Issuer<'static, rcgen::KeyPair>) -> String {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::default().signed_by(&key, authority).unwrap();
+    certificate.pem() + &key.serialize_pem()
+}
+
+fn written(name: &str, pem: &str) -> std::path::PathBuf {
+    let path = std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("{name}-{}.pem", std::process::id()));
+    std::fs::write(&path, pem).unwrap();
+    path
+}
+
+#[tokio::test]
+async fn an_origin_may_want_to_see_a_certificate() {
+    let (issuer, root) = authority();
+    for versions in [&[&rustls::version::TLS12], &[&rustls::version::TLS13]] {
+        let mut wanted = rustls::RootCertStore::empty();
+        wanted.add(root.clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(
+            Arc::new(wanted),
+            Arc::clone(&provider),
+        );
+        let key = rcgen::KeyPair::generate().unwrap();
+        let own =
+            rcgen::CertificateParams::new(vec![NAME.to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+        let key = rustls_pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let server = rustls::ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)
+            .unwrap()
+            .with_client_cert_verifier(verifier.build().unwrap())
+            .with_single_cert(vec![own.der().clone()], key)
+            .unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(server));
+        let address = listen(move |_, origin| {
+            let acceptor = acceptor.clone();
+            async move {
+                let Ok(stream) = acceptor.accept(origin.stream).await else { return };
+                Wire::new(stream).answer_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+            }
+        })
+        .await;
+        let mut config = config([secure(address, Verification::Strict)]);
+        config.extra_roots = vec![root.clone()];
+        let file = written("client", &client_pem(&issuer));
+        config.client_certificates =
+            HashMap::from([("arn".to_owned(), ClientCertificate::read(&file).unwrap())]);
+        let origins = Origins::new(config).unwrap();
+        let ask = async |arn: Option<&str>| {
+            let origin = Origin { client_certificate: arn.map(str::to_owned), ..origin() };
+            let (method, headers) = (Method::GET, headers(NAME));
+            let (scheme, target, body) = (Scheme::Https, "/", RequestBody::None);
+            let traffic = Traffic::Messages;
+            let call =
+                Call { origin: &origin, scheme, method: &method, target, headers: &headers, body, traffic };
+            origins.fetch(call, Empty::new()).await
+        };
+        assert_eq!(ask(Some("arn")).await.unwrap().status, 200);
+        // Neither a connection that was made with it nor one without gets an answer for who has none.
+        assert!(ask(None).await.is_err());
+        let failure = ask(Some("another")).await.unwrap_err();
+        assert!(failure.to_string().contains("no client certificate another"), "{failure}");
+        assert_eq!(ask(Some("arn")).await.unwrap().status, 200);
+    }
+}
+
+#[test]
+fn a_client_certificate_is_checked_when_it_is_read() {
+    let (issuer, _) = authority();
+    let pem = client_pem(&issuer);
+    let refused =
+        |name: &str, text: &str| ClientCertificate::read(&written(name, text)).unwrap_err().to_string();
+    let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
+    let certificate = pem.split("-----BEGIN PRIVATE").next().unwrap();
+    assert!(ClientCertificate::read(&written("good", &pem)).is_ok());
+    assert!(refused("no-key", certificate).contains("no key"));
+    assert!(refused("no-certificate", &key).contains("no certificate"));
+    assert!(refused("other-key", &format!("{certificate}{key}")).contains("not the certificate's"));
+    let junk = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    assert!(refused("junk", &format!("{junk}{key}")).contains("junk-"));
+}
+
 #[tokio::test]
 async fn both_directions_at_once_over_tls() {
     const MIB: usize = 1 << 20;

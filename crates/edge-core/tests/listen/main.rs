@@ -7,6 +7,7 @@ mod framing;
 mod http2;
 mod interim;
 mod limits;
+mod mtls;
 mod policies;
 mod stop;
 mod support;

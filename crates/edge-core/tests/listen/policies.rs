@@ -1,6 +1,7 @@
 //! Security policies: what may be spoken with whom, several distributions behind one listener, and sessions that do not
 //! outlive the policy they were made under (§11.3).
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use edge_core::distribution::{Distribution, HttpVersion, load};
@@ -17,9 +18,14 @@ use crate::tls::{connect, empty_directory, now, trusting};
 
 /// A distribution for `alias`; `certificate` is the inside of its ViewerCertificate.
 fn distribution(alias: &str, certificate: &str) -> Distribution {
+    distribution_with(alias, &format!(r#""ViewerCertificate": {{{certificate}}},"#))
+}
+
+/// A distribution for `alias` with these fields, each with a comma behind it.
+pub(crate) fn distribution_with(alias: &str, fields: &str) -> Distribution {
     let text = format!(
         r#"{{"CallerReference": "{alias}", "Comment": "", "Enabled": true,
-        "Aliases": {{"Quantity": 1, "Items": ["{alias}"]}}, "ViewerCertificate": {{{certificate}}},
+        "Aliases": {{"Quantity": 1, "Items": ["{alias}"]}}, {fields}
         "Origins": {{"Quantity": 1, "Items": [{{"Id": "o", "DomainName": "origin.test",
             "CustomOriginConfig": {{"HTTPPort": 80, "HTTPSPort": 443, "OriginProtocolPolicy": "http-only"}}}}]}},
         "DefaultCacheBehavior": {{"TargetOriginId": "o", "ViewerProtocolPolicy": "allow-all",
@@ -34,7 +40,7 @@ fn with_policy(alias: &str, policy: &str, method: &str) -> Distribution {
     distribution(alias, &format!("{certificate}{more}"))
 }
 
-fn certificates(name: &str) -> (Certificates, CertificateDer<'static>) {
+pub(crate) fn certificates(name: &str) -> (Certificates, CertificateDer<'static>) {
     let ca = LocalCa::open(&empty_directory(name), now()).unwrap();
     let root = ca.certificate().clone();
     let mut certificates = Certificates::new();
@@ -44,7 +50,7 @@ fn certificates(name: &str) -> (Certificates, CertificateDer<'static>) {
 
 fn start(name: &str, distributions: Vec<Distribution>) -> (Running, CertificateDer<'static>) {
     let (certificates, root) = certificates(name);
-    let tls = Tls::of(certificates, Sites::of(distributions)).unwrap();
+    let tls = Tls::of(certificates, Sites::of(distributions, &HashMap::new()).unwrap()).unwrap();
     (start_with(Limits::default(), Some(Arc::new(tls))), root)
 }
 
@@ -180,7 +186,10 @@ async fn session(running: &Running, config: &Arc<ClientConfig>) -> &'static str 
 async fn sessions_do_not_outlive_a_policy() {
     for versions in [TLS12, TLS13] {
         let (first, root) = certificates("outlive");
-        let sites = |policy| Sites::of(vec![with_policy("a.example.com", policy, "sni-only")]);
+        let sites = |policy| {
+            let distribution = with_policy("a.example.com", policy, "sni-only");
+            Sites::of(vec![distribution], &HashMap::new()).unwrap()
+        };
         let tls = Arc::new(Tls::of(first, sites("TLSv1.2_2019")).unwrap());
         let running = start_with(Limits::default(), Some(Arc::clone(&tls)));
         let config = viewer(&root, versions, |_| true);

@@ -95,9 +95,6 @@ pub(super) fn custom_origin(custom: &Node<'_>) {
     if matches!(custom.choice("IpAddressType", &families), Some("ipv6" | "dualstack")) {
         custom.at("IpAddressType").no_local_effect("addresses are those this machine resolves");
     }
-    if custom.at("OriginMtlsConfig").is_present() {
-        custom.at("OriginMtlsConfig").not_in_force("no client certificate is shown to the origin");
-    }
 }
 
 /// Ports and protocol of a VPC origin stand in an object of its own, which no document carries.

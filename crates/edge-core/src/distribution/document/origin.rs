@@ -79,6 +79,7 @@ fn origin(node: &Node<'_>, library: &Library) -> Origin {
     let server = server(node, &domain_name);
     let completion_timeout = completion_timeout(node, server.read_timeout);
     let signing = signing(node, &domain_name, library);
+    let client_certificate = client_certificate(&node.at("CustomOriginConfig").at("OriginMtlsConfig"));
     force::origin(node);
     Origin {
         id,
@@ -99,7 +100,14 @@ fn origin(node: &Node<'_>, library: &Library) -> Origin {
         completion_timeout,
         signing,
         reach: server.reach,
+        client_certificate,
     }
+}
+
+fn client_certificate(mtls: &Node<'_>) -> Option<String> {
+    let is_there = mtls.is_present();
+    let arn = if is_there { mtls.required_text("ClientCertificateArn") } else { "" };
+    Some(arn.to_owned()).filter(|arn| !arn.is_empty())
 }
 
 /// Origin access control, or the older origin access identity, which signs as one user for everything (§5.11).

@@ -5,6 +5,7 @@
 //! verification for an empty SNI, its pool does not see a peer's certificate authorities, and it can match a
 //! certificate against the SNI only, where CloudFront also takes the origin's own name.
 
+use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use pingora_core::connectors::{ConnectorOptions, TransportConnector};
 use pingora_core::protocols::Stream;
 use pingora_core::protocols::tls::CaType;
 use pingora_core::upstreams::peer::{HttpPeer, Peer as _};
-use pingora_core::utils::tls::{WrappedX509, parse_x509};
+use pingora_core::utils::tls::{CertKey, WrappedX509, parse_x509};
 use pingora_core::{Error, ErrorType};
 use rustls::RootCertStore;
 use rustls_pki_types::{CertificateDer, ServerName};
@@ -24,7 +25,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 use super::addresses::Addresses;
 use super::failure::OriginFailure;
 use super::idle::{Home, Idle};
-use super::{OriginsError, Scheme};
+use super::{OriginsError, Scheme, Trust};
 use crate::proxy::pool::{Server, Verification};
 
 /// What each of several addresses gets of the connection timeout, at least.
@@ -37,6 +38,8 @@ pub(crate) struct Connector {
     roots: Option<Arc<CaType>>,
     /// Any authority: pingora wants one even where nothing is verified.
     placeholder: Arc<CaType>,
+    /// By ARN.
+    client_certificates: HashMap<String, Arc<CertKey>>,
     seed: RandomState,
 }
 
@@ -47,6 +50,8 @@ pub(crate) struct Destination<'a> {
     pub(crate) host: &'a str,
     /// The origin's own name: a certificate for it is good too.
     pub(crate) domain_name: &'a str,
+    /// Which of our certificates it wants to see (§5.7).
+    pub(crate) client_certificate: Option<&'a str>,
 }
 
 /// A connection ready for a request.
@@ -58,7 +63,9 @@ pub(crate) struct Connected {
 
 impl Connector {
     /// Loads the system's certificate authorities, once.
-    pub(super) fn new(extra: &[CertificateDer<'static>], idle_max: usize) -> Result<Self, OriginsError> {
+    pub(super) fn new(trust: &Trust) -> Result<Self, OriginsError> {
+        let Trust { extra_roots: extra, client_certificates, idle_connections_max: idle_max } = trust;
+        let idle_max = *idle_max;
         // pingora panics on what is found out here.
         pingora_core::tls::install_default_crypto_provider();
         let mut store = RootCertStore::empty();
@@ -70,6 +77,10 @@ impl Connector {
             idle: Arc::new(Idle::new(transport, idle_max)),
             roots,
             placeholder: placeholder()?,
+            client_certificates: client_certificates
+                .iter()
+                .map(|(arn, certificate)| (arn.clone(), certificate.to_pingora()))
+                .collect(),
             seed: RandomState::new(),
         })
     }
@@ -93,6 +104,12 @@ impl Connector {
         known: &Addresses,
         deadline: Instant,
     ) -> Result<Connected, OriginFailure> {
+        if let Some(arn) = to.client_certificate
+            && to.server.scheme == Scheme::Https
+            && !self.client_certificates.contains_key(arn)
+        {
+            return Err(OriginFailure::Tls(format!("there is no client certificate {arn}")));
+        }
         let mut last = OriginFailure::Dns("no address".to_owned());
         for (turn, &address) in addresses.iter().enumerate() {
             let peer = self.peer(to, address);
@@ -146,11 +163,13 @@ impl Connector {
                 peer.options.ca = Some(Arc::clone(&self.placeholder));
             }
         }
+        peer.client_cert_key =
+            to.client_certificate.filter(|_| tls).and_then(|arn| self.client_certificates.get(arn)).cloned();
         // The chain is pingora's to verify, the name is ours: see `check_name`.
         peer.options.verify_hostname = false;
         // Everything a connection was trusted for; a plain one is tied to its host too, because a server behind
         // may have routed the whole connection by its first request.
-        peer.group_key = self.seed.hash_one((to.host, to.domain_name, to.server));
+        peer.group_key = self.seed.hash_one((to.host, to.domain_name, to.client_certificate, to.server));
         peer
     }
 }

@@ -182,7 +182,12 @@ impl Try<'_> {
         let (call, server) = (self.call, &self.member.server);
         let host =
             call.headers.get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-        let to = Destination { server, host: without_port(host), domain_name: &call.origin.domain_name };
+        let to = Destination {
+            server,
+            host: without_port(host),
+            domain_name: &call.origin.domain_name,
+            client_certificate: call.origin.client_certificate.as_deref(),
+        };
         let began = Instant::now();
         let deadline = began + call.origin.connection_timeout;
         let looked_up = timeout(call.origin.connection_timeout, self.shared.resolver.addresses(&server.host));

@@ -1,6 +1,7 @@
 //! One handshake: the viewer's first message tells which site is meant, and the site what the rest is like.
 
 use std::io;
+use std::sync::Arc;
 
 use rustls::server::{Accepted, Acceptor};
 use tokio::io::AsyncWriteExt as _;
@@ -17,19 +18,20 @@ impl Tls {
         mut stream: TcpStream,
     ) -> io::Result<(TlsStream<TcpStream>, TlsFacts)> {
         let accepted = hello(&mut stream).await?;
+        // What is in force now, to the end of the handshake.
+        let installed = self.installed.load_full();
+        let place = installed.sites.find(accepted.client_hello().server_name());
         let config = {
-            let installed = self.installed.load();
             let hello = accepted.client_hello();
-            let ready = installed.ready.get(installed.sites.find(hello.server_name()));
-            let ready = ready.ok_or(io::ErrorKind::NotFound)?;
+            let ready = installed.ready.get(place).ok_or(io::ErrorKind::NotFound)?;
             if hello.server_name().is_none() && ready.wants.drops_nameless() {
                 let why = "the viewer named nobody, and the distribution is for those who do (sni-only)";
                 return Err(io::Error::new(io::ErrorKind::ConnectionAborted, why));
             }
-            std::sync::Arc::clone(&ready.config)
+            Arc::clone(&ready.config)
         };
         let stream = StartHandshake::from_parts(accepted, stream).into_stream(config).await?;
-        let facts = TlsFacts::of(stream.get_ref().1);
+        let facts = TlsFacts::of(stream.get_ref().1, installed.sites.domain_name(place));
         Ok((stream, facts))
     }
 }

@@ -1,5 +1,5 @@
 //! What each site wants of a handshake, as rustls takes it: the protocols and ciphers of its security policy, and HTTP
-//! versions (§11.2, §11.3).
+//! versions (§11.2, §11.3), and whether viewers show a certificate (§11.6).
 //!
 //! Which names are whose, the core says (§17.2).
 
@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::server::ResolvesServerCert;
+use rustls::server::{NoServerSessionStorage, ResolvesServerCert};
 
-use super::{Protocols, cipher_name, provider};
+use super::viewers::{TrustStoreFiles, Viewers};
+use super::{Protocols, TlsError, cipher_name, provider};
 use crate::distribution::viewer_tls::{Nameless, SecurityPolicy};
 use crate::distribution::{Distribution, HttpVersion, most_specific};
 
@@ -26,19 +27,31 @@ pub(super) struct Wants {
     policy: SecurityPolicy,
     protocols: Protocols,
     nameless: Nameless,
+    viewers: Viewers,
 }
 
 impl Sites {
     /// One site for whatever name, without a policy of its own.
     pub fn anybody(protocols: Protocols) -> Self {
-        let wants = Wants { policy: SecurityPolicy::TLSv1, protocols, nameless: Nameless::Served };
+        let wants = Wants {
+            policy: SecurityPolicy::TLSv1,
+            protocols,
+            nameless: Nameless::Served,
+            viewers: Viewers::Unasked,
+        };
         Self { distributions: Vec::new(), wants: vec![wants] }
     }
 
     /// A site for each distribution; the first is for those who name nobody's name as well. At least one.
-    pub fn of(distributions: Vec<Distribution>) -> Self {
-        let wants = distributions.iter().map(Wants::of).collect();
-        Self { distributions, wants }
+    /// `files` has the trust stores that are not in the documents: an error where one is missing.
+    pub fn of(distributions: Vec<Distribution>, files: &TrustStoreFiles) -> Result<Self, TlsError> {
+        let wants = distributions.iter().map(|one| Wants::of(one, files)).collect::<Result<_, _>>()?;
+        Ok(Self { distributions, wants })
+    }
+
+    /// The domain name of the one at this place, where it has one.
+    pub(super) fn domain_name(&self, place: usize) -> &str {
+        self.distributions.get(place).map_or("", |distribution| distribution.domain_name.as_str())
     }
 
     pub(super) fn wants(&self) -> &[Wants] {
@@ -55,13 +68,14 @@ impl Sites {
 }
 
 impl Wants {
-    fn of(distribution: &Distribution) -> Self {
+    fn of(distribution: &Distribution, files: &TrustStoreFiles) -> Result<Self, TlsError> {
         let protocols = match distribution.http_version {
             HttpVersion::Http1 | HttpVersion::Http3 => Protocols::Http1,
             HttpVersion::Http2 | HttpVersion::Http2And3 => Protocols::Http2AndHttp1,
         };
         let tls = &distribution.viewer_tls;
-        Self { policy: tls.policy, protocols, nameless: tls.nameless }
+        let viewers = Viewers::of(tls.mtls.as_ref(), files)?;
+        Ok(Self { policy: tls.policy, protocols, nameless: tls.nameless, viewers })
     }
 
     /// Whether somebody who names nobody is dropped (§11.3).
@@ -83,9 +97,15 @@ impl Wants {
                 .collect();
         let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
             .with_protocol_versions(&versions)?
-            .with_no_client_auth()
+            .with_client_cert_verifier(self.viewers.verifier()?)
             .with_cert_resolver(certificates);
-        config.ticketer = ring::Ticketer::new()?;
+        if self.viewers == Viewers::Unasked {
+            config.ticketer = ring::Ticketer::new()?;
+        } else {
+            // Each connection shows its certificate anew: what was good when a session began may have ended since.
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        }
         // The order is CloudFront's, not the viewer's.
         config.ignore_client_order = true;
         config.alpn_protocols = match self.protocols {
