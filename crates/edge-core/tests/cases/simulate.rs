@@ -24,12 +24,13 @@ use edge_core::origin::Failure;
 use edge_core::response::server_timing::Upstream;
 use edge_core::response::{Connection, Place, Source};
 use edge_core::viewer::device::Memo;
+use edge_core::viewer::traffic::Traffic;
 use edge_core::viewer::{Handshake, Request, Scheme, Stream, Tls};
 use http::{HeaderMap, HeaderValue, Version};
 
 use super::compile;
 use super::format::{
-    self, Case, Difference, Inside, Message, Mode, START, Seen, SeenAsked, Step, World, check,
+    self, Case, Difference, Inside, Message, Mode, START, Seen, SeenAsked, Step, Then, World, check,
 };
 
 const PEER: &str = "192.0.2.2:40000";
@@ -358,9 +359,13 @@ impl<'w> Simulator<'w> {
             origin,
             line: format!("{} {}", call.method, call.target),
             scheme: call.scheme.as_str(),
+            http: if call.traffic == Traffic::Grpc { "2" } else { "1.1" },
             headers: call.headers.clone(),
         };
-        let answered = match walk.step.call(walk.asked.len()) {
+        let then = walk.step.call(walk.asked.len());
+        // What comes behind a body is the wire's business; here it must only be something that can come there.
+        then.as_ref().map_or(Ok(HeaderMap::new()), Then::trailers)?;
+        let answered = match then {
             None => Err(format!("the origin was asked: {} {}", asked.line, facts(ask.trace()))),
             Some(then) => match (then.origin_response(walk.world), then.origin_fails) {
                 (Some(message), _) => response(message?),
@@ -507,6 +512,7 @@ impl<'w> Simulator<'w> {
             headers: response.headers,
             body,
             asked,
+            trailers: None,
             // What is no longer HTTP ends with its connection.
             closed: response.connection == Connection::Closed || response.body == Source::Tunnel,
             inside: Some(inside),

@@ -152,6 +152,17 @@ impl Edge {
         mut delivery: Delivery,
     ) {
         let Answer { response, storing, compress, .. } = answer;
+        let source = match source.map(OriginBody::into_call) {
+            // A call is its viewer's alone, so he reads it himself, trailers and all.
+            Some(Ok(call)) if response.body == Source::Origin => {
+                if let Some(tell) = delivery.tell {
+                    tell.send(delivery.form.with_body(response, Body::of_call(call)));
+                }
+                return;
+            }
+            Some(Err(source)) => Some(source),
+            _ => None,
+        };
         match (storing, source) {
             (Some(Storing::Whole { key, stored }), Some(source)) if response.body == Source::Origin => {
                 self.fill(Arrival::new(source, compress), Some((key, stored)), response, delivery).await;

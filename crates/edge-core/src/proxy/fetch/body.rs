@@ -12,11 +12,21 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::decode::{Decoder, Framing, Piece};
 use super::exchange::Exchange;
 use super::failure::OriginFailure;
+use super::grpc::CallBody;
 use super::idle::Home;
 use crate::proxy::pool::Lease;
 
-/// The body of a response. Dropping it before its end closes the connection.
-pub struct OriginBody {
+/// The body of a response. Dropping it before its end closes the connection, or cancels the call.
+#[derive(Debug)]
+pub struct OriginBody(Inner);
+
+#[derive(Debug)]
+enum Inner {
+    Http1(Box<Http1Body>),
+    Call(Box<CallBody>),
+}
+
+struct Http1Body {
     framing: Framing,
     decoder: Decoder,
     exchange: Option<Exchange>,
@@ -35,11 +45,11 @@ impl OriginBody {
     ) -> Self {
         let decoder = Decoder::new(framing);
         let (exchange, lease) = (Some(exchange), Some(lease));
-        let mut body = Self { framing, decoder, exchange, home, failure: None, lease };
+        let mut body = Http1Body { framing, decoder, exchange, home, failure: None, lease };
         if body.decoder.done() {
             body.finish();
         }
-        body
+        Self(Inner::Http1(Box::new(body)))
     }
 
     /// Of a response after which the connection is no longer HTTP: there is no body, and the bytes are
@@ -47,18 +57,43 @@ impl OriginBody {
     pub(super) fn of_tunnel(exchange: Exchange, lease: Lease) -> Self {
         let framing = Framing::None;
         let (exchange, lease) = (Some(exchange), Some(lease));
-        Self { framing, decoder: Decoder::new(framing), exchange, home: None, failure: None, lease }
+        let decoder = Decoder::new(framing);
+        Self(Inner::Http1(Box::new(Http1Body {
+            framing,
+            decoder,
+            exchange,
+            home: None,
+            failure: None,
+            lease,
+        })))
+    }
+
+    pub(super) fn of_call(call: CallBody) -> Self {
+        Self(Inner::Call(Box::new(call)))
     }
 
     /// The connection behind a 101.
     pub fn into_tunnel(self) -> Option<OriginTunnel> {
-        let (stream, ahead) = self.exchange?.into_switched();
-        Some(OriginTunnel { stream, ahead: ahead.freeze(), _lease: self.lease })
+        let Inner::Http1(body) = self.0 else { return None };
+        let (stream, ahead) = body.exchange?.into_switched();
+        Some(OriginTunnel { stream, ahead: ahead.freeze(), _lease: body.lease })
+    }
+
+    /// The answer of a call, with its trailers; `Err` is any other body.
+    pub fn into_call(self) -> Result<Box<CallBody>, Self> {
+        match self.0 {
+            Inner::Call(call) => Ok(call),
+            http1 @ Inner::Http1(_) => Err(Self(http1)),
+        }
     }
 
     /// How the origin told the length.
     pub fn framing(&self) -> Framing {
-        self.framing
+        match &self.0 {
+            Inner::Http1(body) => body.framing,
+            // Frames end it as provably as chunks do.
+            Inner::Call(_) => Framing::Chunked,
+        }
     }
 
     /// The next piece. `None` is the end as the framing told it: a body cut short is an error, for ever after too.
@@ -68,6 +103,15 @@ impl OriginBody {
 
     /// As [`OriginBody::next`].
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, OriginFailure>>> {
+        match &mut self.0 {
+            Inner::Http1(body) => body.poll_next(cx),
+            Inner::Call(call) => call.poll_data(cx),
+        }
+    }
+}
+
+impl Http1Body {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, OriginFailure>>> {
         if let Some(failure) = &self.failure {
             return Poll::Ready(Some(Err(failure.clone())));
         }
@@ -149,8 +193,8 @@ impl AsyncWrite for OriginTunnel {
     }
 }
 
-impl std::fmt::Debug for OriginBody {
+impl std::fmt::Debug for Http1Body {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OriginBody").field("framing", &self.framing).field("failure", &self.failure).finish()
+        f.debug_struct("Http1Body").field("framing", &self.framing).field("failure", &self.failure).finish()
     }
 }
