@@ -108,6 +108,7 @@ fn every_expectation_can_fail() {
         "the origin",
         "the origin's request line",
         "the origin's scheme",
+        "the origin's HTTP",
         "the origin's Host",
         "the origin's Via",
         "requests to the origin",

@@ -117,6 +117,7 @@ fn every_expectation_can_fail() {
     let all = [
         "the origin's request line",
         "the origin's scheme",
+        "the origin's HTTP",
         "the origin's Host",
         "the origin's Via",
         "requests to the origin",
@@ -125,6 +126,7 @@ fn every_expectation_can_fail() {
         "body",
         "the viewer's Server",
         "the viewer's Date",
+        "the trailers' X",
         "connection closed",
         "refused",
     ];

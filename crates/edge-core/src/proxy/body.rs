@@ -1,4 +1,5 @@
-//! The body of a response to a viewer: nothing, one piece, a stored object's pieces, or a fill that is followed.
+//! The body of a response to a viewer: nothing, one piece, a stored object's pieces, a fill that is followed, or the
+//! origin's half of a call.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
+use super::fetch::CallBody;
 use super::fill::{Broken, Reader};
 use super::store::{Content, Piece};
 use crate::header::range::{Slice, Span};
@@ -30,6 +32,7 @@ enum Inner {
         reader: Reader,
         left: Option<u64>,
     },
+    Call(Box<CallBody>),
 }
 
 /// What is left of the parts of an object: pieces are looked up as they are sent, so a slow viewer holds no list of
@@ -91,6 +94,11 @@ impl Body {
         Self(Inner::Slices(Slices { content: content.clone(), slices: slices.into_iter(), rest: None, left }))
     }
 
+    /// The answer of a call of gRPC, trailers and all.
+    pub fn of_call(call: Box<CallBody>) -> Self {
+        Self(Inner::Call(call))
+    }
+
     /// A response that is still arriving, `length` bytes long if that is known.
     pub fn following(reader: Reader, length: Option<u64>) -> Self {
         Self(Inner::Following { reader, left: length })
@@ -134,6 +142,14 @@ impl http_body::Body for Body {
                 }
                 Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
             }
+            Inner::Call(call) => call.poll_frame(context).map(|frame| {
+                frame.map(|frame| {
+                    frame.map_err(|failure| {
+                        tracing::warn!(target: "edge::origin", %failure, "a call broke off");
+                        Broken
+                    })
+                })
+            }),
         }
     }
 
@@ -145,6 +161,7 @@ impl http_body::Body for Body {
             Inner::Slices(slices) => slices.left == 0,
             // Also with nothing left: the end must be read, it may be an error.
             Inner::Following { .. } => false,
+            Inner::Call(call) => call.is_end_stream(),
         }
     }
 
@@ -155,7 +172,7 @@ impl http_body::Body for Body {
             Inner::Many { left, .. } => SizeHint::with_exact(*left),
             Inner::Slices(slices) => SizeHint::with_exact(slices.left),
             Inner::Following { left: Some(left), .. } => SizeHint::with_exact(*left),
-            Inner::Following { left: None, .. } => SizeHint::default(),
+            Inner::Following { left: None, .. } | Inner::Call(_) => SizeHint::default(),
         }
     }
 }

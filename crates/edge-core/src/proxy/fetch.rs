@@ -10,8 +10,10 @@ mod connect;
 mod decode;
 mod exchange;
 mod failure;
+mod grpc;
 mod head;
 mod idle;
+mod lines;
 mod probe;
 mod tries;
 mod upload;
@@ -35,6 +37,7 @@ pub use self::client_certificate::ClientCertificate;
 pub use self::decode::Framing;
 pub use self::exchange::Interim;
 pub use self::failure::OriginFailure;
+pub use self::grpc::CallBody;
 pub use self::probe::{HealthCheck, Probe};
 pub use super::pool::{Scheme, Server, Verification};
 
@@ -150,7 +153,7 @@ pub enum RequestBody {
 pub struct OriginResponse {
     /// Never 1xx, but for the 101 of a WebSocket.
     pub status: StatusCode,
-    /// HTTP/1.0 or HTTP/1.1.
+    /// HTTP/1.0 or HTTP/1.1; HTTP/2 for a call of gRPC.
     pub version: Version,
     /// As they came, repeated ones apart and in order; Content-Length once and valid, absent where chunked.
     pub headers: HeaderMap,
@@ -300,6 +303,10 @@ impl Origins {
         if let Some(check) = &self.health_check {
             // Only here is there a runtime for certain.
             self.probes.get_or_init(|| Probes::start(&self.shared, check));
+        }
+        if call.traffic == Traffic::Grpc {
+            let deadline = call.origin.completion_timeout.map(|limit| Instant::now() + limit);
+            return self.shared.call(call, body, deadline).await;
         }
         let upload = Upload::new(call.body, body);
         let Some(limit) = call.origin.completion_timeout else {

@@ -313,6 +313,8 @@ pub(crate) struct Step {
     pub(crate) origin: Option<String>,
     /// A body of this many bytes instead of the one in `origin`.
     pub(crate) origin_body_bytes: Option<usize>,
+    /// What it says behind the body, where it is asked over HTTP/2: field lines.
+    pub(crate) origin_trailers: Option<String>,
     /// How it fails instead.
     pub(crate) origin_fails: Option<Failure>,
     /// What it saw.
@@ -461,6 +463,7 @@ impl Location {
 pub(crate) struct Then {
     pub(crate) origin: Option<String>,
     pub(crate) origin_body_bytes: Option<usize>,
+    pub(crate) origin_trailers: Option<String>,
     pub(crate) origin_fails: Option<Failure>,
     pub(crate) asked: Option<Asked>,
 }
@@ -491,6 +494,8 @@ pub(crate) struct Asked {
     pub(crate) lacks: Vec<String>,
     /// `http` or `https`.
     pub(crate) scheme: Option<String>,
+    /// `1.1` or `2`.
+    pub(crate) http: Option<String>,
 }
 
 /// What the viewer is expected to get, and what is expected to have been decided.
@@ -506,6 +511,8 @@ pub(crate) struct Expect {
     pub(crate) body_has: Option<String>,
     pub(crate) has: BTreeMap<String, Lines>,
     pub(crate) lacks: Vec<String>,
+    /// What comes behind the body, which only a wire shows.
+    pub(crate) trailers: BTreeMap<String, Lines>,
     /// The pattern of the behavior that served it.
     pub(crate) behavior: Option<String>,
     /// Parts of the key after distribution and path, as in `["cookies a=1", "query b=2"]`.
@@ -547,6 +554,8 @@ pub(crate) struct Seen {
     pub(crate) asked: Vec<SeenAsked>,
     /// The event of every call of a Lambda.
     pub(crate) called: Vec<Json>,
+    /// What came behind the body, where that shows.
+    pub(crate) trailers: Option<HeaderMap>,
     /// The connection ended.
     pub(crate) closed: bool,
     /// What only the simulator sees.
@@ -560,6 +569,8 @@ pub(crate) struct SeenAsked {
     pub(crate) origin: Option<String>,
     pub(crate) line: String,
     pub(crate) scheme: &'static str,
+    /// `1.1` or `2`.
+    pub(crate) http: &'static str,
     pub(crate) headers: HeaderMap,
 }
 
@@ -720,6 +731,7 @@ impl Step {
             None => self.asks_origin().then(|| Then {
                 origin: self.origin.clone(),
                 origin_body_bytes: self.origin_body_bytes,
+                origin_trailers: self.origin_trailers.clone(),
                 origin_fails: self.origin_fails,
                 asked: self.asked.clone(),
             }),
@@ -751,6 +763,12 @@ impl Step {
 }
 
 impl Then {
+    /// What it says behind the body.
+    pub(crate) fn trailers(&self) -> Result<HeaderMap, String> {
+        let Some(lines) = &self.origin_trailers else { return Ok(HeaderMap::new()) };
+        Ok(Message::parse(&format!("\n-\n{}", lines.trim_matches('\n')))?.headers.into_iter().collect())
+    }
+
     /// The origin's answer, with a length unless it is chunked, closed by the end (`Connection: close`), or given one.
     pub(crate) fn origin_response(&self, world: &World) -> Option<Result<Message, String>> {
         let text = world.expand(self.origin.as_ref()?);
@@ -820,6 +838,9 @@ pub(crate) fn check(step: &Step, mode: Mode, world: &World, seen: &Seen) -> Vec<
         }
     }
     differs.headers("the viewer's", &expect.has, &expect.lacks, &seen.headers);
+    if let Some(trailers) = &seen.trailers {
+        differs.headers("the trailers'", &expect.trailers, &[], trailers);
+    }
     if let Some(closes) = expect.closes {
         differs.equal("connection closed", closes, seen.closed);
     }
@@ -858,6 +879,7 @@ impl Differences<'_> {
         }
         self.text("the origin's request line", asked.line.as_deref(), Some(&got.line));
         self.text("the origin's scheme", asked.scheme.as_deref(), Some(got.scheme));
+        self.text("the origin's HTTP", asked.http.as_deref(), Some(got.http));
         self.headers("the origin's", &asked.has, &asked.lacks, &got.headers);
     }
 

@@ -26,13 +26,14 @@ use edge_core::origin::Failure;
 use edge_core::response::server_timing::Upstream;
 use edge_core::response::{Connection, Place, Source};
 use edge_core::viewer::device::Memo;
+use edge_core::viewer::traffic::Traffic;
 use edge_core::viewer::{Request, Scheme, Stream, Tls};
 use http::{HeaderMap, HeaderValue, Version};
 use serde_json::Value as Json;
 
 use super::compile;
 use super::format::{
-    self, Case, Difference, Inside, Message, Mode, START, Seen, SeenAsked, Step, World, check,
+    self, Case, Difference, Inside, Message, Mode, START, Seen, SeenAsked, Step, Then, World, check,
 };
 
 const PEER: &str = "192.0.2.2:40000";
@@ -401,9 +402,13 @@ impl<'w> Simulator<'w> {
             origin,
             line: format!("{} {}", call.method, call.target),
             scheme: call.scheme.as_str(),
+            http: if call.traffic == Traffic::Grpc { "2" } else { "1.1" },
             headers: call.headers.clone(),
         };
-        let answered = match walk.step.call(walk.asked.len()) {
+        let then = walk.step.call(walk.asked.len());
+        // What comes behind a body is the wire's business; here it must only be something that can come there.
+        then.as_ref().map_or(Ok(HeaderMap::new()), Then::trailers)?;
+        let answered = match then {
             None => Err(format!("the origin was asked: {} {}", asked.line, facts(ask.trace()))),
             Some(then) => match (then.origin_response(walk.world), then.origin_fails) {
                 (Some(message), _) => response(message?),
@@ -551,7 +556,8 @@ impl<'w> Simulator<'w> {
         let (status, headers) = (response.status, response.headers);
         // What is no longer HTTP ends with its connection.
         let closed = response.connection == Connection::Closed || response.body == Source::Tunnel;
-        Ok(Seen { status, headers, body, asked, called, closed, inside: Some(inside) })
+        let trailers = None;
+        Ok(Seen { status, headers, body, asked, called, trailers, closed, inside: Some(inside) })
     }
 }
 

@@ -60,11 +60,12 @@ impl Shared {
         let ca = LocalCa::open(&directory, clock.now()).unwrap();
         let authority = ca.certificate().clone();
         let leaf = ca.leaf(names, clock.now()).unwrap();
-        let origin_tls = rustls::ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        let mut origin_tls = rustls::ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(leaf.certified)));
+        origin_tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let mut certificates = Certificates::new();
         certificates.mint_with(ca, clock, HOST, |_| true);
         let tls = Tls::new(certificates, Protocols::Http2AndHttp1).unwrap();

@@ -160,9 +160,13 @@ impl Run<'_> {
         let in_order = calls(step).filter_map(|call| match reaches_origin(&call) {
             true => arrived.next(),
             // Nobody was there to see it.
-            false => {
-                Some(SeenAsked { origin: None, line: String::new(), scheme: "", headers: HeaderMap::new() })
-            }
+            false => Some(SeenAsked {
+                origin: None,
+                line: String::new(),
+                scheme: "",
+                http: "",
+                headers: HeaderMap::new(),
+            }),
         });
         let mut asked: Vec<SeenAsked> = in_order.collect();
         asked.extend(arrived);
@@ -180,7 +184,8 @@ impl Run<'_> {
             }
             None => reply.body,
         };
-        let seen = Seen { status, headers, body, asked, called: Vec::new(), closed, inside: None };
+        let (called, trailers) = (Vec::new(), Some(reply.trailers));
+        let seen = Seen { status, headers, body, asked, called, trailers, closed, inside: None };
         let line = step.request.trim_start().lines().next().unwrap_or_default();
         let line: String = line.chars().take(60).collect();
         let mut differences = check(step, self.mode, &world, &seen);
@@ -200,7 +205,8 @@ impl Run<'_> {
     fn answer(&mut self, call: Option<Then>, world: &World, asked: Asked) -> Result<SeenAsked, String> {
         let Asked { seen, reply } = asked;
         let method = seen.line.split(' ').next().unwrap_or_default();
-        let Then { origin_fails, .. } = call.clone().unwrap_or_default();
+        let then = call.clone().unwrap_or_default();
+        let (origin_fails, trailers) = (then.origin_fails, then.trailers()?);
         let answer = match (call.and_then(|call| call.origin_response(world)), origin_fails) {
             (Some(message), _) => {
                 let message = message?;
@@ -219,7 +225,7 @@ impl Run<'_> {
                 Reply::Close(b"HTTP/1.1 500 Not To Be Asked\r\nContent-Length: 0\r\n\r\n".to_vec())
             }
         };
-        _ = reply.send(answer);
+        _ = reply.send((answer, trailers));
         Ok(seen)
     }
 

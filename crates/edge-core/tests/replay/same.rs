@@ -46,6 +46,7 @@ pub(crate) fn differences(simulated: &Seen, seen: &Seen) -> Vec<Difference> {
     for (expected, got) in simulated.asked.iter().zip(&seen.asked).filter(|(_, got)| !got.line.is_empty()) {
         same("the origin's request line", expected.line.clone(), got.line.clone());
         same("the origin's scheme", expected.scheme.to_owned(), got.scheme.to_owned());
+        same("the origin's HTTP", expected.http.to_owned(), got.http.to_owned());
         for (name, expected, got) in headers(&expected.headers, &got.headers) {
             same(&format!("the origin's {name}"), expected, got);
         }

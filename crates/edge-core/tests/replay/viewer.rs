@@ -36,6 +36,8 @@ pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
+    /// What came behind it.
+    pub(crate) trailers: HeaderMap,
     /// Absent: it ended.
     pub(crate) connection: Option<Connection>,
 }
@@ -115,7 +117,8 @@ async fn http1(mut wire: Wire, manner: Manner, message: &Message) -> Result<Repl
     if headers.get("transfer-encoding").is_some_and(|value| value == "chunked") {
         headers.remove("transfer-encoding");
     }
-    Ok(Reply { status, headers, body, connection })
+    let trailers = HeaderMap::new(); // none are ever asked for
+    Ok(Reply { status, headers, body, trailers, connection })
 }
 
 async fn http2(
@@ -135,7 +138,9 @@ async fn http2(
     let request = request.body(body).map_err(|error| error.to_string())?;
     let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
     let (parts, body) = response.into_parts();
-    let body = body.collect().await.map_err(|error| format!("cut: {error}"))?.to_bytes().to_vec();
+    let whole = body.collect().await.map_err(|error| format!("cut: {error}"))?;
+    let trailers = whole.trailers().cloned().unwrap_or_default();
+    let body = whole.to_bytes().to_vec();
     let connection = Some(Connection::Http2(sender));
-    Ok(Reply { status: parts.status, headers: parts.headers, body, connection })
+    Ok(Reply { status: parts.status, headers: parts.headers, body, trailers, connection })
 }

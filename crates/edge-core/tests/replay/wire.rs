@@ -107,7 +107,7 @@ impl Wire {
 }
 
 impl Head {
-    fn parse(bytes: &[u8]) -> Self {
+    pub(crate) fn parse(bytes: &[u8]) -> Self {
         let mut lines = bytes.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
         let first = String::from_utf8_lossy(lines.next().unwrap_or_default()).into_owned();
         let mut headers = HeaderMap::new();

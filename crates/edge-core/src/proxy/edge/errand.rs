@@ -160,8 +160,18 @@ impl Edge {
     ) {
         let Answer { response, storing, compress, .. } = answer;
         let source = match &response.body {
-            Source::Origin => source,
             Source::Given(bytes) => Some(OriginBody::given(bytes.clone())),
+            Source::Origin => match source.map(OriginBody::into_call) {
+                // A call is its viewer's alone, so he reads it himself, trailers and all.
+                Some(Ok(call)) => {
+                    if let Some(tell) = delivery.tell {
+                        tell.send(delivery.form.with_body(response, Body::of_call(call)));
+                    }
+                    return;
+                }
+                Some(Err(source)) => Some(source),
+                None => None,
+            },
             // A tunnel is gone before it comes to this.
             Source::Empty | Source::Text(_) | Source::Stored | Source::Slices(_) | Source::Tunnel => None,
         };

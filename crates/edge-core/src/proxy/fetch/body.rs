@@ -12,11 +12,26 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::decode::{Decoder, Framing, Piece};
 use super::exchange::Exchange;
 use super::failure::OriginFailure;
+use super::grpc::CallBody;
 use super::idle::Home;
 use crate::proxy::pool::Lease;
 
-/// The body of a response. Dropping it before its end closes the connection.
-pub struct OriginBody {
+/// The body of a response. Dropping it before its end closes the connection, or cancels the call.
+#[derive(Debug)]
+pub struct OriginBody(Inner);
+
+#[derive(Debug)]
+enum Inner {
+    Http1(Box<Http1Body>),
+    Call(Box<CallBody>),
+    /// No origin sent it.
+    Given {
+        length: u64,
+        bytes: Option<Bytes>,
+    },
+}
+
+struct Http1Body {
     framing: Framing,
     decoder: Decoder,
     exchange: Option<Exchange>,
@@ -24,17 +39,15 @@ pub struct OriginBody {
     home: Option<(Home, Duration)>,
     failure: Option<OriginFailure>,
     lease: Option<Lease>,
-    /// All of it, where no origin sent it.
-    given: Option<Bytes>,
 }
 
 impl OriginBody {
     /// A body that is at hand already, as if it had arrived.
     pub fn given(bytes: Bytes) -> Self {
-        let framing = Framing::Length(bytes.len() as u64);
-        let given = Some(bytes).filter(|bytes| !bytes.is_empty());
-        let decoder = Decoder::new(framing);
-        Self { framing, decoder, exchange: None, home: None, failure: None, lease: None, given }
+        Self(Inner::Given {
+            length: bytes.len() as u64,
+            bytes: Some(bytes).filter(|bytes| !bytes.is_empty()),
+        })
     }
 
     pub(super) fn new(
@@ -45,11 +58,11 @@ impl OriginBody {
     ) -> Self {
         let decoder = Decoder::new(framing);
         let (exchange, lease) = (Some(exchange), Some(lease));
-        let mut body = Self { framing, decoder, exchange, home, failure: None, lease, given: None };
+        let mut body = Http1Body { framing, decoder, exchange, home, failure: None, lease };
         if body.decoder.done() {
             body.finish();
         }
-        body
+        Self(Inner::Http1(Box::new(body)))
     }
 
     /// Of a response after which the connection is no longer HTTP: there is no body, and the bytes are
@@ -57,26 +70,44 @@ impl OriginBody {
     pub(super) fn of_tunnel(exchange: Exchange, lease: Lease) -> Self {
         let framing = Framing::None;
         let (exchange, lease) = (Some(exchange), Some(lease));
-        Self {
+        let decoder = Decoder::new(framing);
+        Self(Inner::Http1(Box::new(Http1Body {
             framing,
-            decoder: Decoder::new(framing),
+            decoder,
             exchange,
             home: None,
             failure: None,
             lease,
-            given: None,
-        }
+        })))
+    }
+
+    pub(super) fn of_call(call: CallBody) -> Self {
+        Self(Inner::Call(Box::new(call)))
     }
 
     /// The connection behind a 101.
     pub fn into_tunnel(self) -> Option<OriginTunnel> {
-        let (stream, ahead) = self.exchange?.into_switched();
-        Some(OriginTunnel { stream, ahead: ahead.freeze(), _lease: self.lease })
+        let Inner::Http1(body) = self.0 else { return None };
+        let (stream, ahead) = body.exchange?.into_switched();
+        Some(OriginTunnel { stream, ahead: ahead.freeze(), _lease: body.lease })
+    }
+
+    /// The answer of a call, with its trailers; `Err` is any other body.
+    pub fn into_call(self) -> Result<Box<CallBody>, Self> {
+        match self.0 {
+            Inner::Call(call) => Ok(call),
+            other => Err(Self(other)),
+        }
     }
 
     /// How the origin told the length.
     pub fn framing(&self) -> Framing {
-        self.framing
+        match &self.0 {
+            Inner::Http1(body) => body.framing,
+            // Frames end it as provably as chunks do.
+            Inner::Call(_) => Framing::Chunked,
+            Inner::Given { length, .. } => Framing::Length(*length),
+        }
     }
 
     /// The next piece. `None` is the end as the framing told it: a body cut short is an error, for ever after too.
@@ -86,11 +117,18 @@ impl OriginBody {
 
     /// As [`OriginBody::next`].
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, OriginFailure>>> {
+        match &mut self.0 {
+            Inner::Http1(body) => body.poll_next(cx),
+            Inner::Call(call) => call.poll_data(cx),
+            Inner::Given { bytes, .. } => Poll::Ready(bytes.take().map(Ok)),
+        }
+    }
+}
+
+impl Http1Body {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, OriginFailure>>> {
         if let Some(failure) = &self.failure {
             return Poll::Ready(Some(Err(failure.clone())));
-        }
-        if let Some(given) = self.given.take() {
-            return Poll::Ready(Some(Ok(given)));
         }
         loop {
             let Some(exchange) = &mut self.exchange else { return Poll::Ready(None) };
@@ -170,8 +208,8 @@ impl AsyncWrite for OriginTunnel {
     }
 }
 
-impl std::fmt::Debug for OriginBody {
+impl std::fmt::Debug for Http1Body {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OriginBody").field("framing", &self.framing).field("failure", &self.failure).finish()
+        f.debug_struct("Http1Body").field("framing", &self.framing).field("failure", &self.failure).finish()
     }
 }

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pingora_core::connectors::{ConnectorOptions, TransportConnector};
-use pingora_core::protocols::Stream;
 use pingora_core::protocols::tls::CaType;
+use pingora_core::protocols::{ALPN, Stream, TcpKeepalive};
 use pingora_core::upstreams::peer::{HttpPeer, Peer as _};
 use pingora_core::utils::tls::{CertKey, WrappedX509, parse_x509};
 use pingora_core::{Error, ErrorType};
@@ -25,11 +25,21 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 use super::addresses::Addresses;
 use super::failure::OriginFailure;
 use super::idle::{Home, Idle};
-use super::{OriginsError, Scheme, Trust};
+use super::lines::Lines;
+use super::{Call, OriginsError, Scheme, Trust};
 use crate::proxy::pool::{Server, Verification};
 
 /// What each of several addresses gets of the connection timeout, at least.
 const SHARE_MIN: Duration = Duration::from_secs(1);
+
+/// How a server that vanished is noticed on a connection that may be silent.
+const KEEP_ALIVE: TcpKeepalive = TcpKeepalive {
+    idle: Duration::from_secs(60),
+    interval: Duration::from_secs(10),
+    count: 3,
+    #[cfg(target_os = "linux")]
+    user_timeout: Duration::ZERO,
+};
 
 /// Connects to servers and keeps idle connections.
 pub(crate) struct Connector {
@@ -41,6 +51,8 @@ pub(crate) struct Connector {
     /// By ARN.
     client_certificates: HashMap<String, Arc<CertKey>>,
     seed: RandomState,
+    /// Connections that carry many calls each.
+    pub(super) lines: Arc<Lines>,
 }
 
 /// Whom to connect to, and under which names.
@@ -52,6 +64,38 @@ pub(crate) struct Destination<'a> {
     pub(crate) domain_name: &'a str,
     /// Which of our certificates it wants to see (§5.7).
     pub(crate) client_certificate: Option<&'a str>,
+    pub(crate) speaks: Speaks,
+}
+
+/// What is spoken on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Speaks {
+    Http1,
+    /// Over TLS by ALPN, without it at once (RFC 9113 §3.3).
+    Http2,
+}
+
+impl<'a> Destination<'a> {
+    /// The one of a request.
+    pub(super) fn of(call: &Call<'a>, server: &'a Server, speaks: Speaks) -> Self {
+        let host =
+            call.headers.get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        Self {
+            server,
+            host: without_port(host),
+            domain_name: &call.origin.domain_name,
+            client_certificate: call.origin.client_certificate.as_deref(),
+            speaks,
+        }
+    }
+}
+
+fn without_port(host: &str) -> &str {
+    let bracketed = host.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    match bracketed {
+        Some((address, _)) => address,
+        None => host.split_once(':').map_or(host, |(name, _)| name),
+    }
 }
 
 /// A connection ready for a request.
@@ -82,6 +126,7 @@ impl Connector {
                 .map(|(arn, certificate)| (arn.clone(), certificate.to_pingora()))
                 .collect(),
             seed: RandomState::new(),
+            lines: Arc::default(),
         })
     }
 
@@ -120,7 +165,7 @@ impl Connector {
             }
             let result = match timeout_at(deadline, self.idle.transport().new_stream(&peer)).await {
                 Err(_) => Err(OriginFailure::ConnectTimeout),
-                Ok(Ok(stream)) => check_name(&stream, to).map(|()| self.connected(stream, address, to, peer)),
+                Ok(Ok(stream)) => check(&stream, to).map(|()| self.connected(stream, address, to, peer)),
                 Ok(Err(error)) => Err(failure(&error)),
             };
             match result {
@@ -149,6 +194,7 @@ impl Connector {
 
     /// Closes the idle connections to a server; those in use are closed when they are not any more.
     pub(super) async fn close_idle(&self, server: &Server) {
+        self.lines.close(server);
         self.idle.close(server).await;
     }
 
@@ -165,6 +211,11 @@ impl Connector {
         }
         peer.client_cert_key =
             to.client_certificate.filter(|_| tls).and_then(|arn| self.client_certificates.get(arn)).cloned();
+        if to.speaks == Speaks::Http2 {
+            peer.options.alpn = ALPN::H2;
+            // A call may be silent for long, and pings of HTTP/2 are counted against those who send them.
+            peer.options.tcp_keepalive = Some(KEEP_ALIVE);
+        }
         // The chain is pingora's to verify, the name is ours: see `check_name`.
         peer.options.verify_hostname = false;
         // Everything a connection was trusted for; a plain one is tied to its host too, because a server behind
@@ -179,6 +230,16 @@ fn share(deadline: Instant, addresses: usize) -> Instant {
     let now = Instant::now();
     let part = deadline.saturating_duration_since(now) / u32::try_from(addresses).unwrap_or(u32::MAX).max(1);
     (now + part.max(SHARE_MIN)).min(deadline)
+}
+
+/// Whether it is the server that was meant, and speaks what was asked for.
+fn check(stream: &Stream, to: &Destination<'_>) -> Result<(), OriginFailure> {
+    check_name(stream, to)?;
+    let over_tls = to.server.scheme == Scheme::Https;
+    if to.speaks == Speaks::Http2 && over_tls && stream.selected_alpn_proto() != Some(ALPN::H2) {
+        return Err(OriginFailure::Tls("the server does not speak HTTP/2".to_owned()));
+    }
+    Ok(())
 }
 
 /// SNI and certificate: the forwarded Host, or the origin's name; or the name somebody mapped the origin to.

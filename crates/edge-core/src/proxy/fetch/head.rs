@@ -19,7 +19,7 @@ pub(super) const HEAD_BYTES_MAX: usize = 32_768;
 const FIELDS_MAX: usize = 256;
 
 /// Never taken from the caller: we frame the message and own the connection.
-const OURS: [&str; 10] = [
+pub(super) const OURS: [&str; 10] = [
     "connection",
     "content-length",
     "expect",

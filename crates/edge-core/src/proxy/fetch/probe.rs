@@ -10,7 +10,7 @@ use http_body_util::Empty;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
-use super::connect::Destination;
+use super::connect::{Destination, Speaks};
 use super::exchange::{Exchange, send_head};
 use super::head::write_probe;
 use super::upload::Upload;
@@ -94,7 +94,8 @@ async fn probe(
     let server = &member.server;
     let ips = shared.resolver.addresses(&server.host).await.map_err(OriginFailure::Dns)?;
     let addresses = shared.addresses.in_turn(ips, server.port, 0, Instant::now());
-    let to = Destination { server, host: name, domain_name: name, client_certificate: None };
+    let speaks = Speaks::Http1;
+    let to = Destination { server, host: name, domain_name: name, client_certificate: None, speaks };
     let deadline = Instant::now() + check.timeout;
     let mut connected = shared.connector.fresh(&to, &addresses, &shared.addresses, deadline).await?;
     let Probe::Get(path) = &check.probe else { return Ok(()) };

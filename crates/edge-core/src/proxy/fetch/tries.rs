@@ -1,5 +1,6 @@
 //! Which server is asked, how often, and what may be asked twice.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use http::{Method, StatusCode};
 use tokio::time::{Instant, timeout};
 
 use super::body::OriginBody;
-use super::connect::{Connected, Destination};
+use super::connect::{Connected, Destination, Speaks};
 use super::exchange::{Exchange, Heard, Interim, send_head};
 use super::failure::OriginFailure;
 use super::head::{self, Head, KeepAlive};
@@ -76,13 +77,27 @@ impl Shared {
     }
 
     /// Of the load balancer that the origin is, where it is one: what would have been asked.
-    fn listener(&self, call: &Call<'_>) -> Option<(Scheme, u16)> {
+    pub(super) fn listener(&self, call: &Call<'_>) -> Option<(Scheme, u16)> {
         let is_one =
             self.load_balancers.iter().any(|name| name.eq_ignore_ascii_case(&call.origin.domain_name));
         is_one.then(|| (call.scheme, port(call)))
     }
 
-    fn pool(&self, call: &Call<'_>) -> Arc<Pool> {
+    /// Where a server is, each time beginning with another address.
+    pub(super) async fn addresses_of(
+        &self,
+        server: &Server,
+        limit: Duration,
+        start: usize,
+    ) -> Result<Vec<SocketAddr>, OriginFailure> {
+        let ips = match timeout(limit, self.resolver.addresses(&server.host)).await {
+            Ok(found) => found.map_err(OriginFailure::Dns)?,
+            Err(_) => return Err(OriginFailure::Dns(format!("{}: no answer in time", server.host))),
+        };
+        Ok(self.addresses.in_turn(ips, server.port, start, Instant::now()))
+    }
+
+    pub(super) fn pool(&self, call: &Call<'_>) -> Arc<Pool> {
         if let Some(pool) = self.pools.get(&call.origin.domain_name.to_ascii_lowercase()) {
             return Arc::clone(pool);
         }
@@ -180,23 +195,11 @@ impl Try<'_> {
 
     async fn connect(&self, reuse: Reuse, start: usize) -> Result<(Connected, bool, Timings), OriginFailure> {
         let (call, server) = (self.call, &self.member.server);
-        let host =
-            call.headers.get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-        let to = Destination {
-            server,
-            host: without_port(host),
-            domain_name: &call.origin.domain_name,
-            client_certificate: call.origin.client_certificate.as_deref(),
-        };
-        let began = Instant::now();
-        let deadline = began + call.origin.connection_timeout;
-        let looked_up = timeout(call.origin.connection_timeout, self.shared.resolver.addresses(&server.host));
-        let ips = match looked_up.await {
-            Ok(found) => found.map_err(OriginFailure::Dns)?,
-            Err(_) => return Err(OriginFailure::Dns(format!("{}: no answer in time", server.host))),
-        };
+        let to = Destination::of(call, server, Speaks::Http1);
+        let (began, limit) = (Instant::now(), call.origin.connection_timeout);
+        let addresses = self.shared.addresses_of(server, limit, start).await?;
         let timings = Timings { dns: began.elapsed(), connect: Duration::ZERO, first_byte: Duration::ZERO };
-        let addresses = self.shared.addresses.in_turn(ips, server.port, start, began);
+        let deadline = began + limit;
         let connector = &self.shared.connector;
         if reuse == Reuse::Idle
             && let Some(connected) = connector.idle(&to, &addresses).await
@@ -222,13 +225,5 @@ impl Try<'_> {
             KeepAlive::Seconds(theirs) => ours.min(Duration::from_secs(theirs.saturating_sub(1))),
         };
         (!idle.is_zero()).then_some(idle)
-    }
-}
-
-fn without_port(host: &str) -> &str {
-    let bracketed = host.strip_prefix('[').and_then(|rest| rest.split_once(']'));
-    match bracketed {
-        Some((address, _)) => address,
-        None => host.split_once(':').map_or(host, |(name, _)| name),
     }
 }
