@@ -16,6 +16,8 @@ mod files;
 #[path = "cases/format.rs"]
 #[expect(dead_code, reason = "some of it is about the files alone")]
 mod format;
+#[path = "replay/lambdas.rs"]
+mod lambdas;
 #[path = "replay/origin.rs"]
 mod origin;
 #[path = "replay/run.rs"]
@@ -78,8 +80,8 @@ fn the_data_path_does_what_the_simulator_does() {
             refused += 1;
         } else if case.runs_script() && !edge_core::script::CAN_RUN {
             println!("{name} needs the feature `functions`");
-        } else if case.steps.iter().all(|step| step.peer.is_none()) {
-            // A wire has the addresses it has.
+        } else if case.steps.iter().all(|step| step.peer.is_none()) && !case.calls_meanwhile() {
+            // A wire has the addresses it has, and tells nobody whose call of a Lambda it carries.
             all.push(Replayed::new(name, case));
         }
     }

@@ -84,6 +84,13 @@ impl Case {
     }
 }
 
+impl Case {
+    /// Whether Lambdas are called while others are.
+    pub(crate) fn calls_meanwhile(&self) -> bool {
+        self.steps.iter().any(|step| step.meanwhile && !step.lambda.is_empty())
+    }
+}
+
 /// In which modes of the edge a case or a step holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -25,6 +25,7 @@ use rustls_pki_types::CertificateDer;
 use tokio_rustls::TlsConnector;
 
 use super::format::{Failure, HOST, Location, Mode};
+use super::lambdas::Lambdas;
 use super::origin::Origin;
 
 /// A timeout that a step waits for.
@@ -127,7 +128,10 @@ impl Edge {
         mut distribution: Distribution,
         mode: Mode,
         origin: &Origin,
+        lambdas: &Lambdas,
     ) -> Self {
+        let endpoint = lambdas.endpoint();
+        distribution.locate_lambdas(|_, _| Some(Arc::clone(&endpoint)));
         let mut servers = HashMap::new();
         for known in &mut distribution.origins {
             // The simulator's origin is asked once.
