@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
-use support::{DISTRIBUTION, Directory, Running, ask, edge, get, serve};
+use support::{DISTRIBUTION, Directory, Running, ask, edge, get, installed, serve};
 
 const ARN: &str = "arn:aws:lambda:us-east-1:123456789012:function:all";
 
@@ -26,7 +26,7 @@ struct Emulator {
 
 impl Emulator {
     fn start(handlers: &Path) -> Self {
-        let mut command = Command::new("node");
+        let mut command = Command::new(installed("python-tools").join("node"));
         command.arg(script("emulator.mjs")).arg(handlers).stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut addr = String::new();

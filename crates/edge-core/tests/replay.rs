@@ -65,6 +65,7 @@ struct Replayed {
     name: String,
     case: Case,
     distribution: Distribution,
+    staging: Option<Distribution>,
 }
 
 /// By the name of its file, what a case did not fulfil.
@@ -80,8 +81,11 @@ fn the_data_path_does_what_the_simulator_does() {
             refused += 1;
         } else if case.runs_script() && !edge_core::script::CAN_RUN {
             println!("{name} needs the feature `functions`");
-        } else if case.steps.iter().all(|step| step.peer.is_none()) && !case.calls_meanwhile() {
-            // A wire has the addresses it has, and tells nobody whose call of a Lambda it carries.
+        } else if case.steps.iter().all(|step| step.peer.is_none())
+            && !case.calls_meanwhile()
+            && !case.draws()
+        {
+            // A wire has the addresses and the ids it has, and tells nobody whose call of a Lambda it carries.
             all.push(Replayed::new(name, case));
         }
     }
@@ -137,7 +141,9 @@ impl Replayed {
     fn new(name: String, case: Case) -> Self {
         let text = compile::document(&case).unwrap_or_else(|error| panic!("{name}: {error}"));
         let loaded = document::load(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
-        Self { name, case, distribution: loaded.distribution }
+        let staging = compile::staging(&case).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let staging = staging.map(|text| document::load(&text).unwrap().distribution);
+        Self { name, case, distribution: loaded.distribution, staging }
     }
 
     /// How many steps it has in this mode.
@@ -180,7 +186,10 @@ fn replay(all: &Arc<Vec<Replayed>>, shared: &Arc<Shared>, mode: Mode) -> Failure
             running.push(tokio::task::spawn_local(async move {
                 let _place = places.acquire().await.unwrap();
                 let one = &all[at];
-                (at, run::run(&shared, one.distribution.clone(), &one.case, mode).await)
+                (
+                    at,
+                    run::run(&shared, (one.distribution.clone(), one.staging.clone()), &one.case, mode).await,
+                )
             }));
         }
         let mut failures = Failures::new();

@@ -5,6 +5,7 @@
 //! module refuses to know distributions; [`gate`] brings the two together.
 
 mod connection;
+pub mod deployment;
 pub mod device;
 pub mod facts;
 pub mod gate;

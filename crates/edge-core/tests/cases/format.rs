@@ -53,6 +53,8 @@ pub(crate) struct Case {
     #[serde(default)]
     pub(crate) errors: Vec<ErrorResponse>,
     pub(crate) distribution: Option<Distribution>,
+    /// A staging distribution beside it: the same, but for the path of its origins.
+    pub(crate) deployment: Option<Deployment>,
     #[serde(default, rename = "step")]
     pub(crate) steps: Vec<Step>,
 }
@@ -85,6 +87,11 @@ impl Case {
 }
 
 impl Case {
+    /// Whether chance has a part in it.
+    pub(crate) fn draws(&self) -> bool {
+        self.deployment.as_ref().is_some_and(|deployment| deployment.weight.is_some())
+    }
+
     /// Whether Lambdas are called while others are.
     pub(crate) fn calls_meanwhile(&self) -> bool {
         self.steps.iter().any(|step| step.meanwhile && !step.lambda.is_empty())
@@ -276,6 +283,19 @@ pub(crate) struct Distribution {
     pub(crate) disabled: bool,
     /// Countries: those that are served, or those that are not.
     pub(crate) geo: Option<Names>,
+}
+
+/// A continuous deployment policy. What the staging distribution asks its origins for begins with `/staging`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Deployment {
+    /// Name and value of the header that leads there.
+    pub(crate) header: Option<[String; 2]>,
+    /// Or the share of the requests.
+    pub(crate) weight: Option<f64>,
+    /// Sessions stay: the seconds after which they end, without a request and in any case.
+    pub(crate) sessions: Option<[u64; 2]>,
+    pub(crate) disabled: bool,
 }
 
 /// One exchange, or one invalidation.

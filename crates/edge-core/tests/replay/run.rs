@@ -53,10 +53,15 @@ struct Sent<'a> {
 }
 
 /// What a case did not fulfil; empty is passed.
-pub(crate) async fn run(shared: &Shared, distribution: Distribution, case: &Case, mode: Mode) -> Vec<String> {
+pub(crate) async fn run(
+    shared: &Shared,
+    distributions: (Distribution, Option<Distribution>),
+    case: &Case,
+    mode: Mode,
+) -> Vec<String> {
     let origin = Origin::start(&shared.origin_tls).await;
     let lambdas = Lambdas::start().await;
-    let edge = Edge::start(shared, distribution, mode, &origin, &lambdas);
+    let edge = Edge::start(shared, distributions, mode, &origin, &lambdas);
     let (idle, bodies) = (Vec::new(), HashSet::new());
     let mut simulated = HashMap::new();
     // Whether the simulator fulfils the case is not the question here.
