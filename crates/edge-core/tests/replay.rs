@@ -61,6 +61,15 @@ const DIFFERENT: &[(&str, &str)] = &[
 /// Cases under way at once, in each mode.
 const AT_ONCE: usize = 8;
 
+/// A wire has the addresses it has; ids, from which chance is drawn, are new each time; and nobody can tell for which of
+/// several requests a Lambda is called.
+fn can_be_replayed(case: &Case) -> bool {
+    let is_elsewhere = case.steps.iter().any(|step| step.peer.is_some());
+    let calls_meanwhile = case.steps.iter().any(|step| step.meanwhile && !step.lambda.is_empty());
+    let draws = case.deployment.as_ref().is_some_and(|deployment| deployment.weight.is_some());
+    !is_elsewhere && !calls_meanwhile && !draws
+}
+
 struct Replayed {
     name: String,
     case: Case,
@@ -81,11 +90,7 @@ fn the_data_path_does_what_the_simulator_does() {
             refused += 1;
         } else if case.runs_script() && !edge_core::script::CAN_RUN {
             println!("{name} needs the feature `functions`");
-        } else if case.steps.iter().all(|step| step.peer.is_none())
-            && !case.calls_meanwhile()
-            && !case.draws()
-        {
-            // A wire has the addresses and the ids it has, and tells nobody whose call of a Lambda it carries.
+        } else if can_be_replayed(&case) {
             all.push(Replayed::new(name, case));
         }
     }
@@ -126,6 +131,10 @@ fn every_expectation_can_fail() {
         "the origin's Host",
         "the origin's Via",
         "requests to the origin",
+        "calls of Lambdas",
+        "the Lambda's event",
+        "what the Lambda is told",
+        "the Lambda's request.method",
         "status",
         "X-Cache",
         "body",

@@ -86,18 +86,6 @@ impl Case {
     }
 }
 
-impl Case {
-    /// Whether chance has a part in it.
-    pub(crate) fn draws(&self) -> bool {
-        self.deployment.as_ref().is_some_and(|deployment| deployment.weight.is_some())
-    }
-
-    /// Whether Lambdas are called while others are.
-    pub(crate) fn calls_meanwhile(&self) -> bool {
-        self.steps.iter().any(|step| step.meanwhile && !step.lambda.is_empty())
-    }
-}
-
 /// In which modes of the edge a case or a step holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
