@@ -8,6 +8,7 @@ mod admin;
 mod classify;
 mod configuration;
 mod demo;
+mod deployment;
 mod diff;
 mod explain;
 mod generate;

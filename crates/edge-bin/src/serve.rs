@@ -18,6 +18,7 @@ use http::HeaderName;
 use crate::BAD_CONFIGURATION;
 use crate::admin::{Admin, Time, moment};
 use crate::configuration::{ConfigArgs, Configured, Warning, origin_called};
+use crate::deployment;
 use crate::lambda::{self, LambdaArgs};
 use crate::runtime::{self, Asked, Signals};
 
@@ -27,6 +28,7 @@ use crate::runtime::{self, Asked, Signals};
 ///   edge-bin serve --preset wordpress --origin http://127.0.0.1:8000
 ///   edge-bin serve distribution.json --map alb.example.com=http://127.0.0.1:8000
 ///   edge-bin serve blog.json shop.json --geo-db GeoLite2-City.mmdb
+///   edge-bin serve primary.json staging.json --deployment-policy policy.json
 ///   edge-bin serve edge.toml --https 0.0.0.0:443 --cert fullchain.pem --key privkey.pem
 ///
 /// SIGHUP reads the configuration again, and keeps the old one if the new one is bad.
@@ -69,6 +71,10 @@ pub(crate) struct Serve {
     pub(crate) sign_origins: bool,
     #[command(flatten)]
     pub(crate) lambdas: LambdaArgs,
+    /// Who is sent to the staging distribution, which is given beside its primary: what `aws cloudfront
+    /// get-continuous-deployment-policy-config` prints. For the first configuration, where its bundle has no such policy.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) deployment_policy: Option<PathBuf>,
     /// A clock of its own that stands still until `POST /clock?advance=1h` or `?set=TIME` on the admin listener moves it:
     /// ages, TTLs and dates go by it, network timeouts and certificates do not. It starts now, or at START (2026-11-23T06:55:09Z).
     #[arg(long, value_name = "START", num_args = 0..=1, require_equals = true, default_missing_value = "now")]
@@ -254,6 +260,10 @@ impl Serve {
                 servers.insert(name, urls);
             }
         }
+        if let Some(path) = &self.deployment_policy {
+            settings.distribution.deployment = deployment::read(path)?;
+            warnings.retain(|warning| !deployment::is_moot(warning, &settings.distribution));
+        }
         settings.geo = self.places.settings();
         settings.guard = if self.exact { Guard::Off } else { Guard::On };
         for name in &self.load_balancer {
@@ -281,6 +291,7 @@ impl Serve {
         warnings.retain(|warning| !is_moot(warning));
         let mut warnings: Vec<String> = warnings.into_iter().map(|warning| warning.text).collect();
         warnings.extend(self.places.warnings(&settings));
+        warnings.extend(deployment::warnings(&settings));
         Ok((settings, warnings))
     }
 }

@@ -16,6 +16,8 @@ mod files;
 #[path = "cases/format.rs"]
 #[expect(dead_code, reason = "some of it is about the files alone")]
 mod format;
+#[path = "replay/lambdas.rs"]
+mod lambdas;
 #[path = "replay/origin.rs"]
 mod origin;
 #[path = "replay/run.rs"]
@@ -59,10 +61,20 @@ const DIFFERENT: &[(&str, &str)] = &[
 /// Cases under way at once, in each mode.
 const AT_ONCE: usize = 8;
 
+/// A wire has the addresses it has, and shows no certificates; ids, from which chance is drawn, are new each time; and nobody can tell for which of
+/// several requests a Lambda is called.
+fn can_be_replayed(case: &Case) -> bool {
+    let is_elsewhere = case.steps.iter().any(|step| step.peer.is_some() || step.certificate.is_some());
+    let calls_meanwhile = case.steps.iter().any(|step| step.meanwhile && !step.lambda.is_empty());
+    let draws = case.deployment.as_ref().is_some_and(|deployment| deployment.weight.is_some());
+    !is_elsewhere && !calls_meanwhile && !draws
+}
+
 struct Replayed {
     name: String,
     case: Case,
     distribution: Distribution,
+    staging: Option<Distribution>,
 }
 
 /// By the name of its file, what a case did not fulfil.
@@ -78,8 +90,7 @@ fn the_data_path_does_what_the_simulator_does() {
             refused += 1;
         } else if case.runs_script() && !edge_core::script::CAN_RUN {
             println!("{name} needs the feature `functions`");
-        } else if case.steps.iter().all(|step| step.peer.is_none() && step.certificate.is_none()) {
-            // A wire has the addresses it has.
+        } else if can_be_replayed(&case) {
             all.push(Replayed::new(name, case));
         }
     }
@@ -121,6 +132,10 @@ fn every_expectation_can_fail() {
         "the origin's Host",
         "the origin's Via",
         "requests to the origin",
+        "calls of Lambdas",
+        "the Lambda's event",
+        "what the Lambda is told",
+        "the Lambda's request.method",
         "status",
         "X-Cache",
         "body",
@@ -137,7 +152,9 @@ impl Replayed {
     fn new(name: String, case: Case) -> Self {
         let text = compile::document(&case).unwrap_or_else(|error| panic!("{name}: {error}"));
         let loaded = document::load(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
-        Self { name, case, distribution: loaded.distribution }
+        let staging = compile::staging(&case).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let staging = staging.map(|text| document::load(&text).unwrap().distribution);
+        Self { name, case, distribution: loaded.distribution, staging }
     }
 
     /// How many steps it has in this mode.
@@ -180,7 +197,10 @@ fn replay(all: &Arc<Vec<Replayed>>, shared: &Arc<Shared>, mode: Mode) -> Failure
             running.push(tokio::task::spawn_local(async move {
                 let _place = places.acquire().await.unwrap();
                 let one = &all[at];
-                (at, run::run(&shared, one.distribution.clone(), &one.case, mode).await)
+                (
+                    at,
+                    run::run(&shared, (one.distribution.clone(), one.staging.clone()), &one.case, mode).await,
+                )
             }));
         }
         let mut failures = Failures::new();

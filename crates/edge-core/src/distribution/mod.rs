@@ -9,6 +9,7 @@
 pub mod alias;
 pub mod check;
 mod cors;
+pub mod deployment;
 pub mod document;
 pub mod form;
 mod geo;
@@ -31,6 +32,7 @@ pub use crate::header::glob::Glob;
 pub use crate::header::names::{Name, Names};
 pub use alias::{Alias, Clash, HostMatch, most_specific};
 pub use cors::{AllowedHost, AllowedOrigin};
+pub use deployment::{Deployment, Stage};
 pub use document::{Document, Loaded, load, load_value};
 pub use geo::{Country, GeoRestriction};
 pub use lambda::{Lambda, LambdaEvent, Lambdas};
@@ -53,6 +55,10 @@ pub struct Distribution {
     pub domain_name: String,
     /// Alternate domain names, lower case (§17.2).
     pub aliases: Vec<Alias>,
+    /// Whether it is reached by itself (§17.1).
+    pub stage: Stage,
+    /// Which of its requests a staging distribution answers.
+    pub deployment: Option<Deployment>,
     /// A disabled distribution answers nobody (§0.2).
     pub enabled: bool,
     /// What viewers may speak (§11.2).

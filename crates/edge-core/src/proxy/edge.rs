@@ -20,7 +20,8 @@ use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{Method, Version};
+use http::header::SET_COOKIE;
+use http::{HeaderValue, Method, Version};
 use tokio::time::Instant;
 
 use self::begun::Begun;
@@ -162,7 +163,8 @@ impl Edge {
         B::Error: std::fmt::Display + Send + Unpin,
     {
         let head = request.method() == Method::HEAD;
-        let mut response = match self.decide(request, viewer, upgrade.as_ref()) {
+        let (decided, set_cookie) = self.decide(request, viewer, upgrade.as_ref());
+        let mut response = match decided {
             Decided::Answered(response) => response,
             // Boxed, or the state of a miss would be a part of every hit's future.
             Decided::Goes(mut errand, body) => {
@@ -174,19 +176,22 @@ impl Edge {
                 Box::pin(self.enter(call, body, interims)).await
             }
         };
-        match response.extensions_mut().remove::<Box<Pending>>() {
-            None => response,
-            Some(pending) => Box::pin(self.finish(pending, response, head)).await,
+        if let Some(pending) = response.extensions_mut().remove::<Box<Pending>>() {
+            response = Box::pin(self.finish(pending, response, head)).await;
         }
+        if let Some(set_cookie) = set_cookie {
+            response.headers_mut().append(SET_COOKIE, set_cookie);
+        }
+        response
     }
 
-    /// All that needs no waiting: a hit is a function call.
+    /// All that needs no waiting: a hit is a function call. Beside it what keeps the viewer's session where it is.
     fn decide<B: http_body::Body>(
         &self,
         request: http::Request<B>,
         viewer: Viewer,
         upgrade: Option<&Upgrade>,
-    ) -> Decided<B> {
+    ) -> (Decided<B>, Option<HeaderValue>) {
         let inner = &*self.0;
         inner.counters.requests.fetch_add(1, Ordering::Relaxed);
         let now = inner.clock.now();
@@ -200,10 +205,10 @@ impl Edge {
             Ok(request) => request,
             Err(refusal) => {
                 let response = exchange::refuse_unread(&running.rules().place, refusal, &id, now);
-                return Decided::Answered(form.plain(response));
+                return (Decided::Answered(form.plain(response)), None);
             }
         };
-        let site = running.site(request.host_name());
+        let (site, set_cookie) = running.choose(&mut request, &id, now);
         running.locate(&mut request, site);
         request.tls = viewer.tls;
         if upgrade.is_none() {
@@ -224,7 +229,7 @@ impl Edge {
             };
             (step, held) = self.look_up(look_up, now);
         }
-        match step {
+        let decided = match step {
             Step::Answer(mut answer) => {
                 self.report(&answer.trace, &site.rules);
                 if answer.refresh.is_some() {
@@ -242,7 +247,8 @@ impl Edge {
             }
             // Both lead on, above.
             Step::LookUp(_) | Step::Instead { .. } => Decided::Answered(form.broken()),
-        }
+        };
+        (decided, set_cookie)
     }
 
     /// A Lambda at viewer-request is called, then all goes on as without it.

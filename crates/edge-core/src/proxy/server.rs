@@ -257,8 +257,15 @@ fn running(
     https_port: Option<u16>,
     before: Option<&Arc<Origins>>,
 ) -> Result<Running, StartError> {
-    if let Some(clash) = Clash::among(settings.distributions()) {
+    let pairs = Pairs::of(settings);
+    if let Some(clash) = Clash::among(pairs.reached()) {
         return Err(StartError::Clash(clash));
+    }
+    // Their keys begin with these names (§4.1).
+    for (primary, staging) in &pairs.0 {
+        if staging.is_some_and(|staging| staging.domain_name == primary.domain_name) {
+            return Err(StartError::Clash(Clash::DomainName(primary.domain_name.clone())));
+        }
     }
     let mut servers = HashMap::new();
     for (name, urls) in &settings.servers {
@@ -310,8 +317,19 @@ fn running(
         })
     };
     let locator = Locator::open(&settings.geo).map_err(StartError::Geo)?;
-    let running = Running::new(rules(&settings.distribution), Arc::new(origins));
-    let running = settings.others.iter().fold(running, |running, other| running.and(rules(other)));
+    let mut running: Option<Running> = None;
+    let origins = Arc::new(origins);
+    for (distribution, staging) in &pairs.0 {
+        let mut with = match running {
+            None => Running::new(rules(distribution), Arc::clone(&origins)),
+            Some(running) => running.and(rules(distribution)),
+        };
+        if let Some(staging) = staging {
+            with = with.staged(rules(&Distribution::clone(staging).standing_in_for(distribution)));
+        }
+        running = Some(with);
+    }
+    let running = running.unwrap_or_else(|| Running::new(rules(&settings.distribution), origins));
     Ok(running.located_by(Arc::new(locator)))
 }
 
@@ -337,6 +355,27 @@ fn client_certificates(
         }
     }
     Ok(found)
+}
+
+/// Each distribution that viewers reach, with the staging distribution behind it.
+struct Pairs<'a>(Vec<(&'a Distribution, Option<&'a Distribution>)>);
+
+impl<'a> Pairs<'a> {
+    fn of(settings: &'a Settings) -> Self {
+        let all: Vec<&Distribution> = settings.distributions().collect();
+        let staging = |primary: &Distribution| {
+            let found = primary.deployment.as_ref()?.staging_among(all.iter().copied())?;
+            Some(all[found])
+        };
+        let staged: Vec<&Distribution> = all.iter().filter_map(|primary| staging(primary)).collect();
+        let is_behind = |one: &Distribution| staged.iter().any(|staged| std::ptr::eq(*staged, one));
+        let reached = all.iter().filter(|one| !is_behind(one));
+        Self(reached.map(|primary| (*primary, staging(primary))).collect())
+    }
+
+    fn reached(&self) -> impl Iterator<Item = &'a Distribution> {
+        self.0.iter().map(|(primary, _)| *primary)
+    }
 }
 
 fn tls(settings: &Settings) -> Result<(Option<Arc<Tls>>, Option<PathBuf>), StartError> {

@@ -6,6 +6,7 @@
 
 mod certificate;
 mod connection;
+pub mod deployment;
 pub mod device;
 pub mod facts;
 pub mod gate;

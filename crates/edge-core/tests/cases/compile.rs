@@ -3,13 +3,18 @@
 use edge_core::distribution::policy::{CACHE_POLICIES, ORIGIN_REQUEST_POLICIES, RESPONSE_HEADERS_POLICIES};
 use serde_json::{Map, Value, json};
 
-use super::format::{Behavior, Cache, Case, Forward, Group, HOST, Legacy, Names, Origin, ResponseHeaders};
+use super::format::{
+    Behavior, Cache, Case, Deployment, Forward, Group, HOST, Legacy, Names, Origin, ResponseHeaders,
+};
 use super::signed;
 
 /// The domain name of every case's distribution.
 pub(crate) const DOMAIN: &str = "d111111abcdef8.cloudfront.net";
 
 const ALL_METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE"];
+
+/// The domain name of the staging distribution beside it.
+pub(crate) const STAGING_DOMAIN: &str = "d222222abcdef8.cloudfront.net";
 
 /// The document of a case as text.
 pub(crate) fn document(case: &Case) -> Result<String, String> {
@@ -21,6 +26,39 @@ pub(crate) fn document(case: &Case) -> Result<String, String> {
         Some(json) => Ok(json.to_owned()),
         None => Ok(Bundle::default().of(case)?.to_string()),
     }
+}
+
+/// The document of the staging distribution beside it, where there is one.
+pub(crate) fn staging(case: &Case) -> Result<Option<String>, String> {
+    if case.deployment.is_none() || case.document.is_some() {
+        return Ok(None);
+    }
+    let mut bundle = Bundle::default().of(case)?;
+    (bundle["Id"], bundle["DomainName"]) = (json!("ESTAGING"), json!(STAGING_DOMAIN));
+    let config = &mut bundle["DistributionConfig"];
+    (config["Staging"], config["ContinuousDeploymentPolicyId"]) = (json!(true), json!(""));
+    config["Aliases"] = list(Vec::new());
+    for origin in config["Origins"]["Items"].as_array_mut().into_iter().flatten() {
+        origin["OriginPath"] =
+            json!(format!("/staging{}", origin["OriginPath"].as_str().unwrap_or_default()));
+    }
+    Ok(Some(bundle.to_string()))
+}
+
+fn deployment(deployment: &Deployment) -> Value {
+    let mut config = json!({ "StagingDistributionDnsNames": texts(&[STAGING_DOMAIN.to_owned()]), "Enabled": !deployment.disabled });
+    if let Some([header, value]) = &deployment.header {
+        let header = json!({ "Header": header, "Value": value });
+        config["TrafficConfig"] = json!({ "Type": "SingleHeader", "SingleHeaderConfig": header });
+    }
+    if let Some(weight) = deployment.weight {
+        let mut weight = json!({ "Weight": weight });
+        if let Some([idle, maximum]) = deployment.sessions {
+            weight["SessionStickinessConfig"] = json!({ "IdleTTL": idle, "MaximumTTL": maximum });
+        }
+        config["TrafficConfig"] = json!({ "Type": "SingleWeight", "SingleWeightConfig": weight });
+    }
+    json!({ "Id": "policy", "ContinuousDeploymentPolicyConfig": config })
 }
 
 /// What behaviors name by id.
@@ -103,6 +141,9 @@ impl Bundle {
         if let Some(root) = distribution.root {
             config["DefaultRootObject"] = json!(root);
         }
+        if case.deployment.is_some() {
+            config["ContinuousDeploymentPolicyId"] = json!("policy");
+        }
         Ok(json!({
             "Id": "ECASE",
             "DomainName": DOMAIN,
@@ -114,6 +155,7 @@ impl Bundle {
             "KeyGroups": self.key_groups,
             "PublicKeys": signed::public_keys(),
             "KeyValueStores": self.stores,
+            "ContinuousDeploymentPolicies": case.deployment.iter().map(deployment).collect::<Vec<_>>(),
         }))
     }
 

@@ -53,6 +53,8 @@ pub(crate) struct Case {
     #[serde(default)]
     pub(crate) errors: Vec<ErrorResponse>,
     pub(crate) distribution: Option<Distribution>,
+    /// A staging distribution beside it: the same, but for the path of its origins.
+    pub(crate) deployment: Option<Deployment>,
     #[serde(default, rename = "step")]
     pub(crate) steps: Vec<Step>,
 }
@@ -277,6 +279,19 @@ pub(crate) struct Distribution {
     pub(crate) mtls: Option<String>,
     /// Countries: those that are served, or those that are not.
     pub(crate) geo: Option<Names>,
+}
+
+/// A continuous deployment policy. What the staging distribution asks its origins for begins with `/staging`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Deployment {
+    /// Name and value of the header that leads there.
+    pub(crate) header: Option<[String; 2]>,
+    /// Or the share of the requests.
+    pub(crate) weight: Option<f64>,
+    /// Sessions stay: the seconds after which they end, without a request and in any case.
+    pub(crate) sessions: Option<[u64; 2]>,
+    pub(crate) disabled: bool,
 }
 
 /// One exchange, or one invalidation.

@@ -25,9 +25,11 @@ use edge_core::header::range::Slice;
 use edge_core::origin::Failure;
 use edge_core::response::server_timing::Upstream;
 use edge_core::response::{Connection, Place, Source};
+use edge_core::viewer::deployment::{Choice, Side};
 use edge_core::viewer::device::Memo;
 use edge_core::viewer::traffic::Traffic;
 use edge_core::viewer::{Request, Scheme, Stream, Tls};
+use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue, Version};
 use serde_json::Value as Json;
 
@@ -44,8 +46,12 @@ pub(crate) fn run(case: &Case, mode: Mode, watch: &mut dyn FnMut(usize, Seen)) -
         Ok(text) => text,
         Err(error) => return vec![error],
     };
+    let staging = match compile::staging(case) {
+        Ok(text) => text.and_then(|text| Some(document::load(&text).ok()?.distribution)),
+        Err(error) => return vec![error],
+    };
     match (document::load(&text), &case.refused) {
-        (Ok(loaded), None) => Simulator::new(loaded.distribution, mode, watch).run(case),
+        (Ok(loaded), None) => Simulator::new(loaded.distribution, staging, mode, watch).run(case),
         (Ok(_), Some(code)) => vec![format!("the document loads; expected {code}")],
         (Err(problems), None) => vec![format!("the document does not load: {problems}")],
         (Err(problems), Some(code)) => {
@@ -83,6 +89,8 @@ struct Simulator<'w> {
     mode: Mode,
     watch: &'w mut dyn FnMut(usize, Seen),
     rules: Arc<Rules>,
+    /// The staging distribution.
+    staging: Option<Arc<Rules>>,
     store: HashMap<Key, Object>,
     ledgers: Ledgers,
     standings: HashMap<usize, Standing>,
@@ -94,10 +102,8 @@ struct Simulator<'w> {
 struct Walk<'a> {
     step: &'a Step,
     world: &'a World,
-    key: Option<Vec<String>>,
+    before: Before,
     asked: Vec<SeenAsked>,
-    /// The Lambdas that were called.
-    called: Vec<Json>,
     /// What was found by the last look-up.
     held: Option<Object>,
     /// What those who wait may have.
@@ -125,14 +131,24 @@ struct Pending<'a> {
     number: usize,
     world: World,
     ask: Ask,
-    key: Option<Vec<String>>,
-    called: Vec<Json>,
+    before: Before,
     held: Option<Object>,
+}
+
+/// What came of a request before its origin was asked.
+#[derive(Default)]
+struct Before {
+    key: Option<Vec<String>>,
+    /// The Lambdas that were called, and afterwards too.
+    called: Vec<Json>,
+    /// What keeps the session where it is.
+    set_cookie: Option<HeaderValue>,
 }
 
 impl<'w> Simulator<'w> {
     fn new(
-        mut distribution: distribution::Distribution,
+        distribution: distribution::Distribution,
+        staging: Option<distribution::Distribution>,
         mode: Mode,
         watch: &'w mut dyn FnMut(usize, Seen),
     ) -> Self {
@@ -141,19 +157,14 @@ impl<'w> Simulator<'w> {
             Mode::Guard => Guard::On,
         };
         let anywhere = Arc::new(Endpoint::parse("http://lambda.invalid").unwrap());
-        distribution.locate_lambdas(|_, _| Some(Arc::clone(&anywhere)));
-        let rules = Rules { distribution, guard, place: Place::new(7, None), devices: Memo::new(16) };
+        let rules = |mut distribution: distribution::Distribution| {
+            distribution.locate_lambdas(|_, _| Some(Arc::clone(&anywhere)));
+            Arc::new(Rules { distribution, guard, place: Place::new(7, None), devices: Memo::new(16) })
+        };
+        let staging = staging.map(|staging| rules(staging.standing_in_for(&distribution)));
+        let rules = rules(distribution);
         let (store, ledgers, standings) = (HashMap::new(), Ledgers::default(), HashMap::new());
-        Self {
-            mode,
-            watch,
-            rules: Arc::new(rules),
-            store,
-            ledgers,
-            standings,
-            requests: 0,
-            refreshed: Vec::new(),
-        }
+        Self { mode, watch, rules, staging, store, ledgers, standings, requests: 0, refreshed: Vec::new() }
     }
 
     fn run(mut self, case: &Case) -> Vec<String> {
@@ -185,14 +196,14 @@ impl<'w> Simulator<'w> {
             }
             match self.begin(step, &world) {
                 Ok(Begun::Answered(seen)) => self.report(step, number, &world, *seen, failures),
-                Ok(Begun::Asks(ask, key, called, held)) => {
-                    pending.push(Pending { step, number, world, ask: *ask, key, called, held });
+                Ok(Begun::Asks(ask, before, held)) => {
+                    pending.push(Pending { step, number, world, ask: *ask, before, held });
                 }
                 Err(error) => failures.push(format!("step {}: {error}", number + 1)),
             }
         }
         let mut leader: Option<Flight> = None;
-        for Pending { step, number, world, ask, key, called, held } in pending {
+        for Pending { step, number, world, ask, before, held } in pending {
             let shared = (ask.sharing() == Sharing::Collapsed).then(|| ask.key().cloned()).flatten();
             let since = ask.since();
             // Who came after an invalidation is not on a flight that began before it.
@@ -201,8 +212,7 @@ impl<'w> Simulator<'w> {
             });
             let joins = leader.as_ref().filter(|flight| shared.as_ref() == Some(&flight.key));
             let joins = joins.and_then(|flight| flight.cargo.clone());
-            let mut walk =
-                Walk { step, world: &world, key, asked: Vec::new(), called, held: None, shared: None };
+            let mut walk = Walk { step, world: &world, before, asked: Vec::new(), held: None, shared: None };
             let seen = match joins {
                 Some(object) => {
                     let decision = ask.joined(object.held(), world.now);
@@ -264,7 +274,7 @@ impl<'w> Simulator<'w> {
         let message = step.viewer_request(world)?;
         let (parts, scheme) = head(step, &message)?;
         let stream = if message.body.is_empty() { Stream::Ended } else { Stream::Open };
-        let request = match Request::read(parts, scheme, stream, world.peer) {
+        let mut request = match Request::read(parts, scheme, stream, world.peer) {
             Ok(request) => Request {
                 location: step.location.as_ref().map(|location| Arc::new(location.to_core())),
                 tls: (scheme == Scheme::Https).then(|| self.tls(step)),
@@ -278,18 +288,26 @@ impl<'w> Simulator<'w> {
             }
         };
         let mut walk = Walk::new(step, world);
-        let mut decision = exchange::begin(&self.rules, request, id, world.now);
+        let mut rules = &self.rules;
+        if let (Some(deployment), Some(staging)) = (&self.rules.distribution.deployment, &self.staging)
+            && self.rules.distribution.answers_for(request.host_name())
+        {
+            let Choice { side, set_cookie } = deployment.choose(&mut request, &id, world.now);
+            rules = if side == Side::Staging { staging } else { rules };
+            walk.before.set_cookie = set_cookie;
+        }
+        let mut decision = exchange::begin(rules, request, id, world.now);
         if let Decision::Invoke(invoke) = decision {
             let body = (!message.body.is_empty()).then_some(&*message.body);
             let invoked = walk.invoked(invoke.invocation(), body)?;
             decision = invoke.answered(invoked, world.now);
         }
         if let Decision::LookUp(look_up) = decision {
-            walk.key = Some(key_parts(look_up.key()));
+            walk.before.key = Some(key_parts(look_up.key()));
             (decision, walk.held) = self.look_up(look_up, world.now);
         }
         match decision {
-            Decision::Ask(ask) => Ok(Begun::Asks(ask, walk.key, walk.called, walk.held)),
+            Decision::Ask(ask) => Ok(Begun::Asks(ask, walk.before, walk.held)),
             decision => self.walk(&mut walk, decision).map(|seen| Begun::Answered(Box::new(seen))),
         }
     }
@@ -516,8 +534,11 @@ impl<'w> Simulator<'w> {
             response = told;
             failed.extend(why.map(|why| why.to_string()));
         }
-        let (asked, called, key) =
-            (std::mem::take(&mut walk.asked), std::mem::take(&mut walk.called), walk.key.take());
+        let asked = std::mem::take(&mut walk.asked);
+        let Before { key, called, set_cookie } = std::mem::take(&mut walk.before);
+        if let Some(set_cookie) = set_cookie {
+            response.headers.append(SET_COOKIE, set_cookie);
+        }
         let body = match &response.body {
             _ if response.instead.is_some() => response.instead.as_deref().unwrap_or_default().to_vec(),
             Source::Empty => Vec::new(),
@@ -563,7 +584,7 @@ impl<'w> Simulator<'w> {
 
 impl<'a> Walk<'a> {
     fn new(step: &'a Step, world: &'a World) -> Self {
-        Self { step, world, key: None, asked: Vec::new(), called: Vec::new(), held: None, shared: None }
+        Self { step, world, before: Before::default(), asked: Vec::new(), held: None, shared: None }
     }
 
     /// What the case says of this call.
@@ -575,7 +596,7 @@ impl<'a> Walk<'a> {
             Glimpse { bytes: &body[..body.len().min(max)], rest }
         });
         let event: Json = serde_json::from_str(&invocation.payload(glimpse)).unwrap();
-        let Some(call) = self.step.lambda.get(self.called.len()) else {
+        let Some(call) = self.step.lambda.get(self.before.called.len()) else {
             return Err(format!("a Lambda was called at {}", invocation.event));
         };
         let invoked = match (call.fails.as_deref(), &call.throws) {
@@ -587,14 +608,14 @@ impl<'a> Walk<'a> {
             (None, Some(what)) => Invoked::Threw(what.clone()),
             (None, None) => Invoked::Returned(call.result(&event, self.world)?),
         };
-        self.called.push(event);
+        self.before.called.push(event);
         Ok(invoked)
     }
 }
 
 enum Begun {
     Answered(Box<Seen>),
-    Asks(Box<Ask>, Option<Vec<String>>, Vec<Json>, Option<Object>),
+    Asks(Box<Ask>, Before, Option<Object>),
 }
 
 fn head(step: &Step, message: &Message) -> Result<(http::request::Parts, Scheme), String> {

@@ -25,6 +25,7 @@ use rustls_pki_types::CertificateDer;
 use tokio_rustls::TlsConnector;
 
 use super::format::{Failure, HOST, Location, Mode};
+use super::lambdas::Lambdas;
 use super::origin::Origin;
 
 /// A timeout that a step waits for.
@@ -115,6 +116,7 @@ pub(crate) struct Edge {
     pub(crate) inner: Inner,
     pub(crate) hand: Hand,
     distribution: Distribution,
+    staging: Option<Distribution>,
     guard: Guard,
     origins: Arc<Origins>,
     failing: Vec<(Failure, Option<String>)>,
@@ -125,12 +127,19 @@ pub(crate) struct Edge {
 impl Edge {
     pub(crate) fn start(
         shared: &Shared,
-        mut distribution: Distribution,
+        (mut distribution, mut staging): (Distribution, Option<Distribution>),
         mode: Mode,
         origin: &Origin,
+        lambdas: &Lambdas,
     ) -> Self {
+        let endpoint = lambdas.endpoint();
         let mut servers = HashMap::new();
-        for known in &mut distribution.origins {
+        let mut both: Vec<&mut Distribution> = vec![&mut distribution];
+        both.extend(&mut staging);
+        for one in &mut both {
+            one.locate_lambdas(|_, _| Some(Arc::clone(&endpoint)));
+        }
+        for known in both.into_iter().flat_map(|one| &mut one.origins) {
             // The simulator's origin is asked once.
             known.connection_attempts = 1;
             (known.connection_timeout, known.read_timeout) = (LONG, LONG);
@@ -157,7 +166,7 @@ impl Edge {
             Mode::Guard => Guard::On,
         };
         let (clock, hand) = Clock::manual(SystemTime::UNIX_EPOCH);
-        let running = running(distribution.clone(), guard, &origins);
+        let running = running((distribution.clone(), staging.clone()), guard, &origins);
         let inner = Inner::new(running, CACHE_BYTES, clock);
         let stop = Stop::new();
         let serve = |tls| {
@@ -172,6 +181,7 @@ impl Edge {
             https,
             hand,
             distribution,
+            staging,
             guard,
             origins,
             failing: Vec::new(),
@@ -215,7 +225,8 @@ impl Edge {
         }
         let elsewhere = self.location.as_ref().map(Location::to_core).unwrap_or_default();
         let locator = Locator::open(&GeoSettings { elsewhere, ..GeoSettings::default() }).unwrap();
-        let running = running(distribution, self.guard, &self.origins).located_by(Arc::new(locator));
+        let running = running((distribution, self.staging.clone()), self.guard, &self.origins)
+            .located_by(Arc::new(locator));
         self.inner.replace(running);
     }
 }
@@ -231,7 +242,18 @@ fn at(port: u16, protocol: OriginProtocol) -> OriginKind {
 }
 
 /// As `Server::start` makes it, but HTTPS is on the port that needs no name, as in the simulator.
-fn running(distribution: Distribution, guard: Guard, origins: &Arc<Origins>) -> Running {
-    let rules = Rules { distribution, guard, place: Place::new(7, None), devices: Memo::new(16) };
-    Running::new(Arc::new(rules), Arc::clone(origins))
+fn running(
+    (distribution, staging): (Distribution, Option<Distribution>),
+    guard: Guard,
+    origins: &Arc<Origins>,
+) -> Running {
+    let staging = staging.map(|staging| staging.standing_in_for(&distribution));
+    let rules = |distribution| {
+        Arc::new(Rules { distribution, guard, place: Place::new(7, None), devices: Memo::new(16) })
+    };
+    let running = Running::new(rules(distribution), Arc::clone(origins));
+    match staging {
+        Some(staging) => running.staged(rules(staging)),
+        None => running,
+    }
 }

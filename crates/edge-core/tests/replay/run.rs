@@ -16,6 +16,7 @@ use tokio::task::{JoinHandle, yield_now};
 
 use super::edges::{Edge, Shared};
 use super::format::{Case, Failure, Mode, START, Seen, SeenAsked, Step, Then, World, check};
+use super::lambdas::Lambdas;
 use super::origin::{self, Asked, Origin, Reply};
 use super::same;
 use super::simulate;
@@ -32,6 +33,7 @@ pub(crate) struct Run<'a> {
     mode: Mode,
     edge: Edge,
     origin: Origin,
+    lambdas: Lambdas,
     idle: Vec<(Manner, Connection)>,
     /// Every body the origin sent: these come without a coding of the edge's.
     bodies: HashSet<Vec<u8>>,
@@ -51,15 +53,21 @@ struct Sent<'a> {
 }
 
 /// What a case did not fulfil; empty is passed.
-pub(crate) async fn run(shared: &Shared, distribution: Distribution, case: &Case, mode: Mode) -> Vec<String> {
+pub(crate) async fn run(
+    shared: &Shared,
+    distributions: (Distribution, Option<Distribution>),
+    case: &Case,
+    mode: Mode,
+) -> Vec<String> {
     let origin = Origin::start(&shared.origin_tls).await;
-    let edge = Edge::start(shared, distribution, mode, &origin);
+    let lambdas = Lambdas::start().await;
+    let edge = Edge::start(shared, distributions, mode, &origin, &lambdas);
     let (idle, bodies) = (Vec::new(), HashSet::new());
     let mut simulated = HashMap::new();
     // Whether the simulator fulfils the case is not the question here.
     _ = simulate::run(case, mode, &mut |number, seen| _ = simulated.insert(number, seen));
     let failures = Vec::new();
-    let mut run = Run { shared, mode, edge, origin, idle, bodies, failures, simulated };
+    let mut run = Run { shared, mode, edge, origin, lambdas, idle, bodies, failures, simulated };
     let mut steps = case.steps.iter().enumerate().filter(|(_, step)| step.mode.include(mode)).peekable();
     while let Some(first) = steps.next() {
         let mut together = vec![first];
@@ -116,6 +124,7 @@ impl Run<'_> {
         let message = step.viewer_request(&world)?;
         self.edge.hand.set(world.now);
         self.edge.fail(self.shared, failing(step), step.location.clone());
+        self.lambdas.expect(&step.lambda, &world);
         let (began, set_out) = self.counts();
         let kept = self.idle.iter().position(|(kept, _)| *kept == manner);
         let connection = match kept {
@@ -124,6 +133,10 @@ impl Run<'_> {
         };
         let reply = tokio::spawn(async move { connection.ask(manner, &message).await });
         while self.counts().0 == began && !reply.is_finished() {
+            yield_now().await;
+        }
+        // Lambdas come first, and take as long as they take.
+        while !step.lambda.is_empty() && self.counts().1 == set_out && !reply.is_finished() {
             yield_now().await;
         }
         turns().await;
@@ -184,7 +197,7 @@ impl Run<'_> {
             }
             None => reply.body,
         };
-        let (called, trailers) = (Vec::new(), Some(reply.trailers));
+        let (called, trailers) = (self.lambdas.called(), Some(reply.trailers));
         let seen = Seen { status, headers, body, asked, called, trailers, closed, inside: None };
         let line = step.request.trim_start().lines().next().unwrap_or_default();
         let line: String = line.chars().take(60).collect();

@@ -6,14 +6,15 @@ use std::time::Duration;
 use http::HeaderName;
 
 use super::super::check::{self, quotas};
+use super::super::deployment::LOCAL_DOMAIN;
 use super::super::problem::codes::INVALID_ARGUMENT;
-use super::super::{Alias, Distribution, ErrorPage, ErrorResponse, HttpVersion, PathPattern};
+use super::super::{Alias, Distribution, ErrorPage, ErrorResponse, HttpVersion, PathPattern, Stage};
 use super::behavior::{self, Context};
 use super::library::Library;
 use super::names;
 use super::node::Node;
 use super::origin::{self, Targets};
-use super::{force, geo, viewer};
+use super::{deployment, force, geo, viewer};
 
 /// `ErrorCachingMinTTL` where an entry does not say (§7.3).
 const ERROR_CACHING_MIN_TTL: Duration = Duration::from_secs(10);
@@ -41,11 +42,16 @@ pub(super) fn distribution(config: &Node<'_>, identity: &Identity<'_>, library: 
     let aliases = aliases(config);
     let viewer_tls = viewer::tls(config, !aliases.is_empty(), library);
     force::distribution(config);
+    let stage = if config.boolean("Staging") == Some(true) { Stage::Staging } else { Stage::Live };
+    deployment::check(config, stage, http_version, &origins);
+    let deployment = library.deployment(&config.at("ContinuousDeploymentPolicyId"));
     let geo_restriction = geo::restriction(&config.at("Restrictions"));
     Distribution {
         id: identity.id.map_or_else(|| local_id(reference), str::to_owned),
         domain_name: identity.domain_name.map_or_else(|| local_domain(reference), str::to_ascii_lowercase),
         aliases,
+        stage,
+        deployment,
         enabled: config.required_boolean("Enabled"),
         http_version,
         viewer_tls,
@@ -153,7 +159,7 @@ fn local_id(reference: &str) -> String {
 }
 
 fn local_domain(reference: &str) -> String {
-    format!("dlocal{}.cloudfront.net", base36(reference, 8))
+    format!("{LOCAL_DOMAIN}{}.cloudfront.net", base36(reference, 8))
 }
 
 /// `digits` of a hash (FNV-1a) of `text`.

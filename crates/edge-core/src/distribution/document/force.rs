@@ -24,13 +24,6 @@ pub(super) fn distribution(config: &Node<'_>) {
         );
     }
     logging(&config.at("Logging"));
-    if config.filled("ContinuousDeploymentPolicyId").is_some() {
-        let field = config.at("ContinuousDeploymentPolicyId");
-        field.not_in_force("no request is sent to a staging distribution");
-    }
-    if config.boolean("Staging") == Some(true) {
-        config.at("Staging").not_in_force("a staging distribution is served here like any other");
-    }
     let tenant_only = config.choice("ConnectionMode", &[("direct", false), ("tenant-only", true)]);
     if tenant_only == Some(true) {
         config

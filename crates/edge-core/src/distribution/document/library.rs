@@ -11,12 +11,12 @@ use super::super::policy::{
     managed_response_headers_policy,
 };
 use super::super::problem::codes::INVALID_ARGUMENT;
-use super::super::{ResponseHeadersPolicy, SigningBehavior};
+use super::super::{Deployment, ResponseHeadersPolicy, SigningBehavior};
 use super::function::Functions;
 use super::node::Node;
 use super::signers::Signers;
 use super::viewer::TrustStores;
-use super::{policies, response_headers, viewer};
+use super::{deployment, policies, response_headers, viewer};
 
 /// What ids can be resolved with.
 #[derive(Default)]
@@ -26,6 +26,7 @@ pub(super) struct Library {
     response_headers: HashMap<String, Arc<ResponseHeadersPolicy>>,
     pub(super) functions: Functions,
     access_controls: HashMap<String, Option<SigningBehavior>>,
+    deployments: HashMap<String, Option<Deployment>>,
     pub(super) signers: Signers,
     pub(super) trust_stores: TrustStores,
 }
@@ -33,7 +34,7 @@ pub(super) struct Library {
 impl Library {
     /// Reads the lists of a bundle; a document that has none of them gives an empty library.
     pub(super) fn read(root: &Node<'_>) -> Self {
-        root.ignore(&["KeyValueStores", "CloudFrontOriginAccessIdentities", "ContinuousDeploymentPolicies"]);
+        root.ignore(&["KeyValueStores", "CloudFrontOriginAccessIdentities"]);
         Self {
             cache: by_id(root, "CachePolicies", "CachePolicy", "CachePolicyConfig", policies::cache_policy),
             origin_request: by_id(
@@ -58,6 +59,13 @@ impl Library {
                 "OriginAccessControlConfig",
                 access_control,
             ),
+            deployments: by_id(
+                root,
+                "ContinuousDeploymentPolicies",
+                "ContinuousDeploymentPolicy",
+                "ContinuousDeploymentPolicyConfig",
+                deployment::policy,
+            ),
             signers: Signers::read(root),
             trust_stores: viewer::trust_stores(root),
         }
@@ -68,6 +76,19 @@ impl Library {
     pub(super) fn signing(&self, node: &Node<'_>) -> Option<SigningBehavior> {
         let known = node.as_text().and_then(|id| self.access_controls.get(id));
         known.copied().unwrap_or(Some(SigningBehavior::Always))
+    }
+
+    /// Who goes to the staging distribution, by the policy whose id stands in `node`.
+    pub(super) fn deployment(&self, node: &Node<'_>) -> Option<Deployment> {
+        let id = node.as_text().filter(|id| !id.is_empty())?;
+        let found = self.deployments.get(id);
+        if found.is_none() {
+            node.not_in_force_with(
+                "the document does not have this policy: no request is sent to a staging distribution",
+                format!("--deployment-policy FILE, with what `aws cloudfront get-continuous-deployment-policy-config --id {id}` prints"),
+            );
+        }
+        found.cloned().flatten()
     }
 
     /// The policy whose id stands in `node`.

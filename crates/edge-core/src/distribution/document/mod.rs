@@ -6,6 +6,7 @@
 
 mod behavior;
 mod config;
+mod deployment;
 mod force;
 mod function;
 mod geo;
@@ -27,6 +28,7 @@ use super::form::Owners;
 use super::problem::codes::MALFORMED_DOCUMENT;
 use super::problem::{Problem, Problems, Severity};
 use config::Identity;
+pub use deployment::load_deployment;
 use library::Library;
 use node::{Node, Report};
 

@@ -134,7 +134,7 @@ fn entry(name: &HeaderName, value: &HeaderValue) -> Json {
 }
 
 /// `user-agent` → `User-Agent`: how a name was written is not kept.
-fn capitalised(name: &str) -> String {
+pub(super) fn capitalised(name: &str) -> String {
     let mut start = true;
     let case = |letter: char| {
         let cased = if start { letter.to_ascii_uppercase() } else { letter };

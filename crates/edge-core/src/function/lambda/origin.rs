@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 use serde_json::{Map, Value as Json, json};
 
+use super::event::capitalised;
 use crate::distribution::check::{self, OriginDomain};
 use crate::distribution::{Origin, OriginKind, OriginProtocol, Signing};
 use crate::function::event::text;
@@ -15,7 +16,7 @@ use crate::viewer::Scheme;
 pub(super) fn told(origin: &Origin, scheme: Scheme) -> Json {
     let mut headers = Map::new();
     for (name, value) in &origin.custom_headers {
-        let entry = json!({ "key": name.as_str(), "value": text(value.as_bytes()) });
+        let entry = json!({ "key": capitalised(name.as_str()), "value": text(value.as_bytes()) });
         match headers.get_mut(name.as_str()) {
             Some(Json::Array(entries)) => entries.push(entry),
             _ => _ = headers.insert(name.to_string(), json!([entry])),
@@ -162,5 +163,43 @@ fn seconds(
                 Err(invalid(format!("{key} is a whole number from {} to {}", range.start(), range.end())))
             }
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::distribution::SigningBehavior;
+
+    fn origin(domain_name: &str, kind: OriginKind) -> Origin {
+        let endpoint = crate::distribution::lambda::Endpoint::parse("http://a.example.com").unwrap();
+        let signing = Some(Signing::for_origin(domain_name, SigningBehavior::Always));
+        Origin { domain_name: domain_name.to_owned(), kind, signing, ..endpoint.origin }
+    }
+
+    #[test]
+    fn another_bucket_is_signed_for_in_its_own_region() {
+        let before = origin("a.s3.us-east-1.amazonaws.com", OriginKind::S3);
+        let mut back = told(&before, Scheme::Https);
+        assert_eq!(back["s3"]["region"], "us-east-1");
+        back["s3"]["domainName"] = json!("b.s3.eu-west-1.amazonaws.com");
+        back["s3"]["region"] = json!("eu-west-1");
+        let after = read(&before, &back).unwrap();
+        assert_eq!(
+            (after.kind, after.domain_name.as_str()),
+            (OriginKind::S3, "b.s3.eu-west-1.amazonaws.com")
+        );
+        assert_eq!(after.signing.unwrap().region, "eu-west-1");
+    }
+
+    #[test]
+    fn a_bucket_becomes_a_server_and_is_not_signed_for() {
+        let before = origin("a.s3.us-east-1.amazonaws.com", OriginKind::S3);
+        let custom =
+            json!({ "domainName": "www.example.com", "port": 8443, "protocol": "https", "path": "/x" });
+        let after = read(&before, &json!({ "custom": custom })).unwrap();
+        let protocol = OriginProtocol::HttpsOnly;
+        assert_eq!(after.kind, OriginKind::Custom { http_port: 8443, https_port: 8443, protocol });
+        assert!(after.signing.is_none() && after.path == "/x");
     }
 }

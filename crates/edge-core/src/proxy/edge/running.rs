@@ -3,11 +3,15 @@
 //! It finds the distribution a request is for; which of several that is, the core says (§17.2).
 
 use std::sync::Arc;
+use std::time::SystemTime;
+
+use http::HeaderValue;
 
 use crate::distribution::most_specific;
 use crate::exchange::Rules;
 use crate::proxy::fetch::Origins;
 use crate::proxy::geo::Locator;
+use crate::viewer::deployment::{Choice, Side};
 use crate::viewer::{Request, facts};
 
 /// What is in force.
@@ -25,6 +29,8 @@ pub struct Running {
 pub(super) struct Site {
     pub(super) rules: Arc<Rules>,
     places: Places,
+    /// The staging distribution its policy leads to (§17.1).
+    staging: Option<Box<Site>>,
 }
 
 /// Whether anything of a distribution depends on where its viewers are.
@@ -47,6 +53,15 @@ impl Running {
         self
     }
 
+    /// The staging distribution of the one that was added last. It is reached through that one alone, under its names.
+    #[must_use]
+    pub fn staged(mut self, rules: Arc<Rules>) -> Self {
+        if let Some(primary) = self.sites.last_mut() {
+            primary.staging = Some(Box::new(Site::new(rules)));
+        }
+        self
+    }
+
     /// Somebody who knows where viewers are.
     #[must_use]
     pub fn located_by(mut self, locator: Arc<Locator>) -> Self {
@@ -61,16 +76,36 @@ impl Running {
 
     /// What each distribution decides by.
     pub fn all(&self) -> impl Iterator<Item = &Arc<Rules>> {
-        self.sites.iter().map(|site| &site.rules)
+        let staging = self.sites.iter().filter_map(|site| site.staging.as_deref());
+        self.sites.iter().chain(staging).map(|site| &site.rules)
     }
 
     /// The distribution for this host; the first answers for hosts that are nobody's.
-    pub(super) fn site(&self, host: &str) -> &Site {
+    fn site(&self, host: &str) -> &Site {
         if self.sites.len() == 1 {
             return &self.sites[0];
         }
         let distributions = self.sites.iter().map(|site| &site.rules.distribution);
         &self.sites[most_specific(distributions, host).unwrap_or(0)]
+    }
+
+    /// The distribution that answers this request: the one for its host, or the staging distribution of that, and what
+    /// the viewer is told to stay there.
+    pub(super) fn choose(
+        &self,
+        request: &mut Request,
+        id: &HeaderValue,
+        now: SystemTime,
+    ) -> (&Site, Option<HeaderValue>) {
+        let site = self.site(request.host_name());
+        let (Some(deployment), Some(staging)) = (&site.rules.distribution.deployment, &site.staging) else {
+            return (site, None);
+        };
+        let Choice { side, set_cookie } = deployment.choose(request, id, now);
+        match side {
+            Side::Primary => (site, set_cookie),
+            Side::Staging => (staging, set_cookie),
+        }
     }
 
     /// Where the request comes from, if anything depends on it.
@@ -84,6 +119,6 @@ impl Running {
 impl Site {
     fn new(rules: Arc<Rules>) -> Self {
         let matter = facts::needs_location(&rules.distribution);
-        Self { places: if matter { Places::Matter } else { Places::DoNotMatter }, rules }
+        Self { places: if matter { Places::Matter } else { Places::DoNotMatter }, rules, staging: None }
     }
 }

@@ -144,7 +144,7 @@ impl Lines {
 
     /// No further call goes to this server on a connection that is open now; it ends with its last call.
     pub(super) fn close(&self, server: &Server) {
-        locked(&self.open).retain(|(of, _, _), _| of != server);
+        locked(&self.open).retain(|(of, ..), _| of != server);
     }
 
     fn forget(&self, key: &Key, line: &Arc<Line>) {
