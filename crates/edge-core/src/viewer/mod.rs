@@ -8,6 +8,7 @@ mod certificate;
 mod connection;
 pub mod device;
 pub mod facts;
+mod fingerprint;
 pub mod gate;
 pub mod geo;
 pub mod signing;
@@ -22,6 +23,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 
 pub use self::certificate::{Certificate, Shown};
 pub use self::connection::{Handshake, Tls};
+pub use self::fingerprint::Fingerprint;
 use self::geo::Location;
 use crate::header::conditional::CONDITIONS;
 use crate::header::hop;
