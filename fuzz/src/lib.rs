@@ -7,6 +7,7 @@ pub mod cache_control;
 pub mod cookie;
 pub mod document;
 pub mod exchange;
+pub mod fingerprint;
 pub mod form;
 pub mod key;
 pub mod path_pattern;
@@ -25,11 +26,12 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     Target { name: "cache_control", check: cache_control::check, seeds: cache_control::SEEDS },
     Target { name: "cookie", check: cookie::check, seeds: cookie::SEEDS },
     Target { name: "document", check: document::check, seeds: document::SEEDS },
     Target { name: "exchange", check: exchange::check, seeds: exchange::SEEDS },
+    Target { name: "fingerprint", check: fingerprint::check, seeds: fingerprint::SEEDS },
     Target { name: "form", check: form::check, seeds: form::SEEDS },
     Target { name: "key", check: key::check, seeds: key::SEEDS },
     Target { name: "path_pattern", check: path_pattern::check, seeds: path_pattern::SEEDS },

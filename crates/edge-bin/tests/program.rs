@@ -99,6 +99,24 @@ fn what_cannot_stand_side_by_side_is_said() {
     assert!(errors.contains("is there twice") && errors.contains("CallerReference"), "{errors}");
 }
 
+/// Viewers' certificates that nobody could verify: the edge stays closed.
+#[test]
+fn a_trust_store_that_is_missing_is_exit_code_2() {
+    let directory = Directory::new("trust-store");
+    let wanted =
+        r#"{ "ViewerMtlsConfig": {"Mode": "required", "TrustStoreConfig": {"TrustStoreId": "ts_1"}},"#;
+    let config = directory.write("d.json", &DISTRIBUTION.replacen('{', wanted, 1));
+    let closed = serve(&directory, &config, origin("x")).output().unwrap();
+    assert_eq!(closed.status.code(), Some(2));
+    let errors = String::from_utf8(closed.stderr).unwrap();
+    assert!(errors.contains("--trust-store ts_1=FILE.pem"), "{errors}");
+    // Any authority will do: the local one was made on the way.
+    let file = directory.0.join("data").join("ca.pem");
+    let mut command = serve(&directory, &config, origin("x"));
+    let running = Running::start(command.arg("--trust-store").arg(format!("ts_1={}", file.display())));
+    assert!(get(running.address("http"), "/", "localhost").starts_with("HTTP/1.1 403"));
+}
+
 /// A restriction that nothing can enforce is said loudly.
 #[test]
 fn countries_that_nobody_can_know_are_warned_of() {

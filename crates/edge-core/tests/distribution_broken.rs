@@ -164,6 +164,12 @@ fn the_distribution_itself() {
             "/C/Restrictions/GeoRestriction/Items/1",
             "InvalidLocationCode",
         ),
+        elsewhere(
+            "/C/Origins/Items/0/CustomOriginConfig/OriginMtlsConfig",
+            json!({}),
+            "/C/Origins/Items/0/CustomOriginConfig/OriginMtlsConfig/ClientCertificateArn",
+            "InvalidArgument",
+        ),
         row("/C/ViewerMtlsConfig", json!([]), "InvalidArgument"),
         elsewhere(
             "/C/ViewerMtlsConfig",

@@ -220,6 +220,18 @@ fn a_bundle_may_carry_trust_stores() {
     }
 }
 
+#[test]
+fn an_origin_names_the_certificate_it_wants_to_see() {
+    let mut document = fixture("full.json").document.value().clone();
+    assert!(load_value(document.clone()).unwrap().distribution.origins[0].client_certificate.is_none());
+    document["DistributionConfig"]["Origins"]["Items"][0]["CustomOriginConfig"]["OriginMtlsConfig"] =
+        json!({ "ClientCertificateArn": "arn:aws:acm:us-east-1:111122223333:certificate/a" });
+    let Loaded { distribution, warnings, .. } = load_value(document).unwrap();
+    let expected = Some("arn:aws:acm:us-east-1:111122223333:certificate/a");
+    assert_eq!(distribution.origins[0].client_certificate.as_deref(), expected);
+    assert!(warnings.iter().all(|problem| !problem.place.contains("OriginMtls")));
+}
+
 /// Whatever such a policy allows beyond what anybody here speaks is said, once.
 #[test]
 fn old_policies_lose_old_viewers() {

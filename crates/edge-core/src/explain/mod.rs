@@ -409,3 +409,38 @@ impl Explanation {
         text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+    use crate::cache::storing::Guard;
+    use crate::response::Place;
+    use crate::viewer::Stream;
+    use crate::viewer::device::Memo;
+
+    /// Nobody can show a certificate here, and what would follow is what is asked for.
+    #[test]
+    fn a_required_certificate_is_taken_as_shown() {
+        let document = r#"{"CallerReference": "t", "Comment": "", "Enabled": true,
+            "ViewerMtlsConfig": {"Mode": "required", "TrustStoreConfig": {"TrustStoreId": "ts"}},
+            "Origins": {"Quantity": 1, "Items": [{"Id": "o", "DomainName": "origin.test",
+                "CustomOriginConfig": {"HTTPPort": 80, "HTTPSPort": 443, "OriginProtocolPolicy": "http-only"}}]},
+            "DefaultCacheBehavior": {"TargetOriginId": "o", "ViewerProtocolPolicy": "allow-all",
+                "CachePolicyId": "658327ea-f89d-4fab-a63d-7e88639e58f6"}}"#;
+        let distribution = crate::distribution::load(document).unwrap().distribution;
+        let (place, devices) = (Place::new(7, None), Memo::new(1));
+        let rules = Arc::new(Rules { distribution, guard: Guard::On, place, devices });
+        let told = |scheme| {
+            let (parts, ()) =
+                http::Request::get("/a").header("host", "localhost").body(()).unwrap().into_parts();
+            let request = Request::read(parts, scheme, Stream::Ended, ([127, 0, 0, 1], 1).into()).unwrap();
+            let id = HeaderValue::from_static("id");
+            let told = tell(&rules, request, id, None, &mut |_| None, UNIX_EPOCH);
+            told.decisions.into_iter().map(|decision| decision.about).collect::<Vec<_>>()
+        };
+        assert_eq!(told(Scheme::Https)[..3], ["request", "certificate", "behavior"]);
+        assert_eq!(told(Scheme::Http)[..2], ["request", "gate"]);
+    }
+}

@@ -72,6 +72,8 @@ pub struct TlsFacts {
     pub session: Session,
     /// What the viewer showed, where it was asked to.
     pub certificate: Option<Arc<viewer::Certificate>>,
+    /// Of the viewer's first message, where a policy of the sites wants it.
+    pub fingerprint: Option<Arc<viewer::Fingerprint>>,
 }
 
 /// How a TLS session began.
@@ -179,6 +181,7 @@ impl TlsFacts {
                 Some(HandshakeKind::Resumed) => Session::Resumed,
                 _ => Session::Full,
             },
+            fingerprint: None,
             certificate: leaf.map(|leaf| Arc::new(certificate::read(leaf, shown_to))),
         }
     }

@@ -5,9 +5,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::Certificate;
+use super::{Certificate, Fingerprint};
 
-/// The facts behind `CloudFront-Viewer-TLS`, and the certificate.
+/// The facts behind `CloudFront-Viewer-TLS`, the certificate and the fingerprint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tls {
     /// `TLSv1.2` or `TLSv1.3`.
@@ -18,6 +18,8 @@ pub struct Tls {
     pub handshake: Handshake,
     /// What the viewer showed, and the listener let pass.
     pub certificate: Option<Arc<Certificate>>,
+    /// Of the viewer's first message, where anything depends on it.
+    pub fingerprint: Option<Arc<Fingerprint>>,
 }
 
 /// How the connection a request came on was secured.
@@ -35,7 +37,7 @@ pub enum Handshake {
 impl Default for Tls {
     fn default() -> Self {
         let (version, cipher) = ("TLSv1.3", "TLS_AES_128_GCM_SHA256");
-        Self { version, cipher, handshake: Handshake::Full, certificate: None }
+        Self { version, cipher, handshake: Handshake::Full, certificate: None, fingerprint: None }
     }
 }
 

@@ -33,6 +33,8 @@ pub fn value(name: &HeaderName, admitted: &Admitted, device: Device) -> Option<H
         "cloudfront-error-args" => HeaderValue::from_str(admitted.failed()?.query()?).ok(),
         "cloudfront-viewer-header-order" => header_order(&request.headers),
         "cloudfront-viewer-tls" => HeaderValue::from_str(&request.tls.as_ref()?.to_string()).ok(),
+        JA3 => HeaderValue::from_str(&request.tls.as_ref()?.fingerprint.as_ref()?.ja3).ok(),
+        JA4 => HeaderValue::from_str(&request.tls.as_ref()?.fingerprint.as_ref()?.ja4).ok(),
         name if name.starts_with("cloudfront-viewer-cert-") => admitted.shown().header(name),
         place => request.location.as_ref()?.header(place),
     }
@@ -54,6 +56,16 @@ pub fn needs_location(distribution: &Distribution) -> bool {
     distribution.geo_restriction != GeoRestriction::None
         || distribution.behaviors.iter().any(asks)
         || asks(&distribution.default_behavior)
+}
+
+const JA3: &str = "cloudfront-viewer-ja3-fingerprint";
+const JA4: &str = "cloudfront-viewer-ja4-fingerprint";
+
+/// Whether anything a distribution sends depends on the fingerprints of its viewers.
+pub fn needs_fingerprint(distribution: &Distribution) -> bool {
+    let is_one = |name: &HeaderName| [JA3, JA4].contains(&name.as_str());
+    let mut behaviors = distribution.behaviors.iter().chain([&distribution.default_behavior]);
+    behaviors.any(|behavior| behavior.names_header(is_one))
 }
 
 /// As the header and `Via` write it.

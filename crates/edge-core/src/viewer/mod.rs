@@ -9,6 +9,7 @@ mod connection;
 pub mod deployment;
 pub mod device;
 pub mod facts;
+mod fingerprint;
 pub mod gate;
 pub mod geo;
 pub mod signing;
@@ -24,6 +25,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 
 pub use self::certificate::{Certificate, Shown};
 pub use self::connection::{Handshake, Tls};
+pub use self::fingerprint::Fingerprint;
 use self::geo::Location;
 use self::traffic::Traffic;
 use crate::header::conditional::CONDITIONS;

@@ -324,6 +324,8 @@ pub(crate) struct Step {
     pub(crate) location: Option<Location>,
     /// The certificate he showed; such a case is the simulator's alone.
     pub(crate) certificate: Option<Certificate>,
+    /// The fingerprints of his handshake; the simulator's alone, too.
+    pub(crate) fingerprint: Option<Fingerprint>,
     /// What the origin answers. Absent, and [`Self::origin_fails`] too: it must not be asked.
     pub(crate) origin: Option<String>,
     /// A body of this many bytes instead of the one in `origin`.
@@ -427,6 +429,22 @@ pub(crate) struct Location {
     pub(crate) postal_code: Option<String>,
     pub(crate) time_zone: Option<String>,
     pub(crate) asn: Option<u32>,
+}
+
+/// JA3 and JA4.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Fingerprint {
+    pub(crate) ja3: String,
+    pub(crate) ja4: String,
+}
+
+impl Fingerprint {
+    /// As the core knows them.
+    pub(crate) fn to_core(&self) -> edge_core::viewer::Fingerprint {
+        let Self { ja3, ja4 } = self.clone();
+        edge_core::viewer::Fingerprint { ja3, ja4 }
+    }
 }
 
 /// A certificate that the listener let pass.

@@ -265,7 +265,8 @@ impl<'w> Simulator<'w> {
     fn tls(&self, step: &Step) -> Tls {
         let domain_name = &self.rules.distribution.domain_name;
         let certificate = step.certificate.as_ref().map(|shown| Arc::new(shown.to_core(domain_name)));
-        Tls { certificate, ..Tls::default() }
+        let fingerprint = step.fingerprint.as_ref().map(|known| Arc::new(known.to_core()));
+        Tls { certificate, fingerprint, ..Tls::default() }
     }
 
     fn begin(&mut self, step: &Step, world: &World) -> Result<Begun, String> {

@@ -101,6 +101,19 @@ async fn a_certificate_is_told_to_the_origin_and_to_nobody_else() {
 }
 
 #[tokio::test]
+async fn what_an_origin_wants_to_see_is_there() {
+    let origin = Origin::start().await;
+    let world = World::new(&origin).await;
+    let mut settings = world.settings.clone();
+    settings.distribution.origins[0].client_certificate = Some("arn:aws:acm".to_owned());
+    // Its server speaks plain HTTP, and is shown nothing.
+    world.server.reload(&settings).unwrap();
+    settings.servers.insert(ORIGIN.to_owned(), vec!["https://127.0.0.1:1".to_owned()]);
+    let error = world.server.reload(&settings).unwrap_err().to_string();
+    assert!(error.contains("--origin-certificate arn:aws:acm=FILE.pem"), "{error}");
+}
+
+#[tokio::test]
 async fn without_its_trust_store_nothing_starts() {
     let origin = Origin::start().await;
     let world = World::with(&origin, |settings| {

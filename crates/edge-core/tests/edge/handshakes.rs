@@ -1,4 +1,4 @@
-//! What the origin is told of the viewer's handshake: a full one, one that was resumed, one of a request before.
+//! What the origin is told of the viewer's handshake: a full one, one that was resumed, one of a request before; and whose.
 
 use std::path::Path;
 
@@ -33,13 +33,17 @@ async fn ask(stream: &mut TlsStream<TcpStream>) -> String {
 #[tokio::test]
 async fn each_request_tells_of_its_handshake() {
     let name = HeaderName::from_static("cloudfront-viewer-tls");
-    let told = name.clone();
-    let origin = Origin::answering(move |head, _| ok("", field(head, told.as_str()).unwrap_or("none"))).await;
+    let fingerprint = HeaderName::from_static("cloudfront-viewer-ja4-fingerprint");
+    let told = [name.clone(), fingerprint.clone()];
+    let origin = Origin::answering(move |head, _| {
+        ok("", told.each_ref().map(|name| field(head, name.as_str()).unwrap_or("none")).join(" "))
+    })
+    .await;
     let world = World::with(&origin, |settings| {
         settings.https.push("127.0.0.1:0".parse().unwrap());
         settings.local_ca = Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("edge-handshakes-ca"));
         let behavior = &mut settings.distribution.default_behavior;
-        behavior.forward.headers = HeaderForwarding::Only(vec![name]);
+        behavior.forward.headers = HeaderForwarding::Only(vec![name, fingerprint]);
         behavior.ttl = Ttl { min: Duration::ZERO, default: Duration::ZERO, max: Duration::ZERO };
     })
     .await;
@@ -56,8 +60,11 @@ async fn each_request_tells_of_its_handshake() {
         let stream = TcpStream::connect(world.server.https()[0]).await.unwrap();
         let mut stream = connector.connect(ServerName::try_from(HOST).unwrap(), stream).await.unwrap();
         for expected in [handshake, "connectionReused"] {
-            assert_eq!(ask(&mut stream).await, format!("TLSv1.3:TLS_AES_128_GCM_SHA256:{expected}"));
+            let told = ask(&mut stream).await;
+            let (facts, fingerprint) = told.split_once(' ').unwrap();
+            assert_eq!(facts, format!("TLSv1.3:TLS_AES_128_GCM_SHA256:{expected}"));
+            assert!(fingerprint.starts_with("t13d") && fingerprint.len() == 36, "{fingerprint}");
         }
     }
-    assert_eq!(world.get("/").await.is(), (200, "Miss", "none"));
+    assert_eq!(world.get("/").await.is(), (200, "Miss", "none none"));
 }

@@ -3,6 +3,7 @@
 #![cfg(feature = "proxy")]
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may")]
 
+mod fingerprints;
 mod framing;
 mod http2;
 mod interim;

@@ -48,7 +48,7 @@ pub(crate) fn certificates(name: &str) -> (Certificates, CertificateDer<'static>
     (certificates, root)
 }
 
-fn start(name: &str, distributions: Vec<Distribution>) -> (Running, CertificateDer<'static>) {
+pub(crate) fn start(name: &str, distributions: Vec<Distribution>) -> (Running, CertificateDer<'static>) {
     let (certificates, root) = certificates(name);
     let tls = Tls::of(certificates, Sites::of(distributions, &HashMap::new()).unwrap()).unwrap();
     (start_with(Limits::default(), Some(Arc::new(tls))), root)

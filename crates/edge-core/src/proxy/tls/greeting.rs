@@ -9,7 +9,12 @@ use tokio::net::TcpStream;
 use tokio_rustls::StartHandshake;
 use tokio_rustls::server::TlsStream;
 
+use super::wants::Fingerprints;
 use super::{Tls, TlsFacts};
+use crate::viewer::Fingerprint;
+
+/// What is kept of a first message to take its fingerprint; one that is longer has none.
+const KEPT_BYTES_MAX: usize = 64 * 1024;
 
 impl Tls {
     /// Shakes hands. An error is the end of the connection.
@@ -17,7 +22,8 @@ impl Tls {
         &self,
         mut stream: TcpStream,
     ) -> io::Result<(TlsStream<TcpStream>, TlsFacts)> {
-        let accepted = hello(&mut stream).await?;
+        let fingerprints = self.installed.load().sites.fingerprints();
+        let (accepted, fingerprint) = hello(&mut stream, fingerprints).await?;
         // What is in force now, to the end of the handshake.
         let installed = self.installed.load_full();
         let place = installed.sites.find(accepted.client_hello().server_name());
@@ -32,23 +38,28 @@ impl Tls {
         };
         let stream = StartHandshake::from_parts(accepted, stream).into_stream(config).await?;
         let facts = TlsFacts::of(stream.get_ref().1, installed.sites.domain_name(place));
-        Ok((stream, facts))
+        Ok((stream, TlsFacts { fingerprint: fingerprint.map(Arc::new), ..facts }))
     }
 }
 
 /// Reads the viewer's first message.
-async fn hello(stream: &mut TcpStream) -> io::Result<Accepted> {
+async fn hello(
+    stream: &mut TcpStream,
+    fingerprints: Fingerprints,
+) -> io::Result<(Accepted, Option<Fingerprint>)> {
     let mut acceptor = Acceptor::default();
+    let mut kept = Vec::new();
     loop {
         stream.readable().await?;
-        match acceptor.read_tls(&mut Arrived(stream)) {
+        let kept_of_it = (fingerprints == Fingerprints::Taken).then_some(&mut kept);
+        match acceptor.read_tls(&mut Arrived { stream, kept: kept_of_it }) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
             Err(error) => return Err(error),
         }
         match acceptor.accept() {
-            Ok(Some(accepted)) => return Ok(accepted),
+            Ok(Some(accepted)) => return Ok((accepted, Fingerprint::of(&kept))),
             Ok(None) => {}
             Err((error, mut alert)) => {
                 let mut bytes = Vec::new();
@@ -60,11 +71,19 @@ async fn hello(stream: &mut TcpStream) -> io::Result<Accepted> {
     }
 }
 
-/// What has arrived, without waiting.
-struct Arrived<'a>(&'a TcpStream);
+/// What has arrived, without waiting, and where a copy of it goes.
+struct Arrived<'a> {
+    stream: &'a TcpStream,
+    kept: Option<&'a mut Vec<u8>>,
+}
 
 impl io::Read for Arrived<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.try_read(buffer)
+        let count = self.stream.try_read(buffer)?;
+        if let Some(kept) = &mut self.kept {
+            let room = KEPT_BYTES_MAX.saturating_sub(kept.len());
+            kept.extend_from_slice(&buffer[..count.min(room)]);
+        }
+        Ok(count)
     }
 }

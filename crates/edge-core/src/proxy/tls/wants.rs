@@ -13,12 +13,23 @@ use super::viewers::{TrustStoreFiles, Viewers};
 use super::{Protocols, TlsError, cipher_name, provider};
 use crate::distribution::viewer_tls::{Nameless, SecurityPolicy};
 use crate::distribution::{Distribution, HttpVersion, most_specific};
+use crate::viewer::facts;
 
 /// The sites behind a listener.
 pub struct Sites {
     /// Whose names count; as many as there are wants, or none where there is one site for everybody.
     distributions: Vec<Distribution>,
     wants: Vec<Wants>,
+    fingerprints: Fingerprints,
+}
+
+/// Whether the fingerprints of viewers are taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fingerprints {
+    /// A policy wants them.
+    Taken,
+    /// Nobody wants to know.
+    NotTaken,
 }
 
 /// What a site wants. Two that want the same are one to rustls.
@@ -39,19 +50,26 @@ impl Sites {
             nameless: Nameless::Served,
             viewers: Viewers::Unasked,
         };
-        Self { distributions: Vec::new(), wants: vec![wants] }
+        Self { distributions: Vec::new(), wants: vec![wants], fingerprints: Fingerprints::NotTaken }
     }
 
     /// A site for each distribution; the first is for those who name nobody's name as well. At least one.
     /// `files` has the trust stores that are not in the documents: an error where one is missing.
     pub fn of(distributions: Vec<Distribution>, files: &TrustStoreFiles) -> Result<Self, TlsError> {
         let wants = distributions.iter().map(|one| Wants::of(one, files)).collect::<Result<_, _>>()?;
-        Ok(Self { distributions, wants })
+        // Which of them a request is for is only known when it is there.
+        let wanted = distributions.iter().any(facts::needs_fingerprint);
+        let fingerprints = if wanted { Fingerprints::Taken } else { Fingerprints::NotTaken };
+        Ok(Self { distributions, wants, fingerprints })
     }
 
     /// The domain name of the one at this place, where it has one.
     pub(super) fn domain_name(&self, place: usize) -> &str {
         self.distributions.get(place).map_or("", |distribution| distribution.domain_name.as_str())
+    }
+
+    pub(super) fn fingerprints(&self) -> Fingerprints {
+        self.fingerprints
     }
 
     pub(super) fn wants(&self) -> &[Wants] {
