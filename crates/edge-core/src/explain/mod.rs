@@ -23,6 +23,7 @@ use crate::exchange::{self, Answer, Ask, LookUp, Outcome, Rules, Step, Storing, 
 use crate::function::run::Ran;
 use crate::response::Response;
 use crate::viewer::Request;
+use crate::viewer::traffic::Traffic;
 
 /// One decision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -236,7 +237,15 @@ impl Story<'_> {
         let trace = ask.trace();
         match (ask.key(), &trace.found) {
             (Some(_), Some(found)) => self.say("look-up", found.to_string(), None),
-            _ => self.say("key", "none: nothing is looked up for this behavior or method", None),
+            _ => {
+                let from = self.places(trace).map(|places| places.behavior("GrpcConfig"));
+                let (text, from) = match ask.request().traffic {
+                    Traffic::Messages => ("none: nothing is looked up for this behavior or method", None),
+                    Traffic::WebSocket => ("none: a WebSocket is never stored (§7.10)", None),
+                    Traffic::Grpc => ("none: a call of gRPC is never stored (§7.10)", from),
+                };
+                self.say("key", text, from);
+            }
         }
         if let Some(because) = trace.failed_over {
             let from = self.places(trace).map(|places| places.behavior("TargetOriginId"));

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::proxy::listen::connection::{Accepted, serve_http1};
-use crate::proxy::listen::{Host, Limits, Peer, Refusal, Scheme, Service, Stop};
+use crate::proxy::listen::{Bounds, Host, Limits, Peer, Refusal, Scheme, Service, Stop};
 
 /// Less than any head, so that every message is written in pieces.
 const SOCKET_BYTES: usize = 16;
@@ -86,7 +86,14 @@ fn connect() -> Connection {
     };
     let accepted = Accepted {
         host: Arc::new(host),
-        peer: Peer { addr, local: addr, scheme: Scheme::Http, tls: None, used: Arc::default() },
+        peer: Peer {
+            addr,
+            local: addr,
+            scheme: Scheme::Http,
+            tls: None,
+            used: Arc::default(),
+            bounds: Bounds::default(),
+        },
         stream: join(read, write),
         read: BytesMut::new(),
         place: Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap(),
