@@ -357,6 +357,52 @@ fn explain_tells_what_the_proxy_does() {
 }
 
 #[test]
+fn what_is_never_stored_is_told_apart() {
+    let document = json!({ "DistributionConfig": {
+        "CallerReference": "t", "Comment": "", "Enabled": true, "HttpVersion": "http2",
+        "Origins": { "Quantity": 1, "Items": [{ "Id": "o", "DomainName": "origin.test",
+            "CustomOriginConfig": { "HTTPPort": 80, "HTTPSPort": 443, "OriginProtocolPolicy": "https-only" } }] },
+        "DefaultCacheBehavior": { "TargetOriginId": "o", "ViewerProtocolPolicy": "https-only",
+            "AllowedMethods": { "Quantity": 7,
+                "Items": ["GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE"] },
+            "GrpcConfig": { "Enabled": true }, "CachePolicyId": "658327ea-f89d-4fab-a63d-7e88639e58f6",
+            "OriginRequestPolicyId": "216adef6-5c7f-47e4-b989-5492eafa07d3" },
+    }});
+    let running = Running::of(&Settings::new(load_value(document).unwrap().distribution)).unwrap();
+    let told = |head: http::request::Builder, status, headers: &[(&'static str, &'static str)]| {
+        let (parts, ()) = head.header("host", "localhost").body(()).unwrap().into_parts();
+        let request = Request::read(parts, Scheme::Https, Stream::Open, PEER.into()).unwrap();
+        let line = |&(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value));
+        let headers: HeaderMap = headers.iter().map(line).collect();
+        let mut origin = |_: &Ask| {
+            let (status, ending) = (StatusCode::from_u16(status).unwrap(), Ending::Provable);
+            Some(Outcome::Response { status, headers: headers.clone(), ending })
+        };
+        let now = UNIX_EPOCH + Duration::from_secs(START_SECONDS);
+        let id = HeaderValue::from_static("id");
+        explain::tell(running.rules(), request, id, None, &mut origin, &mut |_| None, now).text()
+    };
+    let handshake =
+        http::Request::get("/chat").header("connection", "Upgrade").header("upgrade", "websocket");
+    let text = told(handshake, 101, &[("upgrade", "websocket")]);
+    for line in [
+        "key          none: a WebSocket is never stored (§7.10)\n",
+        "  upgrade: websocket\n",
+        "viewer gets  101 Switching Protocols\n",
+    ] {
+        assert!(text.contains(line), "{line}{text}");
+    }
+    let call = http::Request::post("/a.B/C").version(http::Version::HTTP_2);
+    let text = told(call.header("content-type", "application/grpc"), 200, &[]);
+    for line in [
+        "key          none: a call of gRPC is never stored (§7.10)   <- DefaultCacheBehavior.GrpcConfig\n",
+        "  te: trailers\n",
+    ] {
+        assert!(text.contains(line), "{line}{text}");
+    }
+}
+
+#[test]
 fn the_first_difference_of_two_keys_is_named() {
     use edge_core::explain::{WhyMiss, why_miss};
     let document = json!({ "DistributionConfig": {

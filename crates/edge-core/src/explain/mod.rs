@@ -24,6 +24,7 @@ use crate::exchange::{self, Answer, Ask, LookUp, Outcome, Rules, Step, Storing, 
 use crate::function::lambda::{Failed, Invocation, Invoked};
 use crate::function::run::Ran;
 use crate::response::Response;
+use crate::viewer::traffic::Traffic;
 use crate::viewer::{Certificate, Request, Scheme, Tls};
 
 /// One decision.
@@ -321,7 +322,15 @@ impl Story<'_> {
         let trace = ask.trace();
         match (ask.key(), &trace.found) {
             (Some(_), Some(found)) => self.say("look-up", found.to_string(), None),
-            _ => self.say("key", "none: nothing is looked up for this behavior or method", None),
+            _ => {
+                let from = self.places(trace).map(|places| places.behavior("GrpcConfig"));
+                let (text, from) = match ask.request().traffic {
+                    Traffic::Messages => ("none: nothing is looked up for this behavior or method", None),
+                    Traffic::WebSocket => ("none: a WebSocket is never stored (§7.10)", None),
+                    Traffic::Grpc => ("none: a call of gRPC is never stored (§7.10)", from),
+                };
+                self.say("key", text, from);
+            }
         }
         if let Some(because) = trace.failed_over {
             let from = self.places(trace).map(|places| places.behavior("TargetOriginId"));
@@ -437,7 +446,7 @@ mod tests {
                 http::Request::get("/a").header("host", "localhost").body(()).unwrap().into_parts();
             let request = Request::read(parts, scheme, Stream::Ended, ([127, 0, 0, 1], 1).into()).unwrap();
             let id = HeaderValue::from_static("id");
-            let told = tell(&rules, request, id, None, &mut |_| None, UNIX_EPOCH);
+            let told = tell(&rules, request, id, None, &mut |_| None, &mut |_| None, UNIX_EPOCH);
             told.decisions.into_iter().map(|decision| decision.about).collect::<Vec<_>>()
         };
         assert_eq!(told(Scheme::Https)[..3], ["request", "certificate", "behavior"]);

@@ -126,5 +126,8 @@ impl<'a> Places<'a> {
 
 /// Fields CloudFront writes to every origin (§5.1).
 fn is_ours(name: &HeaderName) -> bool {
-    matches!(name.as_str(), "host" | "via" | "x-amz-cf-id" | "x-forwarded-for" | "connection")
+    matches!(
+        name.as_str(),
+        "host" | "via" | "x-amz-cf-id" | "x-forwarded-for" | "connection" | "upgrade" | "te"
+    )
 }

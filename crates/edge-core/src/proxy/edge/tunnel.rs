@@ -66,7 +66,7 @@ async fn relay(upgrade: Upgrade, origin: OriginTunnel, open: &AtomicU64) {
     tokio::select! {
         // The end of one side is passed on to the other, which may have something to say yet.
         _ = copy_bidirectional_with_sizes(&mut viewer, &mut origin, BUFFER_BYTES, BUFFER_BYTES) => {}
-        () = silence(&heard, bounds.idle_timeout()) => {}
+        () = silence(&heard, bounds.silence_max()) => {}
         () = bounds.over() => {}
     }
 }

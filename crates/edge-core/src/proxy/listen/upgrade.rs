@@ -3,6 +3,9 @@
 //! hyper gives it away when the answer is a 101. From then on nobody here watches it: whoever has it bounds its silence,
 //! and lets go of it when a stopping listener has waited long enough.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::time::sleep;
@@ -17,10 +20,10 @@ pub struct Upgrade {
 }
 
 /// What bounds a connection that is no longer HTTP.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Bounds {
     pub(super) stop: Stop,
-    pub(super) limits: std::sync::Arc<Limits>,
+    pub(super) limits: Arc<Limits>,
 }
 
 /// A viewer's connection, no longer HTTP.
@@ -41,7 +44,7 @@ impl Upgrade {
 
 impl Bounds {
     /// How long the other side may say nothing.
-    pub(crate) fn idle_timeout(&self) -> std::time::Duration {
+    pub(crate) fn silence_max(&self) -> Duration {
         self.limits.tunnel_idle_timeout
     }
 
