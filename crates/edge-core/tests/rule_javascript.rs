@@ -15,9 +15,11 @@ use std::time::{Duration, SystemTime};
 use chance::Chance;
 use edge_core::cache::Epoch;
 use edge_core::cache::key::Key;
-use edge_core::distribution::Rule;
+use edge_core::distribution::{Rule, document};
 use edge_core::exchange::{Rules, Step, begin};
 use edge_core::origin::Call;
+use edge_core::site::preset::{Cache, PRESETS};
+use edge_core::site::{Policy, compile};
 use edge_core::viewer::Request;
 use http::{HeaderMap, HeaderValue};
 use serde_json::json;
@@ -141,7 +143,7 @@ fn the_same_by_hand() {
     }
 }
 
-/// The largest there is fits with room, and is written with what the runtime has alone.
+/// It is written with what the runtime is known to have alone (§14.3).
 #[test]
 fn it_is_a_function_that_cloudfront_takes() {
     for seed in 0..200 {
@@ -156,4 +158,40 @@ fn it_is_a_function_that_cloudfront_takes() {
             assert!(!without_comments.contains(word), "{word}: {code}");
         }
     }
+}
+
+/// What is deployed: the functions of the presets load as code alone, without a word against them, and take little of the
+/// time there is, whatever comes.
+#[test]
+fn the_presets_functions_run_as_code() {
+    let hundred: Vec<String> = (0..100).map(|n| format!("utm_{n}x={n}&a{n}=")).collect();
+    let mut ran = 0;
+    for preset in PRESETS {
+        let policy = Policy::from_preset(preset.name, &["https://origin.example.com"]).unwrap();
+        let mut document = compile(&policy).document;
+        for function in document["Functions"].as_array_mut().unwrap() {
+            assert!(function["Code"].as_str().unwrap().len() < 6_000, "{}", preset.name);
+            function.as_object_mut().unwrap().shift_remove("Rule").unwrap();
+        }
+        document["DistributionConfig"]["Aliases"] = json!({ "Quantity": 1, "Items": ["www.example.com"] });
+        let loaded = document::load(&document.to_string()).unwrap_or_else(|problems| panic!("{problems}"));
+        let said: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+        assert!(!said.iter().any(|text| text.contains("Functions")), "{said:#?}");
+        let rules = setup::running(loaded.distribution);
+        let headers = (0..40).map(|n| (format!("x-{n}"), vec![b'x'; 100])).collect();
+        let raw = chance::Raw { method: "GET", target: format!("/?{}", hundred.join("&")), headers };
+        let now = SystemTime::UNIX_EPOCH;
+        if let Step::LookUp(look_up) = begin(&rules, read(&raw), HeaderValue::from_static(chance::ID), now)
+            && let Some(call) = &look_up.trace().ran_at_request
+        {
+            assert!(
+                call.failed.is_none() && call.utilisation <= 5,
+                "{}: {} %",
+                preset.name,
+                call.utilisation
+            );
+            ran += 1;
+        }
+    }
+    assert_eq!(ran, PRESETS.iter().filter(|preset| preset.everything_else == Cache::Pages).count());
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use edge_core::cache::storing::Guard;
-use edge_core::distribution::{Rule, document};
+use edge_core::distribution::{Distribution, Rule, document};
 use edge_core::exchange::Rules;
 use edge_core::response::Place;
 use edge_core::viewer::device::Memo;
@@ -69,12 +69,12 @@ pub(super) fn rules(rule: &Rule, form: Form) -> Arc<Rules> {
             .any(|code| text.contains(code))),
         "{said:#?}"
     );
-    Arc::new(Rules {
-        distribution: loaded.distribution,
-        guard: Guard::Off,
-        place: Place::new(0, None),
-        devices: Memo::new(64),
-    })
+    running(loaded.distribution)
+}
+
+/// As an edge runs it.
+pub(super) fn running(distribution: Distribution) -> Arc<Rules> {
+    Arc::new(Rules { distribution, guard: Guard::Off, place: Place::new(0, None), devices: Memo::new(64) })
 }
 
 /// As the door lets it in.
