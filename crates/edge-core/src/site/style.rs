@@ -56,7 +56,7 @@ impl Policy {
             "Ten trackers are dropped, by their whole names; any other argument, and the order of arguments, makes a copy.",
         ];
         if !self.session_query.is_empty() {
-            list.push("Answers to arguments of one viewer (previews, carts) are shared unless the origin forbids it.");
+            list.push("Answers to arguments of one viewer (previews, carts) and the cookies they set are shared unless the origin forbids it.");
         }
         if self.devices != DeviceClasses::None {
             list.push(
