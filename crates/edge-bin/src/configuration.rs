@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use edge_core::distribution::form::{self, Choices};
 use edge_core::distribution::problem::{Problem, Severity};
 use edge_core::distribution::{Distribution, Loaded, Origin, Problems};
-use edge_core::site::{self, Bundle, Policy};
+use edge_core::site::{self, Bundle, Policy, Style};
 
 /// What to be, and where the real servers are.
 #[derive(clap::Args, Debug, Clone, Default)]
@@ -36,9 +36,13 @@ pub(crate) struct ConfigArgs {
     /// will.
     #[arg(long)]
     pub(crate) javascript: bool,
-    /// Names the site is known by, for a preset (loopback names and *.test always are).
-    #[arg(long, value_name = "NAME", requires = "preset")]
+    /// Names the site is known by, for a preset or an `edge.toml` (loopback names and *.test always are).
+    #[arg(long, value_name = "NAME")]
     pub(crate) domain: Vec<String>,
+    /// How a preset or an `edge.toml` is put into CloudFront's words: with a viewer-request function, or with policies
+    /// alone, which promise less [default: the file's, or function].
+    #[arg(long, value_name = "function|policy", value_parser = parse_style)]
+    pub(crate) style: Option<Style>,
 }
 
 /// A configuration that loaded.
@@ -111,6 +115,7 @@ impl ConfigArgs {
         for path in others {
             let mut alone = Self { config: Some(path.clone()), preset: None, ..self.clone() };
             (alone.origin, alone.map, alone.domain) = (Vec::new(), Vec::new(), Vec::new());
+            alone.style = None;
             let mut configured = alone.load()?;
             let has = |entry: &&String| has_origin(&configured.distribution, entry);
             alone.map = self.map.iter().filter(has).cloned().collect();
@@ -157,9 +162,23 @@ impl ConfigArgs {
         name: &str,
     ) -> Result<(String, HashMap<String, Vec<String>>), BadConfiguration> {
         if self.preset.is_none() && !is_site_policy(&text, name) {
-            if !self.origin.is_empty() {
-                let wrong = "--origin is for presets and site policies\n  hint: a distribution has origins: --map NAME=URL";
-                return Err(BadConfiguration(wrong.to_owned()));
+            for (given, wrong) in [
+                (
+                    !self.origin.is_empty(),
+                    "--origin is for presets and site policies\n  hint: a distribution has origins: --map NAME=URL",
+                ),
+                (
+                    !self.domain.is_empty(),
+                    "--domain is for presets and site policies\n  hint: a distribution has Aliases",
+                ),
+                (
+                    self.style.is_some(),
+                    "--style is for presets and site policies\n  hint: a distribution is in CloudFront's words already",
+                ),
+            ] {
+                if given {
+                    return Err(BadConfiguration(wrong.to_owned()));
+                }
             }
             return Ok((text, HashMap::new()));
         }
@@ -173,6 +192,9 @@ impl ConfigArgs {
         .map_err(|problems| BadConfiguration(in_policy(name, &problems)))?;
         let domains: Vec<&str> = self.domain.iter().map(String::as_str).collect();
         policy.add_domains(&domains).map_err(|problems| BadConfiguration(in_policy(name, &problems)))?;
+        if let Some(style) = self.style {
+            policy.set_style(style).map_err(|problems| BadConfiguration(in_policy(name, &problems)))?;
+        }
         let Bundle { document, servers } = site::compile(&policy);
         let mut servers: HashMap<String, Vec<String>> = servers.into_iter().collect();
         if !self.origin.is_empty() {
@@ -206,6 +228,10 @@ impl ConfigArgs {
         }
         if wrong.is_empty() { Ok(()) } else { Err(BadConfiguration(wrong)) }
     }
+}
+
+fn parse_style(word: &str) -> Result<Style, String> {
+    Style::named(word).ok_or_else(|| "expected function or policy".to_owned())
 }
 
 /// A bundle whose functions are their code alone; any other document as it is.

@@ -40,6 +40,7 @@ async fn demo(args: &Demo) -> anyhow::Result<ExitCode> {
         parameter: Vec::new(),
         resource: None,
         javascript: false,
+        style: None,
         domain: Vec::new(),
     };
     let configured = config.load().map_err(|error| anyhow::anyhow!("{error}"))?;

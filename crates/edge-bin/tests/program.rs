@@ -408,6 +408,27 @@ fn init_writes_what_serve_takes_and_nothing_over() {
     assert!(said.contains("--preset: ") && said.contains("did you mean \"wordpress\"?"), "{said}");
 }
 
+#[test]
+fn the_style_is_a_flag_and_what_does_not_fit_is_refused() {
+    let directory = Directory::new("style");
+    let least = "preset = 'wordpress'\norigin.name = 'alb.example.com'\n";
+    let show = |lines: &str, more: &[&str]| {
+        let file = directory.write("edge.toml", &format!("{least}{lines}"));
+        edge().arg("show").arg(file).args(more).output().unwrap()
+    };
+    let shown = show("", &["--style", "policy", "--domain", "www.example.com"]);
+    let text = String::from_utf8(shown.stdout).unwrap();
+    assert!(text.contains("wordpress_logged_in_*") && !text.contains("FunctionAssociations"), "{text}");
+    assert!(text.contains("\"www.example.com\""), "{text}");
+    let refused = show("query.drop = ['src_*']", &["--style", "policy"]);
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(refused.stdout.is_empty() && said.contains("query.drop: \"src_*\""), "{said}");
+    let config = directory.write("d.json", DISTRIBUTION);
+    let wrong = edge().arg("show").arg(config).args(["--style", "policy"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("--style is for presets and site policies"));
+}
+
 /// The function as CloudFront will run it, and the rule it was written from, make the same of a request.
 #[test]
 fn explain_runs_the_rule_or_its_javascript() {

@@ -6,6 +6,8 @@
 
 #[path = "rule_javascript/chance.rs"]
 mod chance;
+#[path = "rule_javascript/setup.rs"]
+mod setup;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -13,82 +15,18 @@ use std::time::{Duration, SystemTime};
 use chance::Chance;
 use edge_core::cache::Epoch;
 use edge_core::cache::key::Key;
-use edge_core::cache::storing::Guard;
 use edge_core::distribution::{Rule, document};
 use edge_core::exchange::{Rules, Step, begin};
 use edge_core::origin::Call;
-use edge_core::response::Place;
-use edge_core::viewer::device::Memo;
-use edge_core::viewer::{Request, Scheme, Stream};
+use edge_core::site::preset::{Cache, PRESETS};
+use edge_core::site::{Policy, compile};
+use edge_core::viewer::Request;
 use http::{HeaderMap, HeaderValue};
 use serde_json::json;
+use setup::{Form, read, rules};
 
 const RULES: u64 = 500;
 const REQUESTS_EACH: u64 = 20;
-
-/// Which of its two forms a rule runs in.
-#[derive(Clone, Copy)]
-enum Form {
-    Native,
-    JavaScript,
-}
-
-/// Everything of the viewer goes on, and the function's headers are in the key: nothing it does stays unseen.
-fn rules(rule: &Rule, form: Form) -> Arc<Rules> {
-    let list = |items: &[&str]| json!({ "Quantity": items.len(), "Items": items });
-    let mut function = json!({
-        "Name": "f",
-        "FunctionConfig": { "Comment": "", "Runtime": "cloudfront-js-2.0" },
-        "Code": rule.javascript(),
-    });
-    if let Form::Native = form {
-        function["Rule"] = serde_json::to_value(rule).unwrap();
-    }
-    let document = json!({
-        "DistributionConfig": {
-            "CallerReference": "x", "Comment": "", "Enabled": true, "Aliases": list(&["www.example.com"]),
-            "Origins": { "Quantity": 1, "Items": [{ "Id": "o", "DomainName": "o.example.com", "CustomOriginConfig":
-                { "HTTPPort": 80, "HTTPSPort": 443, "OriginProtocolPolicy": "http-only" } }] },
-            "DefaultCacheBehavior": {
-                "TargetOriginId": "o", "ViewerProtocolPolicy": "allow-all", "CachePolicyId": "c", "OriginRequestPolicyId": "r",
-                "AllowedMethods": { "Quantity": 7, "Items": ["HEAD", "DELETE", "POST", "GET", "OPTIONS", "PUT", "PATCH"],
-                    "CachedMethods": list(&["HEAD", "GET"]) },
-                "FunctionAssociations": { "Quantity": 1, "Items": [{ "EventType": "viewer-request",
-                    "FunctionARN": "arn:aws:cloudfront::000000000000:function/f" }] },
-            },
-        },
-        "CachePolicies": [{ "Id": "c", "CachePolicyConfig": {
-            "Name": "c", "MinTTL": 0, "DefaultTTL": 60, "MaxTTL": 60,
-            "ParametersInCacheKeyAndForwardedToOrigin": {
-                "EnableAcceptEncodingGzip": true, "EnableAcceptEncodingBrotli": true,
-                "HeadersConfig": { "HeaderBehavior": "whitelist",
-                    "Headers": list(&["Authorization", "Host", "X-Viewer-Device", "X-Viewer-Session"]) },
-                "CookiesConfig": { "CookieBehavior": "none" },
-                "QueryStringsConfig": { "QueryStringBehavior": "all" },
-            } } }],
-        "OriginRequestPolicies": [{ "Id": "r", "OriginRequestPolicyConfig": {
-            "Name": "r",
-            "HeadersConfig": { "HeaderBehavior": "allViewerAndWhitelistCloudFront", "Headers": list(&[
-                "CloudFront-Is-Mobile-Viewer", "CloudFront-Is-SmartTV-Viewer", "CloudFront-Is-Tablet-Viewer"]) },
-            "CookiesConfig": { "CookieBehavior": "all" },
-            "QueryStringsConfig": { "QueryStringBehavior": "all" } } }],
-        "Functions": [function],
-    });
-    let loaded = document::load(&document.to_string()).unwrap_or_else(|problems| panic!("{problems}"));
-    let said: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
-    assert!(
-        said.iter().all(|text| ["(NoLocalEffect)", "(InvalidViewerCertificate)"]
-            .iter()
-            .any(|code| text.contains(code))),
-        "{said:#?}"
-    );
-    Arc::new(Rules {
-        distribution: loaded.distribution,
-        guard: Guard::Off,
-        place: Place::new(0, None),
-        devices: Memo::new(64),
-    })
-}
 
 /// What became of a request.
 #[derive(Debug, PartialEq)]
@@ -126,16 +64,6 @@ fn became(rules: &Arc<Rules>, request: Request) -> Became {
         asked: target.clone(),
         sent: sorted(headers),
     }
-}
-
-fn read(raw: &chance::Raw) -> Request {
-    let mut builder = http::Request::builder().method(raw.method).uri(raw.target.as_str());
-    builder = builder.header("host", "www.example.com");
-    for (name, value) in &raw.headers {
-        builder = builder.header(name.as_str(), HeaderValue::from_bytes(value).unwrap());
-    }
-    let (parts, ()) = builder.body(()).unwrap().into_parts();
-    Request::read(parts, Scheme::Https, Stream::Ended, "192.0.2.1:1".parse().unwrap()).unwrap()
 }
 
 #[test]
@@ -215,7 +143,7 @@ fn the_same_by_hand() {
     }
 }
 
-/// The largest there is fits with room, and is written with what the runtime has alone.
+/// It is written with what the runtime is known to have alone (§14.3).
 #[test]
 fn it_is_a_function_that_cloudfront_takes() {
     for seed in 0..200 {
@@ -230,4 +158,40 @@ fn it_is_a_function_that_cloudfront_takes() {
             assert!(!without_comments.contains(word), "{word}: {code}");
         }
     }
+}
+
+/// What is deployed: the functions of the presets load as code alone, without a word against them, and take little of the
+/// time there is, whatever comes.
+#[test]
+fn the_presets_functions_run_as_code() {
+    let hundred: Vec<String> = (0..100).map(|n| format!("utm_{n}x={n}&a{n}=")).collect();
+    let mut ran = 0;
+    for preset in PRESETS {
+        let policy = Policy::from_preset(preset.name, &["https://origin.example.com"]).unwrap();
+        let mut document = compile(&policy).document;
+        for function in document["Functions"].as_array_mut().unwrap() {
+            assert!(function["Code"].as_str().unwrap().len() < 6_000, "{}", preset.name);
+            function.as_object_mut().unwrap().shift_remove("Rule").unwrap();
+        }
+        document["DistributionConfig"]["Aliases"] = json!({ "Quantity": 1, "Items": ["www.example.com"] });
+        let loaded = document::load(&document.to_string()).unwrap_or_else(|problems| panic!("{problems}"));
+        let said: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+        assert!(!said.iter().any(|text| text.contains("Functions")), "{said:#?}");
+        let rules = setup::running(loaded.distribution);
+        let headers = (0..40).map(|n| (format!("x-{n}"), vec![b'x'; 100])).collect();
+        let raw = chance::Raw { method: "GET", target: format!("/?{}", hundred.join("&")), headers };
+        let now = SystemTime::UNIX_EPOCH;
+        if let Step::LookUp(look_up) = begin(&rules, read(&raw), HeaderValue::from_static(chance::ID), now)
+            && let Some(call) = &look_up.trace().ran_at_request
+        {
+            assert!(
+                call.failed.is_none() && call.utilisation <= 5,
+                "{}: {} %",
+                preset.name,
+                call.utilisation
+            );
+            ran += 1;
+        }
+    }
+    assert_eq!(ran, PRESETS.iter().filter(|preset| preset.everything_else == Cache::Pages).count());
 }

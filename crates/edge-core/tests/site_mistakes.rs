@@ -53,6 +53,58 @@ fn each_is_one_message_with_its_line_its_field_and_a_way_out() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n\n"));
 }
 
+/// Whatever stands in place of a value of the example is taken, or refused at its line with a way out.
+#[test]
+fn any_other_value_is_refused_at_its_line_or_right() {
+    let example = include_str!("../../../fixtures/site/wordpress.toml");
+    let lines: Vec<&str> = example.lines().collect();
+    let (mut refused, mut wrong) = (0, Vec::new());
+    for (index, line) in lines.iter().enumerate() {
+        let Some((name, _)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) else { continue };
+        for other in [
+            "7",
+            "-1",
+            "99999999999999999999",
+            "1.5",
+            "true",
+            "\"\"",
+            "\"x\"",
+            "\"*\"",
+            "\"\\u0000\"",
+            "[]",
+            "[\"\"]",
+            "[1]",
+            "[[]]",
+            "{}",
+            "{ x = 1 }",
+            "1979-05-27",
+            "x",
+        ] {
+            let mutated: String = lines
+                .iter()
+                .enumerate()
+                .map(
+                    |(at, line)| {
+                        if at == index { format!("{name} = {other}\n") } else { format!("{line}\n") }
+                    },
+                )
+                .collect();
+            let Err(problems) = site::toml::read(&mutated) else { continue };
+            if (name, other) == ("domains", "[]") {
+                continue; // it is the certificate that is too much then
+            }
+            refused += 1;
+            let at_line = problems.iter().any(|problem| problem.line == Some(index + 1));
+            let told = problems.iter().all(|problem| problem.line.is_some() && problem.hint.is_some());
+            if !at_line || !told {
+                wrong.push(format!("line {}: {name} = {other}\n{problems}", index + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n\n"));
+    assert!(refused > 200, "{refused}");
+}
+
 /// The base of them is none.
 #[test]
 fn the_least_compiles() {

@@ -41,7 +41,7 @@ fn page() -> String {
         _ = writeln!(out, "| `{word}` | {what} |");
     }
     out.push_str(
-        "\n## Two styles\n\n`style = \"function\"` (the default) puts a viewer-request function before pages: it tells sessions \
+        "\n## Two styles\n\n`style = \"function\"` (the default; `--style` as a flag) puts a viewer-request function before pages: it tells sessions \
          from visitors,\ntakes from what is shared whatever is not in the key, drops arguments by name and beginning, and names \
          the device\nclass. `edge-bin serve` runs the rule it is written from; `--javascript` runs the code itself.\n\n\
          `style = \"policy\"` needs no code: at most ten session cookies stand in the key, with raw device headers, and ten\n\

@@ -123,7 +123,7 @@ fn distribution_config(policy: &Policy, names: &Names) -> Value {
         "DefaultRootObject": policy.root,
         "Origins": list([origin(&policy.origin, names)]),
         "OriginGroups": list([]),
-        "DefaultCacheBehavior": behavior_of(policy, names, policy.preset.everything_else),
+        "DefaultCacheBehavior": behavior_of(policy, names, policy.everything_else),
         "CacheBehaviors": list(behaviors),
         "CustomErrorResponses": list(errors(policy)),
         "Comment": comment(&format!("{} ({} preset)", names.site, policy.preset.name)),

@@ -4,7 +4,7 @@
 //! It looks at a complete policy and knows no files: where in `edge.toml` a mistake stands is found by its field and
 //! its text.
 
-use super::preset::{AssetQuery, Cache};
+use super::preset::{COMMON_TRACKERS, Cache};
 use super::problem::{Fault, Problems};
 use super::{Policy, SiteOrigin};
 use crate::distribution::PathPattern;
@@ -63,6 +63,12 @@ impl Policy {
             ),
             ("domains", self.domains.len(), quotas::ALIASES, "\"*.example.com\" is one for all its names"),
             ("origin.headers", headers.len(), quotas::ORIGIN_HEADERS, "one may carry several values"),
+            (
+                "query.assets",
+                self.asset_query.as_ref().map_or(0, Vec::len),
+                quotas::KEY_QUERY,
+                "those that name a version, and no others",
+            ),
             ("headers.set", response.set.len(), quotas::SET_HEADERS, "the origin can send the others"),
             (
                 "headers.remove",
@@ -148,10 +154,7 @@ impl Policy {
                 ));
             }
         }
-        let usual = match preset.asset_query {
-            AssetQuery::AllButTrackers => super::preset::COMMON_TRACKERS,
-            AssetQuery::Only(_) => &[],
-        };
+        let usual = if self.drops_of_files() { COMMON_TRACKERS } else { &[] };
         let usual: Vec<NameOrPrefix> =
             usual.iter().map(|name| NameOrPrefix::Name((*name).to_owned())).collect();
         for keep in &self.keep_query {
@@ -187,17 +190,17 @@ impl Policy {
                 unused("ttl.pages", "pages");
             }
         }
+        if self.asset_query.is_some() && !self.has(Cache::Assets) && !self.has(Cache::Immutable) {
+            unused("query.assets", "assets");
+        } else if self.asset_query.is_some() && self.origin.is_bucket() {
+            unused("query.assets", "arguments: a bucket reads none");
+        }
         if !self.has(Cache::Assets) && self.ttl_assets != preset.ttl_assets {
             unused("ttl.assets", "assets");
         }
-        let drops_of_assets = preset.asset_query == AssetQuery::AllButTrackers && self.has_files();
-        if !self.has_pages() && !drops_of_assets && self.drop_query.len() > preset.drop_query.len() {
+        if !self.has_pages() && !self.drops_of_files() && self.drop_query.len() > preset.drop_query.len() {
             unused("query.drop", "pages");
         }
-    }
-
-    pub(super) fn has_files(&self) -> bool {
-        self.has(Cache::Assets) || self.has(Cache::Immutable)
     }
 
     /// A bucket has files: it knows no sessions, runs nothing and takes no forms.
@@ -207,13 +210,17 @@ impl Policy {
         }
         let other = |cache: Cache| !matches!(cache, Cache::Assets | Cache::Immutable);
         let hint = "\"assets\" or \"immutable\"; for anything else the origin is a web server";
-        if other(self.preset.everything_else) {
-            let fault = Fault::new(format!(
-                "{:?} is a bucket, and the preset {} wants a web server",
-                self.origin.name, self.preset.name
-            ));
-            wrongs
-                .push(Wrong::of_field("origin.name", fault.hint("the presets static and spa serve buckets")));
+        if other(self.everything_else) {
+            let name = &self.origin.name;
+            let (word, preset) = (self.everything_else.word(), self.preset);
+            let (place, fault, hint) = if self.everything_else == preset.everything_else {
+                let wants =
+                    format!("{name:?} is a bucket, and the preset {} wants a web server", preset.name);
+                ("origin.name", Fault::new(wants), "the presets static and spa serve buckets")
+            } else {
+                ("everything_else", Fault::new(format!("it is \"{word}\", and the origin is a bucket")), hint)
+            };
+            wrongs.push(Wrong::of_field(place, fault.hint(hint)));
             return;
         }
         for (path, cache) in self.behaviors.iter().filter(|(_, cache)| other(*cache)) {

@@ -23,6 +23,7 @@ use std::fmt;
 use std::time::Duration;
 
 pub use compile::{Bundle, compile};
+use preset::AssetQuery;
 pub use preset::{Cache, Preset};
 pub use problem::{Problem, Problems};
 pub use style::Style;
@@ -68,6 +69,10 @@ pub struct Policy {
     pub ttl_errors: Duration,
     /// Which paths are cached how: the site's own first, then the preset's. The first match wins (§2.1).
     pub behaviors: Vec<(PathPattern, Cache)>,
+    /// And all other paths.
+    pub everything_else: Cache,
+    /// The arguments in an asset's key, and no others; `None`: as the preset has it.
+    pub asset_query: Option<Vec<String>>,
     /// What `/` stands for (§2.5); empty: itself.
     pub root: String,
     /// A page that stands for errors (§10.1).
@@ -235,8 +240,17 @@ impl Policy {
         self.has(Cache::Pages)
     }
 
+    /// Whether the usual trackers and the site's own are taken from the arguments of files, ten at most.
+    pub(super) fn drops_of_files(&self) -> bool {
+        let has_files = self.has(Cache::Assets) || self.has(Cache::Immutable);
+        has_files
+            && self.asset_query.is_none()
+            && self.preset.asset_query == AssetQuery::AllButTrackers
+            && !self.origin.is_bucket()
+    }
+
     fn has(&self, cache: Cache) -> bool {
-        self.preset.everything_else == cache || self.behaviors.iter().any(|(_, other)| *other == cache)
+        self.everything_else == cache || self.behaviors.iter().any(|(_, other)| *other == cache)
     }
 
     fn of(preset: &'static Preset, origin: SiteOrigin) -> Self {
@@ -257,6 +271,8 @@ impl Policy {
             ttl_assets: preset.ttl_assets,
             ttl_errors: preset.ttl_errors,
             behaviors: preset.patterns().collect(),
+            everything_else: preset.everything_else,
+            asset_query: None,
             root: preset.root.to_owned(),
             error_page: preset.error_page.map(|page| ErrorPage {
                 codes: page.codes.to_vec(),

@@ -131,9 +131,11 @@ fn assets(policy: &Policy, name: String, ttl_default: u64) -> Wanted {
             query: Query::None,
         };
     }
-    let query = match policy.preset.asset_query {
-        AssetQuery::AllButTrackers => all_except(policy),
-        AssetQuery::Only(names) => Query::Only(names.iter().map(|name| (*name).to_owned()).collect()),
+    let query = match (&policy.asset_query, policy.preset.asset_query) {
+        (Some(names), _) if names.is_empty() => Query::None,
+        (Some(names), _) => Query::Only(names.clone()),
+        (None, AssetQuery::AllButTrackers) => all_except(policy),
+        (None, AssetQuery::Only(names)) => Query::Only(names.iter().map(|name| (*name).to_owned()).collect()),
     };
     Wanted {
         name,

@@ -5,7 +5,7 @@
 //! chosen. Nothing is ever shared that the function would not share, but for what that list names.
 
 use super::Policy;
-use super::preset::{AssetQuery, COMMON_TRACKERS};
+use super::preset::COMMON_TRACKERS;
 use super::problem::{Fault, Problems};
 use crate::distribution::check::quotas;
 use crate::distribution::rule::{DeviceClasses, NameOrPrefix};
@@ -56,7 +56,7 @@ impl Policy {
             "Ten trackers are dropped, by their whole names; any other argument, and the order of arguments, makes a copy.",
         ];
         if !self.session_query.is_empty() {
-            list.push("Answers to arguments of one viewer (previews, carts) are shared unless the origin forbids it.");
+            list.push("Answers to arguments of one viewer (previews, carts) and the cookies they set are shared unless the origin forbids it.");
         }
         if self.devices != DeviceClasses::None {
             list.push(
@@ -69,9 +69,7 @@ impl Policy {
     /// What of the policy CloudFront has no room for, each with its field.
     pub(super) fn misfits(&self) -> Vec<(&'static str, Fault)> {
         match self.style {
-            _ if !self.has_pages() && self.preset.asset_query == AssetQuery::AllButTrackers => {
-                self.undroppable().into_iter().collect()
-            }
+            _ if !self.has_pages() && self.drops_of_files() => self.undroppable().into_iter().collect(),
             _ if !self.has_pages() => Vec::new(),
             Style::Function => self.function_too_long().into_iter().collect(),
             Style::Policy => [self.too_many_cookies(), self.undroppable()].into_iter().flatten().collect(),

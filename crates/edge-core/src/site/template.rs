@@ -53,6 +53,8 @@ fn head(out: &mut String, policy: &Policy) {
     out.push_str("# certificate = \"arn:aws:acm:us-east-1:123456789012:certificate/12345678-1234-1234-1234-123456789012\"\n");
     about(out, "What plain HTTP gets: \"redirect-to-https\", \"https-only\" (403), \"allow-all\".");
     out.push_str("# viewers = \"redirect-to-https\"\n\n");
+    about(out, "How all paths are cached that no behavior names; the words stand below.");
+    _ = writeln!(out, "# everything_else = \"{}\"\n", policy.everything_else.word());
     about(out, "What / stands for. Leave it to the web server where there is one.");
     let root = if policy.root.is_empty() { "index.html" } else { &policy.root };
     _ = writeln!(out, "# root = \"{root}\"");
@@ -66,12 +68,11 @@ fn head(out: &mut String, policy: &Policy) {
 
 fn origin(out: &mut String, policy: &Policy) {
     let origin = &policy.origin;
-    let preset = policy.preset;
     out.push_str("[origin]\n");
     let is_nameless = origin.name == NAMELESS_ORIGIN;
     about(
         out,
-        match preset.everything_else {
+        match policy.everything_else {
             Cache::Assets => {
                 "The real origin, as CloudFront will ask for it: a web server, or a bucket (BUCKET.s3.REGION.amazonaws.com)."
             }
@@ -155,9 +156,7 @@ fn devices_and_sessions(out: &mut String, policy: &Policy) {
 
 fn query(out: &mut String, policy: &Policy) {
     let preset = policy.preset;
-    let of_assets =
-        preset.asset_query == AssetQuery::AllButTrackers && policy.has_files() && !policy.origin.is_bucket();
-    let (dropped, drop) = match (policy.has_pages(), of_assets) {
+    let (dropped, drop) = match (policy.has_pages(), policy.drops_of_files()) {
         (true, _) => (preset.drop_query, "[\"ref\", \"src_*\"]"),
         (false, true) => (COMMON_TRACKERS, "[\"ref\"]"),
         (false, false) => return,
@@ -171,6 +170,11 @@ fn query(out: &mut String, policy: &Policy) {
     if policy.has_pages() {
         about(out, "Sort the rest, so that their order splits no copy.");
         out.push_str("# sort = true\n");
+    }
+    if let AssetQuery::Only(names) = preset.asset_query {
+        about(out, "The arguments of assets that name a version: these, and no others.");
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        _ = writeln!(out, "# assets = {}", texts(&names));
     }
     out.push('\n');
 }
@@ -225,7 +229,7 @@ fn behaviors(out: &mut String, policy: &Policy) {
     for (path, cache) in policy.preset.behaviors {
         _ = writeln!(out, "#     {path:24} {}", cache.word());
     }
-    _ = writeln!(out, "#     {:24} {}\n", "everything else", policy.preset.everything_else.word());
+    _ = writeln!(out, "#     {:24} {}\n", "everything else", policy.everything_else.word());
     out.push_str("# [[behavior]]\n# path = \"downloads/*\"\n# cache = \"assets\"\n");
 }
 

@@ -32,6 +32,7 @@ const SECTIONS: &[Section] = &[
             "query",
             "ttl",
             "behavior",
+            "everything_else",
             "root",
             "errors",
             "headers",
@@ -59,7 +60,7 @@ const SECTIONS: &[Section] = &[
     },
     Section { name: "devices", fields: &["classes"] },
     Section { name: "sessions", fields: &["cookies", "ignore", "arguments"] },
-    Section { name: "query", fields: &["drop", "keep", "sort"] },
+    Section { name: "query", fields: &["drop", "keep", "sort", "assets"] },
     Section { name: "ttl", fields: &["pages", "assets", "errors"] },
     Section { name: "behavior", fields: &["path", "cache"] },
     Section { name: "errors", fields: &["page", "codes", "status"] },
@@ -144,6 +145,7 @@ impl Reader<'_> {
         let servers = self.texts(at, "servers", value::server);
         if servers.as_ref().is_some_and(Vec::is_empty) && self.problems.is_empty() {
             let fault = Fault::new("the list is empty").hint("leave it out to ask the origin by its name");
+            let line = self.line_of_field(table, "servers", None);
             self.problems.add(line, "origin.servers", fault);
         }
         let servers = self.each_once("origin.servers", servers.unwrap_or_default(), Server::to_string);
@@ -265,6 +267,9 @@ impl Reader<'_> {
             if let Some(found) = self.flag(at, "sort") {
                 policy.sort_query = found.value;
             }
+            if let Some(names) = self.texts(at, "assets", value::whole_argument) {
+                policy.asset_query = Some(self.each_once("query.assets", names, Clone::clone));
+            }
         }
         if let Some(table) = self.section(top, "ttl") {
             let ttls = [
@@ -285,6 +290,9 @@ impl Reader<'_> {
     /// The site's own come first; one that the preset has too takes its place.
     fn behaviors(&mut self, top: &DeTable<'_>, policy: &mut Policy) {
         let words = Cache::ALL.map(|(word, cache, _)| (word, cache));
+        if let Some(found) = self.text(("", top), "everything_else", |text| value::choice(text, words)) {
+            policy.everything_else = found.value;
+        }
         let mut own: Vec<(PathPattern, Cache)> = Vec::new();
         for Found { line, value: table } in self.tables(top, "behavior") {
             for field in ["path", "cache"].iter().filter(|field| !table.contains_key(**field)) {

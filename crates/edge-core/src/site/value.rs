@@ -205,6 +205,17 @@ pub(super) fn argument(text: &str) -> Result<NameOrPrefix, Fault> {
     name_or_prefix(text, "argument", |byte| byte.is_ascii_graphic() && !b"&=#?".contains(&byte))
 }
 
+/// A query argument by its whole name.
+pub(super) fn whole_argument(text: &str) -> Result<String, Fault> {
+    match argument(text)? {
+        NameOrPrefix::Name(name) => Ok(name),
+        NameOrPrefix::Prefix(_) => {
+            let fault = Fault::new(format!("{text:?}: a cache policy knows arguments by their whole names"));
+            Err(fault.hint("write the names out"))
+        }
+    }
+}
+
 fn name_or_prefix(text: &str, what: &str, allowed: impl Fn(u8) -> bool) -> Result<NameOrPrefix, Fault> {
     let name = text.strip_suffix('*').unwrap_or(text);
     if text == "*" {

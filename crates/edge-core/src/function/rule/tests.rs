@@ -178,6 +178,35 @@ fn what_is_shared_carries_the_listed_headers_and_http_s_own() {
     );
 }
 
+/// The short way to say no says it of none that stays.
+#[test]
+fn what_stays_is_known_by_its_first_letter() {
+    let unseen = [
+        "connection",
+        "expect",
+        "keep-alive",
+        "proxy-authorization",
+        "proxy-connection",
+        "trailer",
+        "upgrade",
+        "x-accel-redirect",
+        "x-amzn-auth",
+        "x-amz-cf-id",
+        "x-cache",
+        "x-edge-location",
+        "x-forwarded-proto",
+        "x-real-ip",
+        "cloudfront-viewer-country",
+    ];
+    for name in TRANSPORT.iter().chain(&unseen) {
+        assert!(is_transport(&HeaderName::from_static(name)), "{name}");
+    }
+    for name in ["accept", "cookie", "user-agent", "te", "x-forwarded-for", "sec-fetch-mode", "hosts", "vias"]
+    {
+        assert!(!is_transport(&HeaderName::from_static(name)), "{name}");
+    }
+}
+
 #[test]
 fn a_rule_that_lists_no_headers_leaves_them_alone() {
     let rule = Rule { shared_headers: None, ..rule() };
