@@ -45,9 +45,9 @@ fn node_returns_what_our_engine_does() {
                 _ => None,
             };
             let ran = ran.unwrap();
-            events.push(json!({ "event": ran.event, "query": query }));
-            let value: Value = serde_json::from_str(ran.returned.as_deref().unwrap()).unwrap();
-            returned.push((raw, value["value"].clone()));
+            let event = json!({ "context": { "requestId": chance::ID }, "request": ran.before() });
+            events.push(json!({ "event": event, "query": query }));
+            returned.push((raw, ran.after().unwrap().0));
         }
         groups.push(json!({ "code": rule.javascript(), "events": events }));
         ours.push(returned);

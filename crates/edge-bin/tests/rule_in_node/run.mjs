@@ -7,8 +7,7 @@ let text = '';
 for await (const part of process.stdin) text += part;
 const groups = JSON.parse(text).map(({ code, events }) => {
   const handler = vm.runInContext(`'use strict';\n${code};handler`, vm.createContext({}));
-  return events.map(({ event, query }) => {
-    const given = JSON.parse(event);
+  return events.map(({ event: given, query }) => {
     const rawQueryString = () => (query === null ? undefined : query);
     Object.defineProperty(given.request, 'rawQueryString', { value: rawQueryString, enumerable: false });
     return handler(given);

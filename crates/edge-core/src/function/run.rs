@@ -201,14 +201,25 @@ pub struct Ran {
 }
 
 impl Ran {
-    /// Each place where what came back differs from what was given, one a line.
-    pub fn changes(&self) -> Vec<String> {
-        let Some(Ok(back)) = self.returned.as_deref().map(Back::read) else { return Vec::new() };
-        let before = self.given.whole(self.moment);
-        let mut value = back.value;
+    /// What it was given and may return: the event's `request` or `response`.
+    pub fn before(&self) -> Json {
+        self.given.whole(self.moment)
+    }
+
+    /// What it returned, whole, and the origin it chose (`Null`: none); nothing where it came to nothing.
+    pub fn after(&self) -> Option<(Json, Json)> {
+        let back = Back::read(self.returned.as_deref()?).ok()?;
+        let (before, mut value) = (self.before(), back.value);
         if let Json::Object(value) = &mut value {
             value.extend(back.same.into_iter().map(|name| (name.clone(), before[&name].clone())));
         }
+        Some((value, back.origin))
+    }
+
+    /// Each place where what came back differs from what was given, one a line.
+    pub fn changes(&self) -> Vec<String> {
+        let Some((value, origin)) = self.after() else { return Vec::new() };
+        let before = self.before();
         let mut lines = Vec::new();
         match self.moment {
             Moment::ViewerRequest if value.get("statusCode").is_some() => {
@@ -216,8 +227,8 @@ impl Ran {
             }
             moment => compare(moment.subject(), &before, &value, &mut lines),
         }
-        if !back.origin.is_null() {
-            lines.push(format!("+ origin: {}", back.origin));
+        if !origin.is_null() {
+            lines.push(format!("+ origin: {origin}"));
         }
         lines
     }
