@@ -9,6 +9,7 @@ mod cloudformation;
 mod part;
 mod remarks;
 mod set;
+pub mod stack;
 mod uncounted;
 mod yaml;
 
