@@ -10,7 +10,7 @@ use edge_core::distribution::{Distribution, Loaded, Problems};
 use edge_core::site::{self, Bundle, Policy};
 
 /// What to be, and where the real servers are.
-#[derive(clap::Args, Debug, Clone)]
+#[derive(clap::Args, Debug, Clone, Default)]
 pub(crate) struct ConfigArgs {
     /// A distribution: JSON as `aws cloudfront get-distribution-config` prints it, a bundle with its policies, XML of
     /// the REST API, a CloudFormation template (JSON or YAML) or a `cdk.out` folder, what `terraform show -json` prints,
@@ -68,6 +68,13 @@ pub(crate) struct Read {
 /// Why there is nothing to serve: everything that is wrong, ready to print.
 #[derive(Debug)]
 pub(crate) struct BadConfiguration(String);
+
+impl BadConfiguration {
+    /// Of what is wrong, ready to print.
+    pub(crate) fn new(wrong: String) -> Self {
+        Self(wrong)
+    }
+}
 
 impl std::fmt::Display for BadConfiguration {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -272,7 +279,8 @@ fn in_policy(name: &str, problems: &site::Problems) -> String {
     text
 }
 
-fn in_file(name: &str, problems: &[Problem]) -> String {
+/// Problems, each with the file it is in.
+pub(crate) fn in_file(name: &str, problems: &[Problem]) -> String {
     let mut text = String::new();
     for problem in problems {
         let gap = if name.is_empty() { "" } else { ": " };

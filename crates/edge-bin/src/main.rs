@@ -8,13 +8,16 @@ mod admin;
 mod classify;
 mod configuration;
 mod demo;
+mod diff;
 mod explain;
+mod generate;
 mod invalidate;
 mod lint;
 mod load;
 mod runtime;
 mod serve;
 mod show;
+mod stack;
 mod trust;
 
 /// A hit allocates little but often; this allocator makes that cheap.
@@ -33,6 +36,9 @@ enum Command {
     Show(show::Show),
     Explain(explain::Explain),
     Lint(lint::Lint),
+    Diff(diff::Diff),
+    #[command(name = "gen-cloudfront-policy")]
+    Generate(generate::Generate),
     Invalidate(invalidate::Invalidate),
     Load(load::Load),
     Trust(trust::Trust),
@@ -46,6 +52,8 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Show(args) => show::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Lint(args) => lint::run(&args),
+        Command::Diff(args) => diff::run(&args),
+        Command::Generate(args) => generate::run(&args),
         Command::Invalidate(args) => invalidate::run(&args),
         Command::Load(args) => load::run(args),
         Command::Trust(args) => trust::run(&args),

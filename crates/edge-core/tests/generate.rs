@@ -61,6 +61,8 @@ fn loaded(document: &Value) -> Loaded {
 
 const ARN: &str = "arn:aws:acm:us-east-1:123456789012:certificate/12345678-1234-1234-1234-123456789012";
 
+const FORMATS: [Format; 4] = [Format::Bundle, Format::CloudFormation, Format::Cli, Format::Terraform];
+
 fn files(document: &Value, format: Format) -> Vec<File> {
     let options = Options { command: "edge-bin gen-cloudfront-policy edge.toml".to_owned() };
     print(document, format, &options).unwrap_or_else(|problems| panic!("{problems}"))
@@ -110,10 +112,71 @@ fn templates_load_as_what_they_were_printed_from() {
     }
 }
 
+/// The files for the AWS CLI put together as the script does it, under the ids it would get.
+fn put_together(files: &[File]) -> Value {
+    let mut bundle = json!({});
+    let mut push = |list: &str, item: Value| match bundle[list].as_array_mut() {
+        Some(items) => items.push(item),
+        None => bundle[list] = json!([item]),
+    };
+    let settings = files.iter().filter_map(|file| Some((file.path.strip_suffix(".json")?, &file.text)));
+    for (name, text) in settings.clone() {
+        let arn = |kind: &str, name: &str| format!("arn:aws:cloudfront::123456789012:{kind}/{name}");
+        let mut text =
+            text.replace("${CertificateArn}", ARN).replace("${OriginDomainName}", "origin.invalid");
+        for (other, _) in settings.clone() {
+            let kind = if other.ends_with("Function") { "function" } else { "key-value-store" };
+            text = text.replace(&format!("${{{other}.Arn}}"), &arn(kind, other));
+            text = text.replace(&format!("${{{other}}}"), other);
+        }
+        let config: Value = serde_json::from_str(&text).unwrap();
+        let member = |config_name: &str| json!({ "Id": name, config_name: config });
+        match name.trim_end_matches(|c: char| c.is_ascii_digit()) {
+            it if it.ends_with("CachePolicy") => push("CachePolicies", member("CachePolicyConfig")),
+            it if it.ends_with("OriginRequestPolicy") => {
+                push("OriginRequestPolicies", member("OriginRequestPolicyConfig"));
+            }
+            it if it.ends_with("ResponseHeadersPolicy") => {
+                push("ResponseHeadersPolicies", member("ResponseHeadersPolicyConfig"));
+            }
+            it if it.ends_with("OriginAccessControl") => {
+                push("OriginAccessControls", member("OriginAccessControlConfig"));
+            }
+            it if it.ends_with("KeyGroup") => push("KeyGroups", member("KeyGroupConfig")),
+            it if it.ends_with("PublicKey") => push("PublicKeys", member("PublicKeyConfig")),
+            it if it.ends_with("KeyValueStore") => {
+                push("KeyValueStores", json!({ "Name": name, "ARN": arn("key-value-store", name) }));
+            }
+            it if it.ends_with("Function") => push(
+                "Functions",
+                json!({
+                    "Name": name, "FunctionConfig": config, "Code": file(files, &format!("{name}.js")),
+                }),
+            ),
+            it => {
+                assert_eq!(it, "Distribution");
+                push("DistributionConfig", config);
+            }
+        }
+    }
+    bundle["DistributionConfig"] = bundle["DistributionConfig"][0].clone();
+    bundle
+}
+
+#[test]
+fn files_for_the_aws_cli_are_what_they_were_printed_from() {
+    for (name, document) in documents() {
+        let files = files(&document, Format::Cli);
+        let found = different(&loaded(&document), &loaded(&put_together(&files)));
+        assert!(found.is_empty(), "{name}:\n{}", found.join("\n"));
+        assert!(file(&files, "deploy.sh").starts_with("#!/bin/sh\n"));
+    }
+}
+
 #[test]
 fn printing_again_changes_nothing() {
     for (_, document) in documents() {
-        for format in [Format::Bundle, Format::CloudFormation] {
+        for format in FORMATS {
             assert_eq!(files(&document, format), files(&document, format));
         }
         let bundle = file(&files(&document, Format::Bundle), "bundle.json");
@@ -169,7 +232,7 @@ fn differences_are_told_by_place() {
         (
             &|it| {
                 it["Functions"][0]["FunctionCode"] =
-                    json!("function handler(event) { return event.request; }")
+                    json!("function handler(event) { return event.request; }");
             },
             &["DefaultCacheBehavior.FunctionAssociations[\"viewer-request\"].FunctionARN.FunctionCode"],
         ),
@@ -191,22 +254,5 @@ fn differences_are_told_by_place() {
     ];
     for (at, (change, expected)) in changes.iter().enumerate() {
         assert_eq!(places(change), *expected, "change {at}");
-    }
-}
-
-#[test]
-#[ignore = "writes what is printed of one document to a folder of EDGE_OUT, to be looked at"]
-fn show() {
-    let out = PathBuf::from(std::env::var("EDGE_OUT").unwrap());
-    let wanted = std::env::var("EDGE_DOCUMENT").unwrap_or("wordpress.toml".to_owned());
-    for (name, document) in documents().into_iter().filter(|(name, _)| *name == wanted) {
-        for format in [Format::Bundle, Format::CloudFormation] {
-            for file in files(&document, format) {
-                let path =
-                    out.join(name.replace(['/', ':', ' '], "-")).join(format!("{format:?}")).join(file.path);
-                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-                std::fs::write(path, file.text).unwrap();
-            }
-        }
     }
 }

@@ -5,6 +5,7 @@
 
 use serde_json::json;
 
+use super::asked::{Asked, What, ask};
 use super::part::{Attribute, Field, Link, Part};
 use super::set::{Kind, Resource, Set};
 use super::uncounted::uncounted;
@@ -28,14 +29,9 @@ pub(super) fn print(set: &Set, options: &Options) -> Vec<File> {
 pub(super) fn template(set: &Set) -> Part {
     let names = logical_ids(set);
     let mut resources = Vec::new();
-    let mut parameters = Parameters::default();
+    let mut parameters = Vec::new();
     for (resource, name) in set.resources.iter().zip(&names) {
-        let mut properties = properties(resource, &names);
-        if resource.kind == Kind::Distribution
-            && let Some(config) = properties.get_mut("DistributionConfig")
-        {
-            parameters.take(config);
-        }
+        let properties = properties(resource, &names, &mut parameters);
         let kind = format!("AWS::CloudFront::{}", resource.kind.word());
         resources.push(Field::new(
             name,
@@ -48,8 +44,8 @@ pub(super) fn template(set: &Set) -> Part {
         Field::new("AWSTemplateFormatVersion", "2010-09-09".into()),
         Field::new("Description", about.into()),
     ];
-    if !parameters.0.is_empty() {
-        fields.push(Field::new("Parameters", Part::Object(parameters.0)));
+    if !parameters.is_empty() {
+        fields.push(Field::new("Parameters", Part::Object(parameters)));
     }
     fields.push(Field::new("Resources", Part::Object(resources)));
     fields.push(Field::new("Outputs", outputs(names.last().map_or("Distribution", String::as_str))));
@@ -81,11 +77,15 @@ pub(super) fn logical_ids(set: &Set) -> Vec<String> {
     names
 }
 
-fn properties(resource: &Resource, names: &[String]) -> Part {
-    let mut settings = renamed(uncounted(resource.kind.config(), resource.settings.clone(), |_, name| {
-        cloudformation_list(name)
-    }))
-    .linked(&|link: Link| reference(link, names));
+fn properties(resource: &Resource, names: &[String], parameters: &mut Vec<Field>) -> Part {
+    let settings = resource.settings.clone().linked(&|link: Link| reference(link, names));
+    let mut settings = uncounted(resource.kind.config(), settings, |_, name| cloudformation_list(name));
+    if resource.kind == Kind::Distribution {
+        let asked =
+            ask(&mut settings, &|what| Part::Reference(parameter_name(what).to_owned(), String::new()));
+        parameters.extend(asked.into_iter().map(parameter));
+    }
+    let mut settings = renamed(settings);
     let config = resource.kind.config();
     match resource.kind {
         Kind::Function => Part::object([
@@ -106,13 +106,12 @@ fn properties(resource: &Resource, names: &[String]) -> Part {
 
 fn reference(link: Link, names: &[String]) -> Part {
     let name = names.get(link.member).cloned().unwrap_or_default();
-    // What `Ref` gives of a function is its ARN too, but `GetAtt` says so.
-    let attribute = match link.attribute {
-        Attribute::Id => "",
-        Attribute::Arn => "Arn",
+    let attribute = match (link.attribute, link.kind) {
+        (Attribute::Id, _) => "",
+        // What `Ref` gives of a function is its ARN too, but `GetAtt` says so.
+        (Attribute::Arn, Kind::Function) => "FunctionARN",
+        (Attribute::Arn, _) => "Arn",
     };
-    let attribute =
-        if name.ends_with("Function") && !attribute.is_empty() { "FunctionARN" } else { attribute };
     Part::Reference(name, attribute.to_owned())
 }
 
@@ -134,59 +133,20 @@ fn renamed(part: Part) -> Part {
     }
 }
 
-/// The template's parameters, as far as they were needed.
-#[derive(Default)]
-struct Parameters(Vec<Field>);
-
-/// A name that is nobody's: an origin that was only given by addresses.
-const NOBODY: &str = ".invalid";
-
-impl Parameters {
-    /// Puts references where a parameter decides.
-    fn take(&mut self, config: &mut Part) {
-        self.certificate(config);
-        self.origin(config);
+/// What a question is called in a template.
+fn parameter_name(what: What) -> &'static str {
+    match what {
+        What::Certificate => "CertificateArn",
+        What::Origin => "OriginDomainName",
     }
+}
 
-    fn certificate(&mut self, config: &mut Part) {
-        let has_names = config.get("Aliases").is_some_and(|names| !names.items().is_empty());
-        let Some(viewers) = config.get_mut("ViewerCertificate") else { return };
-        let about = "The certificate of the names, an ARN of ACM in us-east-1";
-        let known = viewers.get("AcmCertificateArn").and_then(Part::text).map(str::to_owned);
-        match known {
-            Some(arn) => self.add("CertificateArn", about, Some(&arn)),
-            // CloudFront takes names only with a certificate for them.
-            None if has_names && viewers.get("CloudFrontDefaultCertificate").is_some() => {
-                viewers.remove("CloudFrontDefaultCertificate");
-                viewers.set("SslSupportMethod", "sni-only".into());
-                viewers.set("MinimumProtocolVersion", "TLSv1.2_2021".into());
-                self.add("CertificateArn", about, None);
-            }
-            None => return,
-        }
-        viewers.set("AcmCertificateArn", Part::Reference("CertificateArn".to_owned(), String::new()));
+fn parameter(Asked { what, default }: Asked) -> Field {
+    let mut parameter = Part::object([("Type", "String".into()), ("Description", what.about().into())]);
+    if let Some(default) = default {
+        parameter.set("Default", default.as_str().into());
     }
-
-    /// Of the one origin that is no bucket.
-    fn origin(&mut self, config: &mut Part) {
-        let Some(Part::List(origins)) = config.get_mut("Origins") else { return };
-        let [origin] = &mut origins[..] else { return };
-        if origin.get("CustomOriginConfig").is_none() {
-            return;
-        }
-        let Some(name) = origin.get("DomainName").and_then(Part::text).map(str::to_owned) else { return };
-        let default = Some(name.as_str()).filter(|name| !name.ends_with(NOBODY));
-        self.add("OriginDomainName", "Where CloudFront gets pages from: a public DNS name", default);
-        origin.set("DomainName", Part::Reference("OriginDomainName".to_owned(), String::new()));
-    }
-
-    fn add(&mut self, name: &str, about: &str, default: Option<&str>) {
-        let mut parameter = Part::object([("Type", "String".into()), ("Description", about.into())]);
-        if let Some(default) = default {
-            parameter.set("Default", default.into());
-        }
-        self.0.push(Field::new(name, parameter));
-    }
+    Field::new(parameter_name(what), parameter)
 }
 
 fn outputs(distribution: &str) -> Part {
@@ -209,10 +169,13 @@ mod tests {
     #[test]
     fn references() {
         let names = ["PagesCachePolicy".to_owned(), "VisitorsFunction".to_owned()];
-        let link = |member, attribute| reference(Link { member, attribute }, &names);
-        assert_eq!(link(0, Attribute::Id), Part::Reference("PagesCachePolicy".to_owned(), String::new()));
+        let link = |member, kind, attribute| reference(Link { member, kind, attribute }, &names);
         assert_eq!(
-            link(1, Attribute::Arn),
+            link(0, Kind::CachePolicy, Attribute::Id),
+            Part::Reference("PagesCachePolicy".to_owned(), String::new())
+        );
+        assert_eq!(
+            link(1, Kind::Function, Attribute::Arn),
             Part::Reference("VisitorsFunction".to_owned(), "FunctionARN".to_owned())
         );
         let value: Value = json!({ "ResponseCode": 200 });

@@ -5,11 +5,15 @@
 //! backwards from the tables of `distribution::form`, so what is printed loads as what it was printed from. Equal
 //! documents give equal bytes. It refuses to know presets and site policies, files and clocks.
 
+mod asked;
+mod cli;
 mod cloudformation;
+mod hcl;
 mod part;
 mod remarks;
 mod set;
 pub mod stack;
+mod terraform;
 mod uncounted;
 mod yaml;
 
@@ -27,6 +31,10 @@ pub enum Format {
     Bundle,
     /// A template, in YAML and in JSON.
     CloudFormation,
+    /// Input for the AWS CLI, and a script that sends it.
+    Cli,
+    /// A module for Terraform, and for OpenTofu.
+    Terraform,
 }
 
 /// A file to be.
@@ -55,6 +63,8 @@ pub fn print(document: &Value, format: Format, options: &Options) -> Result<Vec<
     Ok(match format {
         Format::Bundle => Vec::new(),
         Format::CloudFormation => cloudformation::print(&set, options),
+        Format::Cli => cli::print(&set, options),
+        Format::Terraform => terraform::print(&set, options),
     })
 }
 

@@ -4,6 +4,8 @@
 
 use serde_json::{Map, Number, Value, json};
 
+use super::set::Kind;
+
 /// A value.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Part {
@@ -25,6 +27,7 @@ pub(super) enum Part {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Link {
     pub(super) member: usize,
+    pub(super) kind: Kind,
     pub(super) attribute: Attribute,
 }
 

@@ -219,7 +219,7 @@ impl Set {
         let id = if kind == Kind::Function { text.split_once(":function/")?.1 } else { text };
         let is_it = |resource: &Resource| resource.kind == kind && resource.id == id;
         let member = self.resources.iter().position(is_it)?;
-        Some(Part::Link(Link { member, attribute }))
+        Some(Part::Link(Link { member, kind, attribute }))
     }
 
     /// Where the distribution is, and all that is made before it.

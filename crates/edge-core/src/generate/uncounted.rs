@@ -39,6 +39,7 @@ fn object(outer: &str, fields: Vec<Field>, shape: Shape) -> Vec<Field> {
                 value.remove("Enabled");
                 out.push(Field { name, value, remark });
             }
+            "ViewerCertificate" => out.push(Field { value: certificate(value), name, remark }),
             _ => {
                 let value = match value.get("Quantity") {
                     Some(_) if is_counted(&name) => list(outer, &name, value, shape),
@@ -76,6 +77,15 @@ fn methods(mut allowed: Part, remark: Option<String>, shape: Shape, out: &mut Ve
     if let Some(cached) = cached {
         out.push(Field::new("CachedMethods", list("", "CachedMethods", cached, shape)));
     }
+}
+
+/// CloudFront's own certificate leaves nothing else to choose; the API prints the rest all the same.
+fn certificate(certificate: Part) -> Part {
+    let default = "CloudFrontDefaultCertificate";
+    let is_default = certificate.get(default) == Some(&Part::Boolean(true));
+    let Part::Object(mut fields) = certificate else { return certificate };
+    fields.retain(|field| !says_nothing(field) && (field.name == default) == is_default);
+    Part::Object(fields)
 }
 
 fn geo(restriction: Part, shape: Shape) -> Part {
