@@ -62,8 +62,12 @@ fn stacks() -> Vec<(&'static str, Stack)> {
 }
 
 fn printed(document: &Value, stack: &Stack) -> Vec<File> {
+    printed_as(Format::CloudFormation, document, stack)
+}
+
+fn printed_as(format: Format, document: &Value, stack: &Stack) -> Vec<File> {
     let options = Options { command: "edge-bin gen-cloudfront-policy edge.toml --stack".to_owned() };
-    print(document, Format::CloudFormation, stack, &options).unwrap_or_else(|problems| panic!("{problems}"))
+    print(document, format, stack, &options).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
 fn file<'a>(files: &'a [File], path: &str) -> &'a str {
@@ -180,16 +184,110 @@ fn each_resource_says_what_it_serves_and_costs() {
     }
 }
 
+/// What the module says holds together: nothing is named that is not there, nothing stands for something else.
+#[test]
+fn modules_hold_together() {
+    for (name, stack) in stacks() {
+        let files = printed_as(Format::Terraform, &document(&["example.com", "www.example.com"]), &stack);
+        let all: String =
+            files.iter().filter(|file| file.path.ends_with(".tf")).map(|file| file.text.as_str()).collect();
+        for stand in ["edge-stack", "vo_edgestack", " @"] {
+            assert!(!all.contains(stand), "{name}: {stand}");
+        }
+        let heads = |word: &str| -> Vec<String> {
+            let lines = all.lines().filter_map(|line| line.strip_prefix(&format!("{word} \"")));
+            lines.map(|rest| rest.trim_end_matches("\" {").replace("\" \"", ".")).collect()
+        };
+        let (resources, variables) = (heads("resource"), heads("variable"));
+        assert!(resources.len() > 50, "{name}: {}", resources.len());
+        let text = uncommented(&all);
+        let names = |prefix: &str, parts: usize| -> Vec<String> {
+            let words =
+                text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.' || c == '-'));
+            let found = words.filter(|word| word.starts_with(prefix) && word.split('.').count() >= parts);
+            found.map(|word| word.split('.').take(parts).collect::<Vec<_>>().join(".")).collect()
+        };
+        for named in ["aws_", "random_"].iter().flat_map(|prefix| names(prefix, 2)) {
+            assert!(resources.contains(&named), "{name}: {named} is not there");
+        }
+        for named in names("var.", 2) {
+            assert!(variables.contains(&named["var.".len()..].to_owned()), "{name}: {named} is not there");
+        }
+        for variable in &variables {
+            assert!(text.contains(&format!("var.{variable}")), "{name}: {variable} is never used");
+        }
+        let lines: Vec<&str> = all.lines().collect();
+        for pair in lines.windows(2).filter(|pair| pair[1].starts_with("resource ")) {
+            assert!(pair[0].starts_with("# ") && pair[0].contains(" a month: "), "{name}: {}", pair[1]);
+        }
+    }
+}
+
+fn uncommented(text: &str) -> String {
+    let lines =
+        text.lines().filter(|line| !line.trim_start().starts_with('#') && !line.contains("description"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn what_cannot_be_is_refused_by_its_flag() {
+    let plain = document(&["www.example.com"]);
+    let options = Options::default();
+    let refused = |document: &Value, format, stack: &Stack| match print(document, format, stack, &options) {
+        Ok(_) => String::new(),
+        Err(problems) => problems.to_string(),
+    };
+    let with = |change: &dyn Fn(&mut Stack)| {
+        let mut stack = Stack::default();
+        change(&mut stack);
+        stack
+    };
+    assert_eq!(refused(&plain, Format::Terraform, &Stack::default()), "");
+    for format in [Format::Cli, Format::Bundle] {
+        let said = refused(&plain, format, &Stack::default());
+        assert!(said.contains("has no stack") && said.contains("terraform"), "{said}");
+    }
+    for zones in [0, 1, 5] {
+        let said = refused(&plain, Format::CloudFormation, &with(&|stack| stack.zones = zones));
+        assert!(said.contains("--zones"), "{said}");
+    }
+    for url in [
+        "http://logs.example.net",
+        "https://",
+        "https://logs",
+        "https://logs.example.net:8443/",
+        "https://l.example/\"x",
+    ] {
+        let said =
+            refused(&plain, Format::CloudFormation, &with(&|stack| stack.collector = Some(url.to_owned())));
+        assert!(said.contains("--collector"), "{url}: {said}");
+    }
+    for (domains, place) in [
+        (&[][..], "Aliases"),
+        (&["*.example.com"], "Aliases"),
+        (&["a.example.com", "b.example.org"], "Aliases"),
+    ] {
+        let said = refused(&document(domains), Format::CloudFormation, &Stack::default());
+        assert!(said.contains(place), "{domains:?}: {said}");
+    }
+    let mut policy = Policy::from_preset("static", &["https://origin.example.com"]).unwrap();
+    policy.add_domains(&["www.example.com"]).unwrap();
+    let said = refused(&compile(&policy).document, Format::CloudFormation, &Stack::default());
+    assert!(said.contains("wordpress"), "{said}");
+}
+
 #[expect(clippy::disallowed_methods, reason = "where to write is said from outside")]
 #[test]
 #[ignore = "writes what is printed to a folder of EDGE_OUT, to be looked at"]
 fn show() {
     let out = PathBuf::from(std::env::var("EDGE_OUT").unwrap());
-    for (name, stack) in stacks() {
-        for file in printed(&document(&["example.com", "www.example.com"]), &stack) {
-            let path = out.join(name).join(file.path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, file.text).unwrap();
+    for format in [Format::CloudFormation, Format::Terraform] {
+        for (name, stack) in stacks() {
+            for file in printed_as(format, &document(&["example.com", "www.example.com"]), &stack) {
+                let path = out.join(format!("{format:?}").to_lowercase()).join(name).join(file.path);
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(path, file.text).unwrap();
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ mod beside;
 mod cloudformation;
 mod site;
 mod table;
+mod terraform;
 
 use serde_json::Value;
 
@@ -109,7 +110,7 @@ pub fn print(
     }
     if !has_stack(format) {
         let message = format!("{format:?} has no stack");
-        problems.push(refused("--stack", message, "CloudFormation has one: --format cloudformation"));
+        problems.push(refused("--stack", message, "--format cloudformation or terraform has one"));
     }
     let site = match Site::of(document, stack) {
         Ok(site) if problems.is_empty() => site,
@@ -119,11 +120,14 @@ pub fn print(
             return Err(Problems(problems));
         }
     };
-    cloudformation::print(&site, stack, options)
+    match format {
+        Format::Terraform => terraform::print(&site, stack, options),
+        _ => cloudformation::print(&site, stack, options),
+    }
 }
 
 fn has_stack(format: Format) -> bool {
-    matches!(format, Format::CloudFormation)
+    matches!(format, Format::CloudFormation | Format::Terraform)
 }
 
 fn is_collector(url: &str) -> bool {
