@@ -168,7 +168,7 @@ pub const ROWS: &[Row] = &[
     row(Database, "AWS::RDS::DBInstance", "aws_db_instance", Hundreds, "hours of both instances by size, and twice the storage; tens with the smallest"),
     row(Database, "AWS::RDS::DBSubnetGroup", "aws_db_subnet_group", Free, NOTHING),
     row(Database, "AWS::RDS::DBParameterGroup", "aws_db_parameter_group", Free, NOTHING),
-    row(Media, "AWS::S3::Bucket", "aws_s3_bucket aws_s3_bucket_versioning aws_s3_bucket_public_access_block aws_s3_bucket_server_side_encryption_configuration aws_s3_bucket_lifecycle_configuration aws_s3_bucket_ownership_controls", Dollars, "bytes kept, old versions among them, and requests; what goes to CloudFront is free"),
+    row(Media, "AWS::S3::Bucket", "aws_s3_bucket aws_s3_bucket_versioning aws_s3_bucket_public_access_block aws_s3_bucket_server_side_encryption_configuration aws_s3_bucket_lifecycle_configuration aws_s3_bucket_logging aws_s3_bucket_ownership_controls", Dollars, "bytes kept, old versions among them, and requests; what goes to CloudFront is free"),
     row(Media, "AWS::S3::BucketPolicy", "aws_s3_bucket_policy", Free, NOTHING),
     row(Media, "AWS::CloudFront::OriginAccessControl", "aws_cloudfront_origin_access_control", Free, NOTHING),
     row(Files, "AWS::EFS::FileSystem", "aws_efs_file_system", Tens, "bytes kept, ten times the price of a bucket's, and bytes read and written"),

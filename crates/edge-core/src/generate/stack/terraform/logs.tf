@@ -87,6 +87,23 @@ data "aws_iam_policy_document" "logs" {
     }
   }
 
+  statement {
+    sid       = "Buckets"
+    actions   = ["s3:PutObject"]
+    resources = ["${aws_s3_bucket.logs.arn}/media/*"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["logging.s3.amazonaws.com"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [data.aws_caller_identity.own.account_id]
+    }
+  }
+
   # The service that writes these sends no account; the folder has it.
   statement {
     sid       = "Balancer"

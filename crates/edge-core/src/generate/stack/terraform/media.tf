@@ -61,6 +61,13 @@ resource "aws_s3_bucket_lifecycle_configuration" "media" {
   depends_on = [aws_s3_bucket_versioning.media]
 }
 
+resource "aws_s3_bucket_logging" "media" {
+  bucket        = aws_s3_bucket.media.id
+  target_bucket = aws_s3_bucket.logs.id
+  target_prefix = "media/"
+  depends_on    = [aws_s3_bucket_policy.logs]
+}
+
 data "aws_iam_policy_document" "media" {
   statement {
     sid       = "ThisDistributionReadsUploads"

@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
+mod modules;
+
 use std::path::PathBuf;
 
 use edge_core::compare::differences;
@@ -16,6 +18,10 @@ use serde_json::{Value, json};
 
 /// Stands for the source of a rule where a bundle has none.
 const CODE: &str = "function handler(event) {\n    return event.request;\n}\n";
+
+fn fixtures() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures")
+}
 
 fn document(domains: &[&str]) -> Value {
     let mut policy = Policy::from_preset("wordpress", &["https://origin.example.com"]).unwrap();
@@ -182,51 +188,6 @@ fn each_resource_says_what_it_serves_and_costs() {
         }
         assert!(resources > 50, "{resources}");
     }
-}
-
-/// What the module says holds together: nothing is named that is not there, nothing stands for something else.
-#[test]
-fn modules_hold_together() {
-    for (name, stack) in stacks() {
-        let files = printed_as(Format::Terraform, &document(&["example.com", "www.example.com"]), &stack);
-        let all: String =
-            files.iter().filter(|file| file.path.ends_with(".tf")).map(|file| file.text.as_str()).collect();
-        for stand in ["edge-stack", "vo_edgestack", " @"] {
-            assert!(!all.contains(stand), "{name}: {stand}");
-        }
-        let heads = |word: &str| -> Vec<String> {
-            let lines = all.lines().filter_map(|line| line.strip_prefix(&format!("{word} \"")));
-            lines.map(|rest| rest.trim_end_matches("\" {").replace("\" \"", ".")).collect()
-        };
-        let (resources, variables) = (heads("resource"), heads("variable"));
-        assert!(resources.len() > 50, "{name}: {}", resources.len());
-        let text = uncommented(&all);
-        let names = |prefix: &str, parts: usize| -> Vec<String> {
-            let words =
-                text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.' || c == '-'));
-            let found = words.filter(|word| word.starts_with(prefix) && word.split('.').count() >= parts);
-            found.map(|word| word.split('.').take(parts).collect::<Vec<_>>().join(".")).collect()
-        };
-        for named in ["aws_", "random_"].iter().flat_map(|prefix| names(prefix, 2)) {
-            assert!(resources.contains(&named), "{name}: {named} is not there");
-        }
-        for named in names("var.", 2) {
-            assert!(variables.contains(&named["var.".len()..].to_owned()), "{name}: {named} is not there");
-        }
-        for variable in &variables {
-            assert!(text.contains(&format!("var.{variable}")), "{name}: {variable} is never used");
-        }
-        let lines: Vec<&str> = all.lines().collect();
-        for pair in lines.windows(2).filter(|pair| pair[1].starts_with("resource ")) {
-            assert!(pair[0].starts_with("# ") && pair[0].contains(" a month: "), "{name}: {}", pair[1]);
-        }
-    }
-}
-
-fn uncommented(text: &str) -> String {
-    let lines =
-        text.lines().filter(|line| !line.trim_start().starts_with('#') && !line.contains("description"));
-    lines.collect::<Vec<_>>().join("\n")
 }
 
 #[test]
