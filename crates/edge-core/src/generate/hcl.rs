@@ -20,7 +20,7 @@ fn nested(head: &str, body: &[Field], depth: usize, out: &mut String) {
     }
     _ = writeln!(out, "{head} {{");
     let (blocks, attributes): (Vec<&Field>, Vec<&Field>) =
-        body.iter().partition(|field| self::blocks(&field.value).is_some());
+        body.iter().partition(|field| blocks(&field.value).is_some());
     let mut rest = &attributes[..];
     while !rest.is_empty() {
         rest = group(rest, depth + 1, out);

@@ -26,8 +26,14 @@ fn modules_hold_together() {
         let files = printed_as(Format::Terraform, &document(&["example.com", "www.example.com"]), &stack);
         let all: String =
             files.iter().filter(|file| file.path.ends_with(".tf")).map(|file| file.text.as_str()).collect();
-        for stand in ["edge-stack", "vo_edgestack", " @"] {
-            assert!(!all.contains(stand), "{name}: {stand}");
+        for file in &files {
+            for stand in ["edge-stack", "vo_edgestack"] {
+                assert!(!file.text.contains(stand), "{name} {}: {stand}", file.path);
+            }
+            let mut words = file.text.split('@').skip(1);
+            let place = words
+                .find(|word| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c == '_'));
+            assert_eq!(place, None, "{name} {}", file.path);
         }
         let heads = |word: &str| -> Vec<String> {
             let lines = all.lines().filter_map(|line| line.strip_prefix(&format!("{word} \"")));

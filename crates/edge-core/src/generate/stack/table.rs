@@ -91,7 +91,7 @@ impl Cost {
 /// A kind of resource.
 #[derive(Debug)]
 pub struct Row {
-    /// What it serves.
+    /// What it serves; of what several have, a group or a role, the first.
     pub service: Service,
     /// `AWS::EC2::VPC`; empty where only Terraform has it apart.
     pub cloudformation: &'static str,
@@ -110,10 +110,10 @@ impl Row {
             .find(|row| row.cloudformation == kind || row.terraform.split(' ').any(|name| name == kind))
     }
 
-    /// The comment of each resource of it.
-    pub(super) fn remark(&self) -> String {
-        let serves =
-            SERVICES.iter().find(|about| about.service == self.service).map_or("", |about| about.serves);
+    /// The comment of a resource of it that serves this.
+    pub(super) fn remark(&self, service: Service) -> String {
+        let about = SERVICES.iter().find(|about| about.service == service);
+        let serves = about.map_or("", |about| about.serves);
         format!("{serves}; {} a month: {}", self.cost.words(), self.driver)
     }
 }

@@ -7,59 +7,67 @@ use super::super::set::Set;
 use super::super::{File, Options, terraform};
 use super::beside::beside;
 use super::site::{BUCKET, SECRET, SECRET_HEADER, Site, VPC_ORIGIN};
-use super::table::Row;
+use super::table::{Row, Service};
 use super::{Balancer, Files, Network, OriginRecords, Stack};
 use crate::distribution::Problems;
 
 /// A file of the module: always, or where its option asks for it.
 struct Text {
     path: &'static str,
+    /// What its resources are for.
+    service: Service,
     text: &'static str,
     is_asked: fn(&Stack) -> bool,
 }
 
-const fn always(path: &'static str, text: &'static str) -> Text {
-    Text { path, text, is_asked: |_| true }
+const fn always(path: &'static str, service: Service, text: &'static str) -> Text {
+    Text { path, service, text, is_asked: |_| true }
 }
 
 const TEXTS: &[Text] = &[
-    always("versions.tf", include_str!("terraform/versions.tf")),
-    always("variables.tf", include_str!("terraform/variables.tf")),
+    always("versions.tf", Service::Edge, include_str!("terraform/versions.tf")),
+    always("variables.tf", Service::Edge, include_str!("terraform/variables.tf")),
     Text {
         path: "network.tf",
+        service: Service::Network,
         text: include_str!("terraform/network.tf"),
         is_asked: |stack| stack.network == Network::Made,
     },
     Text {
         path: "network.tf",
+        service: Service::Network,
         text: include_str!("terraform/network_existing.tf"),
         is_asked: |stack| stack.network == Network::Existing,
     },
-    always("names.tf", include_str!("terraform/names.tf")),
-    always("balancer.tf", include_str!("terraform/balancer.tf")),
+    always("names.tf", Service::Names, include_str!("terraform/names.tf")),
+    always("certificate.tf", Service::Certificate, include_str!("terraform/certificate.tf")),
+    always("balancer.tf", Service::Balancer, include_str!("terraform/balancer.tf")),
     Text {
         path: "vpc_origin.tf",
+        service: Service::Balancer,
         text: include_str!("terraform/vpc_origin.tf"),
         is_asked: |stack| stack.balancer == Balancer::VpcOrigin,
     },
-    always("instances.tf", include_str!("terraform/instances.tf")),
-    always("database.tf", include_str!("terraform/database.tf")),
-    always("media.tf", include_str!("terraform/media.tf")),
+    always("instances.tf", Service::Instances, include_str!("terraform/instances.tf")),
+    always("database.tf", Service::Database, include_str!("terraform/database.tf")),
+    always("media.tf", Service::Media, include_str!("terraform/media.tf")),
     Text {
         path: "files.tf",
+        service: Service::Files,
         text: include_str!("terraform/files.tf"),
         is_asked: |stack| stack.files == Files::Efs,
     },
-    always("backup.tf", include_str!("terraform/backup.tf")),
-    always("cron.tf", include_str!("terraform/cron.tf")),
-    always("logs.tf", include_str!("terraform/logs.tf")),
+    always("backup.tf", Service::Backup, include_str!("terraform/backup.tf")),
+    always("cron.tf", Service::Cron, include_str!("terraform/cron.tf")),
+    always("logs.tf", Service::Logs, include_str!("terraform/logs.tf")),
     Text {
         path: "collector.tf",
+        service: Service::Logs,
         text: include_str!("terraform/collector.tf"),
         is_asked: |stack| stack.collector.is_some(),
     },
-    always("watching.tf", include_str!("terraform/watching.tf")),
-    always("outputs.tf", include_str!("terraform/outputs.tf")),
+    always("watching.tf", Service::Watching, include_str!("terraform/watching.tf")),
+    always("outputs.tf", Service::Edge, include_str!("terraform/outputs.tf")),
 ];
 
 const READ_ME: &str = include_str!("text/README.terraform.md");
@@ -69,13 +77,14 @@ pub(super) fn print(site: &Site, stack: &Stack, options: &Options) -> Result<Vec
     let made_by = format!("# Made by {}; change what it was made from, and run it again.\n", options.command);
     let mut files = vec![];
     for text in TEXTS.iter().filter(|text| (text.is_asked)(stack)) {
-        let body = told(&filled(text.text, site, stack));
+        let body = told(&filled(text.text, site, stack), Some(text.service));
         files.push(File { path: text.path.to_owned(), text: format!("{made_by}\n{body}") });
     }
     for file in terraform::print(&Set::of(&site.document)?, options) {
         match file.path.as_str() {
             "main.tf" => {
-                files.push(File { path: "distribution.tf".to_owned(), text: told(&linked(&file.text)) })
+                files
+                    .push(File { path: "distribution.tf".to_owned(), text: told(&linked(&file.text), None) });
             }
             // These the stack has of its own.
             "versions.tf" | "variables.tf" | "outputs.tf" => {}
@@ -174,13 +183,13 @@ fn linked(text: &str) -> String {
     .replace("var.certificate_arn", "local.certificate_arn")
 }
 
-/// Each resource with its comment before it; behind a comment of its own.
-fn told(text: &str) -> String {
+/// Each resource with its comment before it; behind a comment of its own. Without a service it is each resource's own.
+fn told(text: &str, service: Option<Service>) -> String {
     let mut out = String::new();
     for line in text.lines() {
         let kind = line.strip_prefix("resource \"").and_then(|rest| rest.split('"').next());
         if let Some(row) = kind.and_then(Row::of) {
-            out.push_str(&format!("# {}\n", row.remark()));
+            out.push_str(&format!("# {}\n", row.remark(service.unwrap_or(row.service))));
         }
         out.push_str(line);
         out.push('\n');

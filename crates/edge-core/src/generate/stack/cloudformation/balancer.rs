@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::super::Service;
 use super::super::site::SECRET_HEADER;
 use super::super::{Balancer, Stack};
 use super::network;
@@ -9,6 +10,7 @@ use super::template::Template;
 use super::{get, reference, sub};
 
 pub(super) fn add(template: &mut Template, stack: &Stack) {
+    template.serve(Service::Balancer);
     template.parameter(
         "CloudFrontPrefixListId",
         "The id of com.amazonaws.global.cloudfront.origin-facing in this region; README.md says how to ask for it",

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::super::Service;
 use super::super::site::Site;
 use super::template::Template;
 use super::{get, policy, sub, trust};
@@ -10,6 +11,7 @@ use super::{get, policy, sub, trust};
 const HEADER: &str = "X-Cron-Secret";
 
 pub(super) fn add(template: &mut Template, site: &Site) {
+    template.serve(Service::Cron);
     template.add(
         "CronSecret",
         "AWS::SecretsManager::Secret",

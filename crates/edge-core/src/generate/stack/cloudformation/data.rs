@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::super::Service;
 use super::super::{Files, Stack};
 use super::template::Template;
 use super::{get, network, policy, reference, sub, trust};
@@ -42,6 +43,7 @@ fn group(template: &mut Template, name: &str, about: &str, port: u16, stack: &St
 }
 
 fn database(template: &mut Template, stack: &Stack) {
+    template.serve(Service::Database);
     template.parameter(
         "DatabaseClass",
         "The size of both database instances",
@@ -135,6 +137,7 @@ pub(super) fn over_tls(bucket: &str) -> Value {
 }
 
 fn media(template: &mut Template) {
+    template.serve(Service::Media);
     let mut bucket = closed_bucket();
     bucket["#VersioningConfiguration"] =
         json!("what is overwritten or deleted can be had back, and backups ask for it");
@@ -179,6 +182,7 @@ fn media(template: &mut Template) {
 }
 
 fn files(template: &mut Template, stack: &Stack) {
+    template.serve(Service::Files);
     group(template, "FileSystemSecurityGroup", "The instances to the file system", 2049, stack);
     template.add_with(
         "FileSystem",
@@ -206,6 +210,7 @@ fn files(template: &mut Template, stack: &Stack) {
 }
 
 fn backup(template: &mut Template, stack: &Stack) {
+    template.serve(Service::Backup);
     template.add_with(
         "BackupVault",
         "AWS::Backup::BackupVault",

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::super::Service;
 use super::super::beside::Beside;
 use super::super::site::Site;
 use super::super::{Files, Stack};
@@ -10,6 +11,7 @@ use super::template::Template;
 use super::{get, policy, reference, sub, trust};
 
 pub(super) fn add(template: &mut Template, site: &Site, stack: &Stack, beside: &Beside) {
+    template.serve(Service::Instances);
     template.parameter(
         "InstanceType",
         "An instance of the arm64 architecture",
@@ -89,7 +91,7 @@ PREFIX_LIST=${{CloudFrontPrefixListId}}
 SITE_ARCHIVE='${{SiteArchive}}'
 FILE_SYSTEM={files}
 done_with() {{
-  /opt/aws/bin/cfn-signal --exit-code $1 --stack ${{AWS::StackName}} --resource Instances --region ${{AWS::Region}}
+  /opt/aws/bin/cfn-signal --exit-code \"$1\" --stack ${{AWS::StackName}} --resource Instances --region ${{AWS::Region}}
 }}
 ",
         host = site.host(),

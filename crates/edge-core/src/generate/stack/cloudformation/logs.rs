@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::super::Service;
 use super::super::Stack;
 use super::super::site::Site;
 use super::data::{closed_bucket, over_tls};
@@ -9,6 +10,7 @@ use super::template::Template;
 use super::{get, policy, reference, sub, trust};
 
 pub(super) fn add(template: &mut Template, site: &Site, stack: &Stack) {
+    template.serve(Service::Logs);
     bucket(template);
     template.add(
         "AccessLogs",

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::super::Service;
 use super::super::site::Site;
 use super::super::{OriginRecords, Stack};
 use super::template::Template;
@@ -11,6 +12,7 @@ use super::{get, reference};
 const CLOUDFRONT_ZONE: &str = "Z2FDTNDATAQYW2";
 
 pub(super) fn add(template: &mut Template, site: &Site, stack: &Stack) {
+    template.serve(Service::Certificate);
     let about = format!("The zone of {}", site.origin.trim_start_matches("origin."));
     template.parameter("HostedZoneId", &about, json!({ "Type": "AWS::Route53::HostedZone::Id" }));
     let zone = || reference("HostedZoneId");
@@ -28,6 +30,7 @@ pub(super) fn add(template: &mut Template, site: &Site, stack: &Stack) {
             "DomainValidationOptions": validated,
         }),
     );
+    template.serve(Service::Names);
     for name in &site.domains {
         for kind in ["A", "AAAA"] {
             template.add(

@@ -2,11 +2,13 @@
 
 use serde_json::{Value, json};
 
+use super::super::Service;
 use super::super::{Network, Stack};
 use super::template::Template;
 use super::{get, reference, sub};
 
 pub(super) fn add(template: &mut Template, stack: &Stack) {
+    template.serve(Service::Network);
     match stack.network {
         Network::Made => made(template, stack.zones),
         Network::Existing => existing(template),

@@ -4,12 +4,14 @@ use serde_json::{Map, Value, json};
 
 use super::super::super::part::{Field, Part};
 use super::super::site::Site;
-use super::super::table::Row;
+use super::super::table::{Row, Service};
 use super::of;
 
 /// A template.
 pub(super) struct Template {
     description: Part,
+    /// What the next resources are for.
+    service: Service,
     parameters: Vec<Field>,
     rules: Vec<Field>,
     conditions: Vec<Field>,
@@ -26,11 +28,12 @@ impl Template {
         let mut edge = section("Resources");
         for field in &mut edge {
             let row = field.value.get("Type").and_then(Part::text).and_then(Row::of);
-            field.remark = row.map(Row::remark);
+            field.remark = row.map(|row| row.remark(row.service));
         }
         let about = format!("{}: CloudFront, and the WordPress site behind it", site.host());
         Self {
             description: Part::Text(about),
+            service: Service::Edge,
             parameters: Vec::new(),
             rules: Vec::new(),
             conditions: Vec::new(),
@@ -58,6 +61,11 @@ impl Template {
         self.conditions.push(Field::new(name, of(condition)));
     }
 
+    /// The next resources are for this.
+    pub(super) fn serve(&mut self, service: Service) {
+        self.service = service;
+    }
+
     /// A resource.
     pub(super) fn add(&mut self, name: &str, kind: &str, properties: Value) {
         self.add_with(name, kind, json!({}), properties);
@@ -70,7 +78,7 @@ impl Template {
             fields.extend(attributes);
         }
         fields.push(Field::new("Properties", of(properties)));
-        let remark = Row::of(kind).map(Row::remark);
+        let remark = Row::of(kind).map(|row| row.remark(self.service));
         self.resources.push(Field { name: name.to_owned(), value: Part::Object(fields), remark });
     }
 

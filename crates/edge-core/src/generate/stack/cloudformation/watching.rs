@@ -2,11 +2,13 @@
 
 use serde_json::{Value, json};
 
+use super::super::Service;
 use super::super::site::Site;
 use super::template::Template;
 use super::{get, policy, reference, sub};
 
 pub(super) fn add(template: &mut Template, site: &Site) {
+    template.serve(Service::Watching);
     template.parameter(
         "AlarmAddress",
         "Who gets a letter when something is wrong; empty: nobody",

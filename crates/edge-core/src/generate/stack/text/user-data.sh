@@ -11,8 +11,8 @@ dnf install --assumeyes --quiet nginx php8.3-fpm php8.3-cli php8.3-mysqlnd php8.
 # The site's code.
 mkdir -p $SITE
 case $SITE_ARCHIVE in
-  s3://*) aws s3 cp --only-show-errors $SITE_ARCHIVE /tmp/site.tar.gz ;;
-  *) curl --fail --silent --show-error --location --retry 5 --output /tmp/site.tar.gz $SITE_ARCHIVE ;;
+  s3://*) aws s3 cp --only-show-errors "$SITE_ARCHIVE" /tmp/site.tar.gz ;;
+  *) curl --fail --silent --show-error --location --retry 5 --output /tmp/site.tar.gz "$SITE_ARCHIVE" ;;
 esac
 tar -xzf /tmp/site.tar.gz --strip-components=1 --directory $SITE
 
@@ -62,13 +62,13 @@ cat >$SITE/wp-config.php <<'END'
 chown root:apache $SITE/wp-config.php && chmod 640 $SITE/wp-config.php
 
 # What nginx trusts and whom it admits.
-secret() { aws secretsmanager get-secret-value --region $REGION --query SecretString --output text --secret-id $1; }
+secret() { aws secretsmanager get-secret-value --region "$REGION" --query SecretString --output text --secret-id "$1"; }
 (
   umask 077
-  echo "\"$(secret $ORIGIN_SECRET)\" 0;" >/etc/nginx/site-origin-secret.map
-  echo "\"$(secret $CRON_SECRET)\" 0;" >/etc/nginx/site-cron-secret.map
+  echo "\"$(secret "$ORIGIN_SECRET")\" 0;" >/etc/nginx/site-origin-secret.map
+  echo "\"$(secret "$CRON_SECRET")\" 0;" >/etc/nginx/site-cron-secret.map
 )
-aws ec2 get-managed-prefix-list-entries --region $REGION --prefix-list-id $PREFIX_LIST --query 'Entries[].Cidr' --output text |
+aws ec2 get-managed-prefix-list-entries --region "$REGION" --prefix-list-id "$PREFIX_LIST" --query 'Entries[].Cidr' --output text |
   tr '\t' '\n' | sed 's/.*/set_real_ip_from &;/' >/etc/nginx/site-cloudfront.ranges
 cat >/etc/nginx/conf.d/site.conf <<'END'
 @nginx.conf@END

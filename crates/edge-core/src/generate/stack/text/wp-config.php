@@ -12,7 +12,7 @@ define('WP_HOME', 'https://' . $site['site']);
 define('WP_SITEURL', WP_HOME);
 
 // The device's class is in the key of a page; CloudFront's own User-Agent says nothing.
-if (!empty($_SERVER['HTTP_X_VIEWER_DEVICE']) && $_SERVER['HTTP_X_VIEWER_DEVICE'] !== 'desktop') {
+if (in_array($_SERVER['HTTP_X_VIEWER_DEVICE'] ?? '', ['mobile', 'tablet'], true)) {
     $_SERVER['HTTP_SEC_CH_UA_MOBILE'] = '?1'; // What wp_is_mobile() looks at first.
 }
 
