@@ -54,6 +54,8 @@ enum Format {
     Cli,
     /// A module for Terraform (aws provider 6) and OpenTofu.
     Terraform,
+    /// A program for the AWS CDK, in TypeScript.
+    Cdk,
     /// One JSON document with everything in it, as `edge-bin serve` takes it.
     Bundle,
 }
@@ -64,6 +66,7 @@ impl Format {
             Self::Cloudformation => generate::Format::CloudFormation,
             Self::Cli => generate::Format::Cli,
             Self::Terraform => generate::Format::Terraform,
+            Self::Cdk => generate::Format::Cdk,
             Self::Bundle => generate::Format::Bundle,
         }
     }

@@ -61,7 +61,8 @@ fn loaded(document: &Value) -> Loaded {
 
 const ARN: &str = "arn:aws:acm:us-east-1:123456789012:certificate/12345678-1234-1234-1234-123456789012";
 
-const FORMATS: [Format; 4] = [Format::Bundle, Format::CloudFormation, Format::Cli, Format::Terraform];
+const FORMATS: [Format; 5] =
+    [Format::Bundle, Format::CloudFormation, Format::Cli, Format::Terraform, Format::Cdk];
 
 fn files(document: &Value, format: Format) -> Vec<File> {
     let options = Options { command: "edge-bin gen-cloudfront-policy edge.toml".to_owned() };

@@ -25,19 +25,36 @@ pub(super) fn print(set: &Set, options: &Options) -> Vec<File> {
     vec![File { path: "template.yaml".to_owned(), text }, json_file("template.json", &template.json(&refer))]
 }
 
+/// A resource of a template.
+pub(super) struct Member {
+    /// Its logical id.
+    pub(super) id: String,
+    pub(super) kind: Kind,
+    pub(super) properties: Part,
+}
+
+/// The resources under their logical ids, and what is asked for; the distribution is the last.
+pub(super) fn members(set: &Set) -> (Vec<Member>, Vec<Asked>) {
+    let ids = logical_ids(set);
+    let mut asked = Vec::new();
+    let member = |(resource, id): (&Resource, &String)| Member {
+        id: id.clone(),
+        kind: resource.kind,
+        properties: properties(resource, &ids, &mut asked),
+    };
+    let members = set.resources.iter().zip(&ids).map(member).collect();
+    (members, asked)
+}
+
 /// The template.
 pub(super) fn template(set: &Set) -> Part {
-    let names = logical_ids(set);
-    let mut resources = Vec::new();
-    let mut parameters = Vec::new();
-    for (resource, name) in set.resources.iter().zip(&names) {
-        let properties = properties(resource, &names, &mut parameters);
-        let kind = format!("AWS::CloudFront::{}", resource.kind.word());
-        resources.push(Field::new(
-            name,
-            Part::object([("Type", kind.as_str().into()), ("Properties", properties)]),
-        ));
-    }
+    let (members, asked) = members(set);
+    let resource = |Member { id, kind, properties }: &Member| {
+        let kind = format!("AWS::CloudFront::{}", kind.word());
+        Field::new(id, Part::object([("Type", kind.as_str().into()), ("Properties", properties.clone())]))
+    };
+    let resources = members.iter().map(resource).collect();
+    let parameters: Vec<Field> = asked.into_iter().map(parameter).collect();
     let comment = set.distribution().and_then(|resource| resource.settings.get("Comment")?.text());
     let about = comment.filter(|comment| !comment.is_empty()).unwrap_or("A CloudFront distribution");
     let mut fields = vec![
@@ -48,7 +65,7 @@ pub(super) fn template(set: &Set) -> Part {
         fields.push(Field::new("Parameters", Part::Object(parameters)));
     }
     fields.push(Field::new("Resources", Part::Object(resources)));
-    fields.push(Field::new("Outputs", outputs(names.last().map_or("Distribution", String::as_str))));
+    fields.push(Field::new("Outputs", outputs(members.last().map_or("", |member| &member.id))));
     Part::Object(fields)
 }
 
@@ -77,13 +94,13 @@ pub(super) fn logical_ids(set: &Set) -> Vec<String> {
     names
 }
 
-fn properties(resource: &Resource, names: &[String], parameters: &mut Vec<Field>) -> Part {
+fn properties(resource: &Resource, names: &[String], asked: &mut Vec<Asked>) -> Part {
     let settings = resource.settings.clone().linked(&|link: Link| reference(link, names));
     let mut settings = uncounted(resource.kind.config(), settings, |_, name| cloudformation_list(name));
     if resource.kind == Kind::Distribution {
-        let asked =
-            ask(&mut settings, &|what| Part::Reference(parameter_name(what).to_owned(), String::new()));
-        parameters.extend(asked.into_iter().map(parameter));
+        asked.extend(ask(&mut settings, &|what| {
+            Part::Reference(parameter_name(what).to_owned(), String::new())
+        }));
     }
     let mut settings = renamed(settings);
     let config = resource.kind.config();
@@ -134,7 +151,7 @@ fn renamed(part: Part) -> Part {
 }
 
 /// What a question is called in a template.
-fn parameter_name(what: What) -> &'static str {
+pub(super) fn parameter_name(what: What) -> &'static str {
     match what {
         What::Certificate => "CertificateArn",
         What::Origin => "OriginDomainName",

@@ -19,15 +19,15 @@ fn nested(head: &str, body: &[Field], depth: usize, out: &mut String) {
         return;
     }
     _ = writeln!(out, "{head} {{");
-    let (blocks, attributes): (Vec<&Field>, Vec<&Field>) =
+    let (inner, attributes): (Vec<&Field>, Vec<&Field>) =
         body.iter().partition(|field| blocks(&field.value).is_some());
     let mut rest = &attributes[..];
     while !rest.is_empty() {
         rest = group(rest, depth + 1, out);
     }
     let mut apart = attributes.is_empty();
-    for field in blocks {
-        for (at, fields) in self::blocks(&field.value).into_iter().flatten().enumerate() {
+    for field in inner {
+        for (at, fields) in blocks(&field.value).into_iter().flatten().enumerate() {
             if !apart {
                 out.push('\n');
             }

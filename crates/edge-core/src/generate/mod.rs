@@ -6,6 +6,7 @@
 //! documents give equal bytes. It refuses to know presets and site policies, files and clocks.
 
 mod asked;
+mod cdk;
 mod cli;
 mod cloudformation;
 mod hcl;
@@ -14,6 +15,7 @@ mod remarks;
 mod set;
 pub mod stack;
 mod terraform;
+mod typescript;
 mod uncounted;
 mod yaml;
 
@@ -35,6 +37,8 @@ pub enum Format {
     Cli,
     /// A module for Terraform, and for OpenTofu.
     Terraform,
+    /// A program for the AWS CDK, in TypeScript.
+    Cdk,
 }
 
 /// A file to be.
@@ -64,6 +68,7 @@ pub fn print(document: &Value, format: Format, options: &Options) -> Result<Vec<
         Format::Bundle => Vec::new(),
         Format::CloudFormation => cloudformation::print(&set, options),
         Format::Cli => cli::print(&set, options),
+        Format::Cdk => cdk::print(&set, options),
         Format::Terraform => terraform::print(&set, options),
     })
 }
