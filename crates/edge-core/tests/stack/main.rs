@@ -163,7 +163,7 @@ fn lint_has_nothing_loud_to_say() {
         let files = printed(&document(&["www.example.com"]), &stack);
         let there = loaded(file(&files, "template.yaml"));
         let loud: Vec<_> =
-            lint(&Ok(there)).into_iter().filter(|finding| finding.severity == Severity::Error).collect();
+            lint(&Ok(there)).into_iter().filter(|finding| finding.severity != Severity::Info).collect();
         assert!(loud.is_empty(), "{name}: {loud:?}");
     }
 }

@@ -40,9 +40,9 @@ What is fixed, and why:
   header tells this one from others: in the listener's rule, and again in nginx. Whoever has no secret gets 403.
 - **The load balancer has a name and a certificate.** `origin.` of the site. Behaviors that forward `Host` are checked
   against the site's name, the one that asks for uploads against this.
-- **Uploads.** `wp-content/uploads/*` asks the bucket first, and the instances where it says 403 or 404: old files move
-  over by being copied, and nothing breaks meanwhile. GET and HEAD only, as an origin group allows. `Host` stays out of
-  it, because a bucket knows its own name only.
+- **Uploads.** `wp-content/uploads/*` asks the bucket first, and the instances where it says 403 or 404, or is away: old files
+  move over by being copied, and nothing breaks meanwhile. GET and HEAD only, as an origin group allows. `Host` stays out
+  of it, because a bucket knows its own name only.
 - **A database that is away** must not take the instances away: the health check asks PHP, not WordPress.
 - **wp-cron.php** is called by EventBridge every five minutes, with a secret that nginx asks for.
 - **Secrets** are in Secrets Manager, and instances ask for them once a minute, because RDS changes its password by

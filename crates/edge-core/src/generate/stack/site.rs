@@ -148,8 +148,8 @@ fn store(config: &mut Value) -> Value {
     let mut groups = items(&config["OriginGroups"]).to_vec();
     groups.push(json!({
         "Id": "media-then-site",
-        // Who may not list a bucket is told 403 of what is not there.
-        "FailoverCriteria": { "StatusCodes": { "Quantity": 2, "Items": [403, 404] } },
+        // Who may not list a bucket is told 403 of what is not there; the others are a bucket's that is away.
+        "FailoverCriteria": { "StatusCodes": list([403, 404, 500, 502, 503, 504].map(|code| json!(code)).to_vec()) },
         "Members": { "Quantity": 2, "Items": [{ "OriginId": "media" }, { "OriginId": site }] },
     }));
     config["OriginGroups"] = list(groups);
