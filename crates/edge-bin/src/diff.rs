@@ -19,11 +19,11 @@ use crate::configuration::{BadConfiguration, ConfigArgs, Read, in_file};
 /// and names of policies, functions, keys and origins do not matter, what they stand for does; nor does the order of
 /// what AWS does not order, or a default that one of them spells out.
 ///
-///   aws cloudfront get-distribution-config --id E123 > live.json
+///   deploy/deploy.sh live > live.json     # the script of gen-cloudfront-policy --format cli
 ///   edge-bin diff live.json edge.toml
 ///
-/// A distribution with policies of its own needs them beside it: put what `aws cloudfront get-cache-policy` prints into
-/// a bundle's "CachePolicies". Ends with 0 where they mean the same, 1 where not, 2 where one does not load.
+/// What `aws cloudfront get-distribution-config` prints will do where all policies are managed ones; policies of your own
+/// have to be beside it, as in a bundle's "CachePolicies". Of a function that is only named, its name is compared. Ends with 0 where they mean the same, 1 where not, 2 where one does not load.
 #[derive(clap::Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Diff {

@@ -4,12 +4,24 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
+use edge_core::cache::Epoch;
+use edge_core::cache::storing::Guard;
 use edge_core::compare::differences;
 use edge_core::distribution::form::{self, Choices};
 use edge_core::distribution::{Loaded, load_value};
+use edge_core::exchange::{Rules, Step, begin};
 use edge_core::generate::{File, Format, Options, print};
+use edge_core::response::Place;
 use edge_core::site::{self, Policy, compile};
+use edge_core::viewer::device::Memo;
+use edge_core::viewer::{Request, Scheme, Stream};
+use http::{HeaderValue, Method};
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::strategy::ValueTree as _;
 use serde_json::{Value, json};
 
 fn fixtures() -> PathBuf {
@@ -237,7 +249,35 @@ fn differences_are_told_by_place() {
             },
             &["DefaultCacheBehavior.FunctionAssociations[\"viewer-request\"].FunctionARN.FunctionCode"],
         ),
-        // By another name it is the same.
+        // By another name it is the same, and by the same name what only one of them knows.
+        (
+            &|it| {
+                it["Functions"] = json!([]);
+            },
+            &[],
+        ),
+        (
+            &|it| {
+                it["Functions"][0]["Name"] = json!("other");
+                config(
+                    it,
+                    "/DefaultCacheBehavior/FunctionAssociations/Items/0/FunctionARN",
+                    json!("arn:aws:cloudfront::000000000000:function/other"),
+                );
+            },
+            &[],
+        ),
+        (
+            &|it| {
+                it["Functions"] = json!([]);
+                config(
+                    it,
+                    "/DefaultCacheBehavior/FunctionAssociations/Items/0/FunctionARN",
+                    json!("arn:aws:cloudfront::000000000000:function/other"),
+                );
+            },
+            &["DefaultCacheBehavior.FunctionAssociations[\"viewer-request\"].FunctionARN.Name"],
+        ),
         (
             &|it| {
                 let text = it.to_string().replace("blog-example-com-assets", "other-name");
@@ -256,4 +296,166 @@ fn differences_are_told_by_place() {
     for (at, (change, expected)) in changes.iter().enumerate() {
         assert_eq!(places(change), *expected, "change {at}");
     }
+}
+
+fn rules(document: &Value) -> Arc<Rules> {
+    Arc::new(Rules {
+        distribution: loaded(document).distribution,
+        guard: Guard::On,
+        place: Place::new(0, None),
+        devices: Memo::new(16),
+    })
+}
+
+/// The bundle's rules, and those of the template printed of it: the same distribution's, so that keys can be compared,
+/// and with the rule in place of its source, which this build may not be able to run.
+fn twins(document: &Value) -> [Arc<Rules>; 2] {
+    let files = files(document, Format::CloudFormation);
+    let choices = parameters(&file(&files, "template.json"));
+    let template = form::load(&file(&files, "template.yaml"), &choices).unwrap();
+    let mut template = template.document.value().clone();
+    template["DistributionConfig"]["CallerReference"] =
+        document["DistributionConfig"]["CallerReference"].clone();
+    let of_the_bundle = document["Functions"].as_array().cloned().unwrap_or_default();
+    for function in template["Functions"].as_array_mut().into_iter().flatten() {
+        let rule =
+            of_the_bundle.iter().find(|it| it["Name"] == function["Name"]).map(|it| it["Rule"].clone());
+        function["Rule"] = rule.unwrap();
+    }
+    [rules(document), rules(&template)]
+}
+
+/// What is random of a request.
+#[derive(Debug, Clone)]
+struct Viewer {
+    method: &'static str,
+    scheme: Scheme,
+    host: &'static str,
+    target: String,
+    headers: Vec<(&'static str, &'static str)>,
+}
+
+fn viewer() -> impl Strategy<Value = Viewer> {
+    let path = select(vec![
+        "/",
+        "/a/b",
+        "/wp-admin/",
+        "/wp-login.php",
+        "/wp-content/a.css",
+        "/wp-includes/x.js",
+        "/cart/",
+        "/wp-json/x",
+        "/wp-content/x.php",
+        "//wp-admin/./x",
+        "/downloads/a",
+        "/%77p-admin/",
+        "/robots.txt",
+        "/index.php",
+    ]);
+    let query = select(vec![
+        "",
+        "?",
+        "?a=1&b=2",
+        "?b=2&a=1",
+        "?utm_source=x&a=1",
+        "?ver=1&x=2",
+        "?add-to-cart=1",
+        "?preview=true",
+        "?&&a",
+        "?fbclid=1",
+        "?ref=1&utm_nooverride=1",
+    ]);
+    let header = select(vec![
+        ("cookie", "wordpress_logged_in_x=1"),
+        ("cookie", "_ga=1"),
+        ("cookie", "wp-postpass_1=2; b=3"),
+        ("authorization", "Basic eA=="),
+        ("origin", "https://evil.example"),
+        ("accept-encoding", "gzip, br"),
+        ("accept-language", "de"),
+        (
+            "user-agent",
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148",
+        ),
+        ("user-agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/120.0 Safari/537.36"),
+        ("x-viewer-device", "tv"),
+        ("range", "bytes=0-1"),
+    ]);
+    (
+        select(vec!["GET", "GET", "GET", "HEAD", "POST", "OPTIONS", "PUT", "TRACE"]),
+        select(vec![Scheme::Https, Scheme::Https, Scheme::Http]),
+        select(vec!["www.example.com", "blog.example.com", "nobody.example.com"]),
+        (path, query),
+        prop::collection::vec(header, 0..4),
+    )
+        .prop_map(|(method, scheme, host, (path, query), headers)| Viewer {
+            method,
+            scheme,
+            host,
+            target: format!("{path}{query}"),
+            headers,
+        })
+}
+
+impl Viewer {
+    fn request(&self) -> Option<Request> {
+        let mut request = http::Request::builder()
+            .method(Method::from_bytes(self.method.as_bytes()).unwrap())
+            .uri(&self.target)
+            .header("host", self.host);
+        for (name, value) in &self.headers {
+            request = request.header(*name, *value);
+        }
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        Request::read(parts, self.scheme, Stream::Ended, "192.0.2.1:1".parse().unwrap()).ok()
+    }
+
+    /// Key, origin and origin request, or the answer that needs none.
+    fn told(&self, rules: &Arc<Rules>) -> Option<String> {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let mut told = String::new();
+        let mut step = begin(rules, self.request()?, HeaderValue::from_static("id"), now);
+        if let Step::LookUp(look_up) = step {
+            told += &format!("{:?}\n", look_up.key());
+            step = look_up.found(None, Epoch::default(), now);
+        }
+        Some(match step {
+            Step::Ask(ask) => {
+                let call = ask.call();
+                told + &format!("{} {} {} {:?}", call.origin, call.method, call.target, call.headers)
+            }
+            Step::Answer(answer) => {
+                told + &format!("{} {:?}", answer.response.status, answer.response.headers)
+            }
+            Step::LookUp(_) | Step::Instead { .. } => told + "an error page",
+        })
+    }
+}
+
+/// What is deployed decides as what was tested: 10,000 requests, each to one of the presets.
+#[test]
+fn a_template_decides_as_its_bundle() {
+    let presets = documents().into_iter().filter(|(name, _)| !name.ends_with(".json"));
+    let twins: Vec<_> = presets.map(|(name, document)| (name, twins(&document))).collect();
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(10_000));
+    let mut seen = std::collections::HashSet::new();
+    let which = any::<prop::sample::Index>();
+    let result = runner.run(&(viewer(), which), |(viewer, which)| {
+        let (name, [bundle, template]) = which.get(&twins);
+        prop_assert_eq!(viewer.told(bundle), viewer.told(template), "{}", name);
+        Ok(())
+    });
+    result.unwrap_or_else(|error| panic!("{error}"));
+    // A policy that is not the bundle's is noticed.
+    let (_, [bundle, _]) = twins.iter().find(|(name, _)| name == "wordpress.toml").unwrap();
+    let (_, mut other) = documents().into_iter().find(|(name, _)| name == "wordpress.toml").unwrap();
+    other["CachePolicies"][0]["CachePolicyConfig"]["ParametersInCacheKeyAndForwardedToOrigin"]["CookiesConfig"] =
+        json!({ "CookieBehavior": "all" });
+    let other = rules(&other);
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    for _ in 0..200 {
+        let viewer = viewer().new_tree(&mut runner).unwrap().current();
+        seen.insert(viewer.told(bundle) == viewer.told(&other));
+    }
+    assert_eq!(seen.len(), 2, "no request tells the two apart");
 }

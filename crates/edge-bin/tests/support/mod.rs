@@ -18,9 +18,14 @@ pub(crate) const DISTRIBUTION: &str = r#"{
 
 /// Where what a script of `tools/` installs is.
 pub(crate) fn installed(script: &str) -> PathBuf {
+    installed_list(script, &[])
+}
+
+/// The same for another list than its first: `["validators"]`.
+pub(crate) fn installed_list(script: &str, list: &[&str]) -> PathBuf {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools").join(script);
     let Output { status, stdout, .. } =
-        Command::new(&script).stdin(Stdio::null()).stderr(Stdio::inherit()).output().unwrap();
+        Command::new(&script).args(list).stdin(Stdio::null()).stderr(Stdio::inherit()).output().unwrap();
     assert!(status.success(), "{} failed: what it lacks stands above", script.display());
     PathBuf::from(String::from_utf8(stdout).unwrap().trim())
 }

@@ -235,8 +235,8 @@ impl Around<'_> {
         };
         let code = ["FunctionCode", "Code"].iter().find_map(|field| item.get(*field)?.as_str());
         let body = match (code, item.get("Rule")) {
-            (Some(code), _) => json!({ "FunctionCode": code.trim_end() }),
-            (None, Some(rule)) => json!({ "Rule": rule }),
+            (Some(code), _) => json!({ "Name": name, "FunctionCode": code.trim_end() }),
+            (None, Some(rule)) => json!({ "Name": name, "Rule": rule }),
             // Its name is all there is, as where the document does not carry it.
             (None, None) => return Some(json!({ "Name": name })),
         };

@@ -3,7 +3,9 @@
 #   CERTIFICATE_ARN=…     the certificate of the site's names, where the files have none
 #   ORIGIN_DOMAIN_NAME=…  where pages come from, where the files do not say
 #   DISTRIBUTION_ID=…     the distribution to change, instead of the one that has the site's name
+# `deploy.sh live` changes nothing: it prints what is there as one document, for `edge-bin diff`.
 set -eu
+mode=${1:-deploy}
 cd "$(dirname "$0")"
 AWS_PAGER=
 export AWS_PAGER
@@ -44,6 +46,7 @@ etag() {
 
 # put NAME KIND CALLED: a policy, a key, a group of keys, an access control; CALLED is its name at AWS.
 put() {
+    [ "$mode" = deploy ] || return 0
     case $2 in
     CachePolicy) noun=cache-policy list='cache-policies --type custom' ;;
     OriginRequestPolicy) noun=origin-request-policy list='origin-request-policies --type custom' ;;
@@ -73,6 +76,7 @@ put() {
 
 # put_store NAME STORE COMMENT: what is in it is put there by `aws cloudfront-keyvaluestore`.
 put_store() {
+    [ "$mode" = deploy ] || return 0
     if ! arn=$(aws cloudfront describe-key-value-store --name "$2" --query KeyValueStore.ARN --output text 2>/dev/null); then
         arn=$(aws cloudfront create-key-value-store --name "$2" --comment "$3" --query KeyValueStore.ARN --output text)
         say "made key value store $2"
@@ -82,22 +86,60 @@ put_store() {
 
 # put_function NAME FUNCTION: made or changed in the stage DEVELOPMENT, then published.
 put_function() {
+    [ "$mode" = deploy ] || return 0
     settings=$(filled "$1")
     if tag=$(etag describe-function --name "$2" 2>/dev/null); then
-        tag=$(etag update-function --name "$2" --if-match "$tag" --function-config "$settings" --function-code "fileb://$1.js")
+        aws cloudfront update-function --name "$2" --if-match "$tag" \
+            --function-config "$settings" --function-code "fileb://$1.js" >/dev/null
     else
-        tag=$(etag create-function --name "$2" --function-config "$settings" --function-code "fileb://$1.js")
+        aws cloudfront create-function --name "$2" \
+            --function-config "$settings" --function-code "fileb://$1.js" >/dev/null
     fi
+    tag=$(etag describe-function --name "$2")
     arn=$(aws cloudfront publish-function --name "$2" --if-match "$tag" \
         --query FunctionSummary.FunctionMetadata.FunctionARN --output text)
     say "published function $2"
     knows "$1.Arn" "$arn"
 }
 
+# live ID: the distribution, and all of the account that it may name. Of functions only the names.
+live() {
+    [ "$1" != None ] || {
+        say 'there is no such distribution'
+        exit 1
+    }
+    printf '{"DistributionConfig": %s' "$(ask get-distribution-config --id "$1" --query DistributionConfig)"
+    listed CachePolicies 'CachePolicyList.Items[].CachePolicy' cache-policies --type custom
+    listed OriginRequestPolicies 'OriginRequestPolicyList.Items[].OriginRequestPolicy' \
+        origin-request-policies --type custom
+    listed ResponseHeadersPolicies 'ResponseHeadersPolicyList.Items[].ResponseHeadersPolicy' \
+        response-headers-policies --type custom
+    listed KeyGroups 'KeyGroupList.Items[].KeyGroup' key-groups
+    listed PublicKeys 'PublicKeyList.Items[].{Id: Id, PublicKeyConfig:
+        {Name: Name, EncodedKey: EncodedKey, CallerReference: Id}}' public-keys
+    listed OriginAccessControls 'OriginAccessControlList.Items[].{Id: Id, OriginAccessControlConfig:
+        {Name: Name, SigningProtocol: SigningProtocol, SigningBehavior: SigningBehavior,
+        OriginAccessControlOriginType: OriginAccessControlOriginType}}' origin-access-controls
+    printf '}\n'
+}
+
+# listed FIELD QUERY LIST…
+listed() {
+    field=$1 query=$2
+    shift 2
+    printf ',\n"%s": %s' "$field" "$(ask list-"$@" --query "$query")"
+}
+
+ask() {
+    aws cloudfront "$@" --output json
+}
+
 # put_distribution NAME QUERY: then waits until it is so everywhere, which takes minutes.
 put_distribution() {
     id=${DISTRIBUTION_ID:-$(aws cloudfront list-distributions --query "$2" --output text)}
-    if [ "$id" = None ]; then
+    if [ "$mode" = live ]; then
+        live "$id"
+    elif [ "$id" = None ]; then
         id=$(aws cloudfront create-distribution --distribution-config "$(filled "$1")" --query Distribution.Id --output text)
         say "made distribution $id"
     else
@@ -108,6 +150,7 @@ put_distribution() {
         aws cloudfront update-distribution --id "$id" --if-match "$tag" --distribution-config "$(filled "$1")" >/dev/null
         say "brought up to date distribution $id"
     fi
+    [ "$mode" = deploy ] || return 0
     aws cloudfront wait distribution-deployed --id "$id"
     aws cloudfront get-distribution --id "$id" --query Distribution.DomainName --output text
 }

@@ -150,10 +150,13 @@ fn required(config: &mut Part) {
             if let Some(custom) = origin.get_mut("CustomOriginConfig") {
                 add(custom, "OriginSslProtocols", list(&["TLSv1.2"]));
             }
-            // Without a block it is a bucket, and with one the identity must not be empty.
-            let identity =
-                origin.get("S3OriginConfig").and_then(|bucket| bucket.get("OriginAccessIdentity")?.text());
-            if identity == Some("") {
+            // Without a block it is a bucket too, and in one the identity must not be empty.
+            let mut bucket = origin.get("S3OriginConfig").cloned().unwrap_or(Part::Object(Vec::new()));
+            if bucket.get("OriginAccessIdentity").and_then(Part::text) == Some("") {
+                bucket.remove("OriginAccessIdentity");
+                origin.set("S3OriginConfig", bucket.clone());
+            }
+            if bucket.fields().is_empty() {
                 origin.remove("S3OriginConfig");
             }
         }
