@@ -235,6 +235,11 @@ fn what_cannot_be_is_refused_by_its_flag() {
         let said = refused(&document(domains), Format::CloudFormation, &Stack::default());
         assert!(said.contains(place), "{domains:?}: {said}");
     }
+    let many: Vec<String> = (0..10).map(|number| format!("n{number}.example.com")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    assert_eq!(refused(&document(&many[1..]), Format::CloudFormation, &Stack::default()), "");
+    let said = refused(&document(&many), Format::CloudFormation, &Stack::default());
+    assert!(said.contains("certificate"), "{said}");
     let mut policy = Policy::from_preset("static", &["https://origin.example.com"]).unwrap();
     policy.add_domains(&["www.example.com"]).unwrap();
     let said = refused(&compile(&policy).document, Format::CloudFormation, &Stack::default());

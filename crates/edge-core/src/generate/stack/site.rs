@@ -29,6 +29,12 @@ const CONTENT: &str = "wp-content/*";
 /// bucket, which knows its own name only.
 const CACHING_OPTIMIZED: &str = "658327ea-f89d-4fab-a63d-7e88639e58f6";
 
+/// With the longest ending and what AWS adds: prefixes of buckets have 37 characters, of roles 38.
+const SLUG_CHARS_MAX: usize = 24;
+
+/// Names on one certificate, before ACM is asked for more.
+const CERTIFICATE_NAMES_MAX: usize = 10;
+
 /// A site, ready for a writer.
 #[derive(Debug)]
 pub(super) struct Site {
@@ -43,11 +49,14 @@ pub(super) struct Site {
 }
 
 impl Site {
-    /// The main name with letters and digits, for names of resources.
+    /// The main name with letters, digits and dashes, for names of resources.
     pub(super) fn slug(&self) -> String {
         let name = self.domains.first().map_or("", String::as_str);
-        let slug: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-        slug.trim_matches('-').chars().take(32).collect()
+        let word = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+        let slug: String = name.chars().map(word).skip_while(|c| *c == '-').take(SLUG_CHARS_MAX).collect();
+        let slug = slug.trim_end_matches('-');
+        // Databases and stacks begin with a letter.
+        if slug.starts_with(|c: char| c.is_ascii_digit()) { format!("w{slug}") } else { slug.to_owned() }
     }
 
     /// The main name that is one host: what calls from outside use.
@@ -73,6 +82,17 @@ impl Site {
         } else if zone.is_none() {
             let message = format!("{} are not in one hosted zone", domains.join(", "));
             problems.push(refused("Aliases", message, "a stack for each"));
+        }
+        if domains.len() >= CERTIFICATE_NAMES_MAX {
+            let message = format!(
+                "{} names and the balancer's: a certificate has {CERTIFICATE_NAMES_MAX}",
+                domains.len()
+            );
+            problems.push(refused(
+                "Aliases",
+                message,
+                "`*.example.com` stands for all names of one label below it",
+            ));
         }
         let origins = items(&config["Origins"]);
         if origins.len() != 1 || origins.iter().any(|origin| origin.get("CustomOriginConfig").is_none()) {
@@ -219,6 +239,24 @@ fn push(to: &mut Value, item: Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn slugs() {
+        for (name, expected) in [
+            ("www.example.com", "www-example-com"),
+            ("*.example.com", "example-com"),
+            ("1st.example.com", "w1st-example-com"),
+            ("a-very-long-name-indeed.example.com", "a-very-long-name-indeed"),
+        ] {
+            let site = Site {
+                domains: vec![name.to_owned()],
+                origin: String::new(),
+                certificate: None,
+                document: Value::Null,
+            };
+            assert_eq!(site.slug(), expected);
+        }
+    }
 
     #[test]
     fn zones() {

@@ -51,8 +51,8 @@ fn database(template: &mut Template, stack: &Stack) {
     );
     template.parameter(
         "DatabaseStorage",
-        "GiB to begin with; it grows by itself to five times that",
-        json!({ "Type": "Number", "Default": 50, "MinValue": 20 }),
+        "GiB to begin with; it grows by itself to 250",
+        json!({ "Type": "Number", "Default": 50, "MinValue": 20, "MaxValue": 200 }),
     );
     group(template, "DatabaseSecurityGroup", "The instances to the database", 3306, stack);
     template.add(

@@ -164,7 +164,7 @@ resource "aws_cloudwatch_log_delivery" "bucket" {
   delivery_destination_arn = aws_cloudwatch_log_delivery_destination.bucket.arn
 
   s3_delivery_configuration = [{
-    suffix_path                 = "/{DistributionId}/{yyyy}/{MM}/{dd}/{HH}"
+    suffix_path                 = "{DistributionId}/{yyyy}/{MM}/{dd}/{HH}"
     enable_hive_compatible_path = false
   }]
 

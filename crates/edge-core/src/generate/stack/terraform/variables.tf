@@ -10,6 +10,11 @@ variable "name" {
   description = "What resources are called"
   type        = string
   default     = "@slug@"
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,24}$", var.name))
+    error_message = "Small letters, digits and dashes, 25 at most: buckets and roles have longer names made of it."
+  }
 }
 
 variable "hosted_zone_id" {
