@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::BAD_CONFIGURATION;
 use crate::configuration::{BadConfiguration, ConfigArgs, Read, in_file};
+use crate::stack::StackArgs;
 
 /// Print configuration that AWS takes, from a site policy, a preset, or a distribution in any form.
 ///
@@ -36,6 +37,8 @@ pub(crate) struct Generate {
     /// The ACM certificate of the site's names: an ARN of us-east-1.
     #[arg(long, value_name = "ARN", value_parser = certificate)]
     certificate: Option<String>,
+    #[command(flatten)]
+    stack: StackArgs,
     /// The folder the files go to; it is made where it is missing, and files of the same names are replaced. Without it
     /// the one file of a format goes to stdout.
     #[arg(long, value_name = "DIR")]
@@ -128,7 +131,11 @@ fn files(args: &Generate) -> Result<Vec<File>, BadConfiguration> {
         set_certificate(&mut document, arn);
     }
     let options = Options { command: command(args) };
-    generate::print(&document, args.format.core(), &options).map_err(bad)
+    match args.stack.core() {
+        Some(stack) => generate::stack::print(&document, args.format.core(), &stack, &options),
+        None => generate::print(&document, args.format.core(), &options),
+    }
+    .map_err(bad)
 }
 
 fn set_certificate(document: &mut Value, arn: &str) {
@@ -154,6 +161,7 @@ fn command(args: &Generate) -> String {
     words.extend(args.config.preset.as_ref().map(|preset| format!("--preset {preset}")));
     let format = clap::ValueEnum::to_possible_value(&args.format);
     words.extend(format.map(|format| format!("--format {}", format.get_name())));
+    words.extend(args.stack.words());
     words.join(" ")
 }
 

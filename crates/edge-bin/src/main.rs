@@ -20,6 +20,7 @@ mod load;
 mod runtime;
 mod serve;
 mod show;
+mod stack;
 mod trust;
 
 /// A hit allocates little but often; this allocator makes that cheap.

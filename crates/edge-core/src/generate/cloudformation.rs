@@ -47,7 +47,7 @@ pub(super) fn members(set: &Set) -> (Vec<Member>, Vec<Asked>) {
 }
 
 /// The template.
-fn template(set: &Set) -> Part {
+pub(super) fn template(set: &Set) -> Part {
     let (members, asked) = members(set);
     let resource = |Member { id, kind, properties }: &Member| {
         let kind = format!("AWS::CloudFront::{}", kind.word());

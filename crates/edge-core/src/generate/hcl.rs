@@ -81,8 +81,8 @@ fn expression(value: &Part) -> String {
         Part::List(items) => {
             format!("[{}]", items.iter().map(expression).collect::<Vec<_>>().join(", "))
         }
-        // Printers name every link, and objects are blocks.
-        Part::Link(_) | Part::Object(_) => "null".to_owned(),
+        // Printers name every link, and objects are blocks; functions are those of templates.
+        Part::Link(_) | Part::Object(_) | Part::Call(..) => "null".to_owned(),
     }
 }
 

@@ -13,6 +13,7 @@ mod hcl;
 mod part;
 mod remarks;
 mod set;
+pub mod stack;
 mod terraform;
 mod typescript;
 mod uncounted;

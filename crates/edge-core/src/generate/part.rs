@@ -16,6 +16,8 @@ pub(super) enum Part {
     Link(Link),
     /// A reference in the words of a form: a logical id, an address, a variable; and what of it.
     Reference(String, String),
+    /// A function of templates and what it is called with: `Sub`, `Select`, `If`.
+    Call(String, Box<Part>),
     List(Vec<Part>),
     /// In this order.
     Object(Vec<Field>),
@@ -112,6 +114,7 @@ impl Part {
     pub(super) fn linked(self, name: &dyn Fn(Link) -> Part) -> Self {
         match self {
             Self::Link(link) => name(link),
+            Self::Call(function, argument) => Self::Call(function, Box::new(argument.linked(name))),
             Self::List(items) => Self::List(items.into_iter().map(|item| item.linked(name)).collect()),
             Self::Object(fields) => {
                 let linked = |field: Field| Field { value: field.value.linked(name), ..field };
@@ -129,6 +132,10 @@ impl Part {
             Self::Text(text) => json!(text),
             Self::Link(link) => json!(link.member), // Printers name every link before they write.
             Self::Reference(to, attribute) => refer(to, attribute),
+            Self::Call(function, argument) => {
+                let argument = (format!("Fn::{function}"), argument.json(refer));
+                Value::Object(Map::from_iter([argument]))
+            }
             Self::List(items) => Value::Array(items.iter().map(|item| item.json(refer)).collect()),
             Self::Object(fields) => {
                 let fields = fields.iter().map(|field| (field.name.clone(), field.value.json(refer)));

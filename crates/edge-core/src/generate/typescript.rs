@@ -13,7 +13,8 @@ pub(super) fn write(part: &Part, depth: usize, refer: &dyn Fn(&str, &str) -> Str
         Part::Number(number) => _ = write!(out, "{number}"),
         Part::Text(text) => out.push_str(&quoted(text)),
         Part::Reference(to, attribute) => out.push_str(&refer(to, attribute)),
-        Part::Link(_) => out.push_str("undefined"), // Printers name every link.
+        // Printers name every link; functions are those of templates.
+        Part::Link(_) | Part::Call(..) => out.push_str("undefined"),
         Part::List(items) if items.iter().all(|item| !matches!(item, Part::Object(_) | Part::List(_))) => {
             out.push('[');
             for (at, item) in items.iter().enumerate() {

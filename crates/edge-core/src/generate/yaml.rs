@@ -54,6 +54,10 @@ fn value(part: &Part, depth: usize, out: &mut String) {
                 self::item(item, depth + 1, out);
             }
         }
+        Part::Call(function, argument) => {
+            _ = write!(out, " !{function}");
+            value(argument, depth, out);
+        }
         Part::Text(text) if is_block(text) => block(text, depth + 1, out),
         other => {
             out.push(' ');
