@@ -34,6 +34,7 @@ const LOG_CHARS_MAX: usize = 10 * 1024;
 const SCRIPTS_MAX: usize = 64;
 
 const PRELUDE: &str = include_str!("prelude.js");
+const GUARDS: &str = include_str!("guards.js");
 
 /// Lines before the script's own.
 const LINES_BEFORE: usize = 1;
@@ -261,7 +262,8 @@ impl Realm {
         self.current.end();
         let used = u64::from(TURNS_MAX - turns_left) * 100 / u64::from(TURNS_MAX);
         Ran {
-            is_clean: result.is_ok() && !self.current.tainted.get() && !pending,
+            // The engine's count goes on from run to run, so the last turn is decided where it begins with the run.
+            is_clean: result.is_ok() && !self.current.tainted.get() && !pending && turns_left > 1,
             left_over: pending || matches!(result, Err(Fault::TooLong | Fault::TooLarge)),
             output: Output { result, log, utilisation: u8::try_from(used).unwrap_or(100) },
         }
@@ -331,7 +333,8 @@ impl Realm {
     fn fault(&self, ctx: &Ctx<'_>, or: impl FnOnce(String) -> Fault) -> Fault {
         let said = self.said(ctx);
         // Where there is no memory for an error there is none to say so either.
-        if said.is_empty() || said.contains("out of memory") { Fault::TooLarge } else { or(said) }
+        let is_out = ["out of memory", "created a unknown error"].iter().any(|word| said.contains(word));
+        if said.is_empty() || is_out { Fault::TooLarge } else { or(said) }
     }
 
     /// The pending exception, for people.
@@ -414,9 +417,13 @@ fn prelude(
     )?;
     let run = Rc::clone(current);
     given.set("store", Function::new(ctx.clone(), move || run.store.borrow().as_deref().map(meta))?)?;
-    let mut options = EvalOptions::default();
-    options.filename = Some("prelude".to_owned());
-    let prelude: Function<'_> = ctx.eval_with_options(PRELUDE, options)?;
+    let read = |name: &str, code: &str| {
+        let mut options = EvalOptions::default();
+        options.filename = Some(name.to_owned());
+        ctx.eval_with_options::<Function<'_>, _>(code, options)
+    };
+    given.set("guards", read("guards", GUARDS)?)?;
+    let prelude = read("prelude", PRELUDE)?;
     let entries: Object<'_> = prelude.call((given,))?;
     let entry = |name: &str| entries.get::<_, Function<'_>>(name).map(|entry| Persistent::save(ctx, entry));
     Ok(Entries {

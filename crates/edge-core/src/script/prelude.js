@@ -6,7 +6,6 @@
 'use strict';
 
 const parse = JSON.parse;
-const stringify = JSON.stringify;
 const text = String;
 const two = host.version === 2;
 const reflect = Reflect;
@@ -60,6 +59,14 @@ function define(object, name, value) {
   Object.defineProperty(object, name, { value, writable: true, enumerable: false, configurable: true });
 }
 
+// What the engine does not count is counted, here as in what it brings.
+
+const quote = JSON.stringify;
+const spend = host.guards(define);
+const stringify = JSON.stringify;
+const encode = (encoding, data) => { spend(data.length); return host.encode(encoding, data); };
+const decode = (encoding, data) => { spend(data.length); return host.decode(encoding, data); };
+
 function needs(kind, value, what) {
   if (typeof value !== kind) throw new TypeError(what + ' must be a ' + kind);
   return value;
@@ -103,7 +110,7 @@ function viewOf(value) {
 function binary(value, encoding) {
   const view = viewOf(value);
   if (view) return binaryOf(view);
-  return host.decode(encodingOf(encoding), needs('string', value, 'data').toWellFormed());
+  return decode(encodingOf(encoding), needs('string', value, 'data').toWellFormed());
 }
 
 function encodingOf(name) {
@@ -157,7 +164,7 @@ class Buffer extends Uint8Array {
     return typeof name === 'string' && ['utf8', 'utf-8', 'hex', 'base64', 'base64url'].includes(name.toLowerCase());
   }
   toString(encoding, start, end) {
-    return host.encode(encodingOf(encoding), binaryOf(this.subarray(start, end)));
+    return encode(encodingOf(encoding), binaryOf(this.subarray(start, end)));
   }
   toJSON() { return { type: 'Buffer', data: Array.from(this) }; }
   equals(other) { return Buffer.compare(this, other) === 0; }
@@ -229,7 +236,7 @@ class TextEncoder {
 class TextDecoder {
   constructor(encoding) { encodingOf(encoding); }
   get encoding() { return 'utf-8'; }
-  decode(value) { return value === undefined ? '' : host.encode('utf8', binaryOf(viewOf(value))); }
+  decode(value) { return value === undefined ? '' : encode('utf8', binaryOf(viewOf(value))); }
 }
 
 // require('crypto').
@@ -250,9 +257,10 @@ class Hash {
   digest(encoding) {
     if (this.#done) throw new Error('Digest already called');
     this.#done = true;
+    spend(this.#data.length);
     const raw = host.hash(this.#algorithm, this.#key, this.#data);
     if (encoding === undefined || encoding === null) return two ? wrap(bytesOf(raw)) : raw;
-    return host.encode(encodingOf(encoding), raw);
+    return encode(encodingOf(encoding), raw);
   }
 }
 const crypto = {
@@ -402,7 +410,7 @@ function returned(value, of) {
       same += (same && ',') + '"' + name + '"';
       continue;
     }
-    const written = stringify({ [name]: field });
+    const written = (typeof field === 'string' ? quote : stringify)({ [name]: field });
     if (written !== '{}') out += (out && ',') + written.slice(1, -1);
   }
   return '{"value":{' + out + '},"same":[' + same + '],"origin":' + (origin === null ? 'null' : stringify(origin)) + '}';
@@ -420,13 +428,13 @@ if (two) {
   for (const [name, value] of [['Buffer', Buffer], ['TextEncoder', TextEncoder], ['TextDecoder', TextDecoder]]) {
     define(globalThis, name, value);
   }
-  define(globalThis, 'atob', function atob(value) { return host.decode('base64', text(value)); });
+  define(globalThis, 'atob', function atob(value) { return decode('base64', text(value)); });
   define(globalThis, 'btoa', function btoa(value) {
     const bytes = text(value);
     for (let i = 0; i < bytes.length; i++) {
       if (bytes.charCodeAt(i) > 255) throw new TypeError('invalid character (>= U+00FF)');
     }
-    return host.encode('base64', bytes);
+    return encode('base64', bytes);
   });
 } else {
   delete String.prototype.replaceAll;
@@ -435,16 +443,16 @@ if (two) {
   delete Symbol.keyFor;
   delete globalThis.DataView;
   define(String, 'bytesFrom', function (value, encoding) {
-    return typeof value === 'string' ? host.decode(encodingOf(encoding), value) : binaryOf(Uint8Array.from(value));
+    return typeof value === 'string' ? decode(encodingOf(encoding), value) : binaryOf(Uint8Array.from(value));
   });
   define(String.prototype, 'fromBytes', function (start, end) { return this.slice(start, end); });
-  define(String.prototype, 'fromUTF8', function (start, end) { return host.encode('utf8', this.slice(start, end)); });
+  define(String.prototype, 'fromUTF8', function (start, end) { return encode('utf8', this.slice(start, end)); });
   define(String.prototype, 'toBytes', function (start, end) {
     for (let i = 0; i < this.length; i++) if (this.charCodeAt(i) > 255) return null;
     return this.slice(start, end);
   });
   define(String.prototype, 'toUTF8', function (start, end) {
-    return host.decode('utf8', this.slice(start, end).toWellFormed());
+    return decode('utf8', this.slice(start, end).toWellFormed());
   });
   define(globalThis, 'MemoryError', class MemoryError extends Error {});
 }
@@ -524,7 +532,7 @@ return {
     let line = '';
     try {
       line = text(error);
-      const place = /\(?([^\s()]+:\d+:\d+)\)?/.exec(error.stack);
+      const place = /(?:^|[\s(])((?!prelude:|guards:)[^\s()]+:\d+:\d+)/.exec(error.stack);
       if (place) line += ' (' + place[1] + ')';
     } catch (unreadable) {}
     return line;

@@ -246,3 +246,97 @@ fn whole(code: &str) -> Result<String, Fault> {
     });
     Ok(fields.map_or_else(|| back["value"].to_string(), |fields| format!("{fields:?}")))
 }
+
+/// Loops of the engine's own, which it does not count: each of these hung before they were paid for in steps.
+#[test]
+fn what_the_engine_does_not_count_is_paid_for() {
+    let endless = [
+        "return [].fill.call(Object.create(new Uint8Array(1), { length: { value: 2 ** 53 - 1 } }), 1)",
+        "const t = new Uint8Array(1); Object.defineProperty(t, 'length', { value: 2 ** 53 - 1 }); return [].fill.call(t)",
+        "return [].reverse.call({ length: 2 ** 53 - 1 })",
+        "return [].copyWithin.call({ length: 2 ** 53 - 1 }, 0, 1)",
+        "return [].join.call({ length: 2 ** 53 - 1 }, '')",
+        "return [].toLocaleString.call({ length: 2 ** 53 - 1 })",
+        "return new Array(1e9).join()",
+        "return String(new Array(4294967295))",
+        "const a = [1]; a[1e9] = 1; return a.join('')",
+        "return [].concat({ length: 2 ** 53 - 1, [Symbol.isConcatSpreadable]: true })",
+        "return [].concat([], new Array(4294967295))",
+        "const b = []; return [].concat({ get 0() { b.length = 4294967295 }, length: 1, [Symbol.isConcatSpreadable]: true }, b)",
+        "return new Array(4294967295).slice()",
+        "return [].splice.call({ length: 2 ** 53 - 1 }, 0, 1)",
+        "return [].shift.call({ length: 2 ** 53 - 1 })",
+        "return [].unshift.call({ length: 2 ** 53 - 2 }, 1)",
+        "return new Array(4294967295).sort()",
+        "return new Array(4294967295).flat()",
+        "return [new Array(4294967295)].flat()",
+        "return [].flatMap.call({ length: 2 ** 53 - 1 }, (x) => x)",
+        "return [1].flatMap(() => new Array(4294967295))",
+        "let x = []; for (let i = 0; i < 40; i++) x = [x, x]; return x.flat(Infinity)",
+        "return JSON.stringify(1, new Array(4294967295))",
+        "let x = {}; for (let i = 0; i < 40; i++) x = { a: x, b: x }; return JSON.stringify(x)",
+        "let x = {}; for (let i = 0; i < 40; i++) x = { a: x, b: x }; return JSON.stringify(x, ['a', 'b'])",
+        "let x = {}; for (let i = 0; i < 40; i++) x = { a: x, b: x }; return x",
+        "let x = {}; for (let i = 0; i < 40; i++) x = { a: x, b: x }; console.log(x)",
+        "return String.raw({ raw: { length: 2 ** 53 - 1 } })",
+        "const s = 'a'.repeat(1e6); return s.indexOf('a'.repeat(5e5) + 'b')",
+        "const s = 'a'.repeat(1e6); return s.includes('a'.repeat(5e5) + 'b')",
+        "const s = 'a'.repeat(1e6); return s.lastIndexOf('a' + 'b'.repeat(5e5))",
+        "const s = 'a'.repeat(1e6); return s.split('a'.repeat(5e5) + 'b')",
+        "const s = 'a'.repeat(1e6); return s.replace('a'.repeat(5e5) + 'b', '')",
+        "const s = 'a'.repeat(1e6); return s.replaceAll('a'.repeat(5e5) + 'b', '')",
+        "const s = { toString: () => 'a'.repeat(1e6) }; return ''.indexOf.call(s, { toString: () => 'a'.repeat(5e5) + 'b' })",
+        "const a = new Array(5e4).fill(1); for (;;) a.slice()",
+        "const a = new Array(5e4).fill(1); for (;;) a.join('')",
+        "const s = 'a'.repeat(1e6); for (;;) s.indexOf('b')",
+        "const s = 'a'.repeat(1e6); for (;;) s.toUpperCase()",
+        "const s = 'a'.repeat(1e5); for (;;) require('crypto').createHash('md5').update(s).digest('hex')",
+        "for (;;) 'a'.repeat(1e6)",
+    ];
+    for body in endless {
+        let fault = value(&format!("function handler(e) {{ {body} }}"));
+        assert_eq!(fault, Err(Fault::TooLong), "{body}");
+    }
+    // What is paid for has a length that stays.
+    let computed = "function handler() { return [].reverse.call({ get length() { return 2 ** 53 - 1 } }) }";
+    assert!(matches!(value(computed), Err(Fault::Threw(what)) if what.contains("length must be a number")));
+}
+
+/// What is paid for is what it was.
+#[test]
+fn what_is_paid_for_does_what_it_did() {
+    let same = [
+        ("[3, 1, 2].sort().join()", "1,2,3"),
+        ("[[1, [2, [3]]], 4].flat().length", "3"),
+        ("[1, [2, [3, [4]]]].flat(Infinity).join()", "1,2,3,4"),
+        ("[1, , 2].flat().length", "2"),
+        ("[1, 2].flatMap((x, i) => [x, [i]]).length", "4"),
+        ("[1].concat(2, [3, [4]], 'a').length", "5"),
+        ("[1, 2, 3, 4].slice(-3, -1).join()", "2,3"),
+        ("[1, 2, 3, 4].slice().length", "4"),
+        ("const a = [1, 2, 3, 4]; a.splice(1, 2, 'x') + '|' + a", "2,3|1,x,4"),
+        ("const a = [1, 2, 3]; a.splice(1) + '|' + a", "2,3|1"),
+        (
+            "'a-b-c'.split('-').length + 'a-b'.replace(/-/g, '+') + 'aXbX'.replaceAll('X', (x) => '.')",
+            "3a+ba.b.",
+        ),
+        ("'abc'.indexOf('c') + ' ' + 'abc'.includes(/b/.source) + ' ' + 'nullx'.indexOf(null)", "2 true 0"),
+        ("JSON.stringify({ a: [1, { b: 2 }], c: undefined }, ['a', 'b'], 1).length", "37"),
+        (
+            "JSON.stringify({ a: 1 }) + JSON.stringify(undefined) + JSON.stringify([() => 1])",
+            "{\"a\":1}undefined[null]",
+        ),
+        (
+            "[].concat.length + '' + [].flat.length + [].slice.length + ''.indexOf.length + JSON.stringify.length",
+            "10213",
+        ),
+        ("[].slice.name + ''.split.name + [].flatMap.name", "slicesplitflatMap"),
+        ("encodeURIComponent('é') + parseInt('7f', 16) + Number.parseFloat('1.5')", "%C3%A91271.5"),
+        ("String(new Uint8Array([3, 1]).sort()) + String.raw`a\\n${1}`", "1,3a\\n1"),
+        ("typeof DataView.prototype.getBigInt64", "undefined"),
+    ];
+    for (code, expected) in same {
+        let got = evaluate(code);
+        assert!(got.as_deref() == Ok(expected), "{code}: {got:?}");
+    }
+}
