@@ -52,7 +52,7 @@ fn run(rules: &Arc<Rules>, viewer: &str, origin: &str) -> Option<()> {
         },
         Step::Ask(ask) => ask,
         Step::Answer(_) => return None,
-        Step::Instead { .. } => return None,
+        Step::Instead { .. } | Step::Invoke(_) => return None,
     };
     let bans = headers.get_all(CACHE_CONTROL).iter().any(|line| line == "private" || line == "no-store");
     let sets_cookie = headers.contains_key(SET_COOKIE);

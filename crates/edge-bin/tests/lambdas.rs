@@ -18,7 +18,7 @@ fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lambdas").join(name)
 }
 
-/// Handlers that can be called; they end with the test.
+/// Handlers that can be called; they end when nobody holds their input any more, which is with the test.
 struct Emulator {
     child: Child,
     addr: String,
@@ -27,7 +27,7 @@ struct Emulator {
 impl Emulator {
     fn start(handlers: &Path) -> Self {
         let mut command = Command::new(installed("python-tools").join("node"));
-        command.arg(script("emulator.mjs")).arg(handlers).stdin(Stdio::null()).stdout(Stdio::piped());
+        command.arg(script("emulator.mjs")).arg(handlers).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut addr = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut addr).unwrap();
@@ -37,7 +37,7 @@ impl Emulator {
 
 impl Drop for Emulator {
     fn drop(&mut self) {
-        _ = self.child.kill();
+        drop(self.child.stdin.take());
         _ = self.child.wait();
     }
 }

@@ -1,6 +1,6 @@
 // What the runtime interface emulator is to a handler: `POST /2015-03-31/functions/function/invocations` with an event
 // calls it, and what it returns, or throws, is the answer. One process for one handler; its address is the first line
-// it prints.
+// it prints, and it ends with its input.
 //
 //   node emulator.mjs HANDLER.mjs
 
@@ -31,3 +31,4 @@ const server = createServer((request, response) => {
   });
 });
 server.listen(0, '127.0.0.1', () => console.log(`${server.address().address}:${server.address().port}`));
+process.stdin.on('end', () => process.exit(0)).resume();

@@ -1135,8 +1135,8 @@ fn not_in_force(problem: &Problem) -> bool {
 }
 
 fn no_local_effect(problem: &Problem) -> bool {
-    // What needs credentials is in force at AWS, where lint looks.
-    [codes::NO_LOCAL_EFFECT, codes::NEEDS_CREDENTIALS].contains(&problem.code)
+    // What needs credentials or an endpoint here is in force at AWS, where lint looks.
+    [codes::NO_LOCAL_EFFECT, codes::NEEDS_CREDENTIALS, codes::NEEDS_ENDPOINT].contains(&problem.code)
 }
 
 fn any_warning(_: &Problem) -> bool {

@@ -10,6 +10,7 @@ use http::HeaderValue;
 use http::header::COOKIE;
 
 use super::Request;
+use crate::distribution::Distribution;
 use crate::distribution::deployment::{Deployment, Sessions, Traffic};
 use crate::header::cookie;
 
@@ -42,9 +43,24 @@ struct Session {
     seen: u64,
 }
 
+/// Who answers a request to this distribution: the staging distribution of its policy, if that says so. What is meant for
+/// this choice alone is taken out of the request. A host that is nobody's leads nowhere.
+pub fn choose(
+    distribution: &Distribution,
+    request: &mut Request,
+    id: &HeaderValue,
+    now: SystemTime,
+) -> Choice {
+    match &distribution.deployment {
+        Some(deployment) if distribution.answers_for(request.host_name()) => {
+            deployment.choose(request, id, now)
+        }
+        _ => Choice { side: Side::Primary, set_cookie: None },
+    }
+}
+
 impl Deployment {
-    /// Chooses, and takes out of the request what is meant for this choice alone.
-    pub fn choose(&self, request: &mut Request, id: &HeaderValue, now: SystemTime) -> Choice {
+    fn choose(&self, request: &mut Request, id: &HeaderValue, now: SystemTime) -> Choice {
         match &self.traffic {
             Traffic::Header { name, value } => {
                 let mut given = request.headers.get_all(name).iter();

@@ -25,7 +25,7 @@ use edge_core::header::range::Slice;
 use edge_core::origin::Failure;
 use edge_core::response::server_timing::Upstream;
 use edge_core::response::{Connection, Place, Source};
-use edge_core::viewer::deployment::{Choice, Side};
+use edge_core::viewer::deployment::{self, Choice, Side};
 use edge_core::viewer::device::Memo;
 use edge_core::viewer::traffic::Traffic;
 use edge_core::viewer::{Request, Scheme, Stream, Tls};
@@ -290,10 +290,9 @@ impl<'w> Simulator<'w> {
         };
         let mut walk = Walk::new(step, world);
         let mut rules = &self.rules;
-        if let (Some(deployment), Some(staging)) = (&self.rules.distribution.deployment, &self.staging)
-            && self.rules.distribution.answers_for(request.host_name())
-        {
-            let Choice { side, set_cookie } = deployment.choose(&mut request, &id, world.now);
+        if let Some(staging) = &self.staging {
+            let primary = &self.rules.distribution;
+            let Choice { side, set_cookie } = deployment::choose(primary, &mut request, &id, world.now);
             rules = if side == Side::Staging { staging } else { rules };
             walk.before.set_cookie = set_cookie;
         }

@@ -11,7 +11,7 @@ use crate::distribution::most_specific;
 use crate::exchange::Rules;
 use crate::proxy::fetch::Origins;
 use crate::proxy::geo::Locator;
-use crate::viewer::deployment::{Choice, Side};
+use crate::viewer::deployment::{self, Choice, Side};
 use crate::viewer::{Request, facts};
 
 /// What is in force.
@@ -98,10 +98,8 @@ impl Running {
         now: SystemTime,
     ) -> (&Site, Option<HeaderValue>) {
         let site = self.site(request.host_name());
-        let (Some(deployment), Some(staging)) = (&site.rules.distribution.deployment, &site.staging) else {
-            return (site, None);
-        };
-        let Choice { side, set_cookie } = deployment.choose(request, id, now);
+        let Some(staging) = &site.staging else { return (site, None) };
+        let Choice { side, set_cookie } = deployment::choose(&site.rules.distribution, request, id, now);
         match side {
             Side::Primary => (site, set_cookie),
             Side::Staging => (staging, set_cookie),
