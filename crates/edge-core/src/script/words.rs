@@ -100,7 +100,7 @@ fn lacks(token: &Token<'_>, after: Option<&Token<'_>>, version: Version) -> Opti
         (Kind::Word, "async", Version::One) => next == "function" || next == "(",
         (Kind::Word, "export", _) => true,
         (Kind::Word, "import", Version::Two) => next == "(" || next == ".",
-        (Kind::Number, number, _) => number.ends_with('n') && !number.starts_with("0x"),
+        (Kind::Number, number, _) => number.ends_with('n'),
         _ => false,
     };
     missing.then(|| (format!("Token \"{}\" not supported in this version", token.text), Certainty::Certain))
@@ -353,6 +353,7 @@ mod tests {
         }
         assert!(found("a ? .5 : 1; b ? c : d", Version::Two).is_empty());
         assert!(mistakes("var a = 10n;", Version::Two)[0].is_error());
+        assert!(mistakes("var a = 0x10n;", Version::Two)[0].is_error());
     }
 
     #[cfg(feature = "functions")]
