@@ -98,11 +98,9 @@ fn cfn_lint_is_content() {
         let mut command = Command::new(programs.join("cfn-lint"));
         judged(command.args(["--regions", "us-east-1", "--template"]).args(templates))
     };
-    let mut templates = Vec::new();
-    for (name, _) in STACKS {
-        let folder = printed(&directory, "cloudformation", name);
-        templates.extend(["template.yaml", "template.json"].map(|file| folder.join(file)));
-    }
+    // Ten seconds each, so not both of every one: edge-core's tests say that they are the same.
+    let templates = [("full", "template.yaml"), ("existing", "template.yaml"), ("plain", "template.json")]
+        .map(|(name, file)| printed(&directory, "cloudformation", name).join(file));
     let (is_content, said) = lint(&templates);
     assert!(is_content && said.is_empty(), "{said}");
     changed(&templates[0], "EnableDnsSupport", "EnableDnsSuport");
