@@ -260,13 +260,13 @@ fn a_cdk_program_compiles_and_comes_to_the_same() {
 fn the_script_makes_it_all_and_can_be_run_again() {
     let (aws, validators) = (installed("python-tools"), installed_list("python-tools", &["validators"]));
     let directory = Directory::new("generate-script");
-    for bundle in bundles(&directory).iter().filter(|path| !path.ends_with("full.json")) {
+    for bundle in &bundles(&directory) {
         let folder = printed(&directory, bundle, "cli");
         let script = folder.join("deploy.sh");
         succeeds(Command::new("sh").arg("-n").arg(&script));
         succeeds(Command::new(validators.join("shellcheck")).arg(&script));
-        // moto cannot change groups of keys.
-        if bundle.ends_with("private-media.json") {
+        // Policies and a function; an access control. The AWS CLI takes its time, so these two have to do.
+        if !["wordpress.json", "api-and-static.json"].iter().any(|name| bundle.ends_with(name)) {
             continue;
         }
         let mut twice = python(&validators, "with_moto.py");

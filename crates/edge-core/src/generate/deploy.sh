@@ -109,25 +109,25 @@ live() {
         exit 1
     }
     printf '{"DistributionConfig": %s' "$(ask get-distribution-config --id "$1" --query DistributionConfig)"
-    listed CachePolicies 'CachePolicyList.Items[].CachePolicy' cache-policies --type custom
+    listed CachePolicies 'CachePolicyList.Items[].CachePolicy' list-cache-policies --type custom
     listed OriginRequestPolicies 'OriginRequestPolicyList.Items[].OriginRequestPolicy' \
-        origin-request-policies --type custom
+        list-origin-request-policies --type custom
     listed ResponseHeadersPolicies 'ResponseHeadersPolicyList.Items[].ResponseHeadersPolicy' \
-        response-headers-policies --type custom
-    listed KeyGroups 'KeyGroupList.Items[].KeyGroup' key-groups
+        list-response-headers-policies --type custom
+    listed KeyGroups 'KeyGroupList.Items[].KeyGroup' list-key-groups
     listed PublicKeys 'PublicKeyList.Items[].{Id: Id, PublicKeyConfig:
-        {Name: Name, EncodedKey: EncodedKey, CallerReference: Id}}' public-keys
+        {Name: Name, EncodedKey: EncodedKey, CallerReference: Id}}' list-public-keys
     listed OriginAccessControls 'OriginAccessControlList.Items[].{Id: Id, OriginAccessControlConfig:
         {Name: Name, SigningProtocol: SigningProtocol, SigningBehavior: SigningBehavior,
-        OriginAccessControlOriginType: OriginAccessControlOriginType}}' origin-access-controls
+        OriginAccessControlOriginType: OriginAccessControlOriginType}}' list-origin-access-controls
     printf '}\n'
 }
 
-# listed FIELD QUERY LIST…
+# listed FIELD QUERY COMMAND…
 listed() {
     field=$1 query=$2
     shift 2
-    printf ',\n"%s": %s' "$field" "$(ask list-"$@" --query "$query")"
+    printf ',\n"%s": %s' "$field" "$(ask "$@" --query "$query")"
 }
 
 ask() {
