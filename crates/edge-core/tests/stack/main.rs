@@ -14,6 +14,7 @@ use edge_core::distribution::{Loaded, Severity, load_value};
 use edge_core::generate::stack::{Balancer, Files, Network, OriginRecords, Stack, print};
 use edge_core::generate::{File, Format, Options};
 use edge_core::lint::lint;
+use edge_core::site::preset::{PRESETS, Preset};
 use edge_core::site::{Policy, compile};
 use serde_json::{Value, json};
 
@@ -25,9 +26,19 @@ fn fixtures() -> PathBuf {
 }
 
 fn document(domains: &[&str]) -> Value {
-    let mut policy = Policy::from_preset("wordpress", &["https://origin.example.com"]).unwrap();
+    document_of("wordpress", domains)
+}
+
+fn document_of(preset: &str, domains: &[&str]) -> Value {
+    let mut policy = Policy::from_preset(preset, &["https://origin.example.com"]).unwrap();
     policy.add_domains(domains).unwrap();
     with_code(compile(&policy).document)
+}
+
+/// The presets of sites that are WordPress's.
+fn presets() -> impl Iterator<Item = &'static str> {
+    let has_content = |preset: &&Preset| preset.behaviors.iter().any(|(path, _)| *path == "wp-content/*");
+    PRESETS.iter().filter(has_content).map(|preset| preset.name)
 }
 
 fn with_code(mut document: Value) -> Value {
@@ -159,12 +170,15 @@ fn the_distribution_in_it_is_the_sites_with_uploads() {
 
 #[test]
 fn lint_has_nothing_loud_to_say() {
-    for (name, stack) in stacks() {
-        let files = printed(&document(&["www.example.com"]), &stack);
+    assert!(presets().any(|preset| preset == "wordpress"));
+    for (preset, (name, stack)) in
+        presets().flat_map(|preset| stacks().into_iter().map(move |stack| (preset, stack)))
+    {
+        let files = printed(&document_of(preset, &["www.example.com"]), &stack);
         let there = loaded(file(&files, "template.yaml"));
         let loud: Vec<_> =
             lint(&Ok(there)).into_iter().filter(|finding| finding.severity != Severity::Info).collect();
-        assert!(loud.is_empty(), "{name}: {loud:?}");
+        assert!(loud.is_empty(), "{preset} {name}: {loud:?}");
     }
 }
 
