@@ -40,9 +40,11 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, COOKIE};
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use crate::cache::freshness::Lifetime;
+use crate::cache::invalidation::Subject;
 use crate::cache::reuse::Verdict;
 pub use crate::cache::storing::Ending;
 use crate::cache::storing::{Guard, Unkeyed, Withheld};
@@ -262,6 +264,8 @@ struct Passage {
     rules: Arc<Rules>,
     admitted: Admitted,
     id: HeaderValue,
+    /// What the viewer asked for, where a function made something else of it.
+    asked: Option<PathAndQuery>,
     /// What `/` became, if the default root object stands for it.
     root: Option<String>,
     accept: AcceptEncoding,
@@ -298,6 +302,7 @@ impl Passage {
             rules: Arc::clone(rules),
             admitted,
             id,
+            asked: None,
             root: None,
             accept: AcceptEncoding::Absent,
             device: seen.unwrap_or(Device::UNKNOWN),
@@ -381,8 +386,11 @@ pub fn begin(rules: &Arc<Rules>, request: Request, id: HeaderValue, now: SystemT
     let mut passage = Passage::new(rules, admitted, id, now);
     match &rules.distribution.behavior(passage.admitted.behavior).viewer_request {
         Some(ViewerRequest::Rule(rule)) => {
-            let Passage { admitted, device, id, trace, .. } = &mut passage;
-            trace.applied = Some(rule.apply(&mut admitted.request, *device, id));
+            let Passage { admitted, device, id, trace, asked, .. } = &mut passage;
+            let before = admitted.request.target.query().map(|_| admitted.request.target.clone());
+            let applied = rule.apply(&mut admitted.request, *device, id);
+            *asked = before.filter(|_| applied.query_changed);
+            trace.applied = Some(applied);
         }
         Some(ViewerRequest::Script(script)) => {
             if let Err(end) = passage.at_request(script, now) {
@@ -518,6 +526,11 @@ impl Ask {
     /// The key, where the answer may be kept.
     pub fn key(&self) -> Option<&Key> {
         self.key.as_ref()
+    }
+
+    /// As [`LookUp::asked_for`].
+    pub fn asked_for(&self) -> Option<Subject<'_>> {
+        Some(Subject::asked(self.key.as_ref()?, self.passage.asked.as_ref()?))
     }
 
     /// The place in the sequence of invalidations: what this brings is covered by those that come later.

@@ -13,6 +13,7 @@ mod rule;
 
 use std::borrow::Cow;
 
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName};
 
 use super::key::Kind;
@@ -74,6 +75,13 @@ impl<'a> Subject<'a> {
     /// What somebody asks an origin for.
     pub fn awaited(key: &'a Key) -> Self {
         Self::with(key, Tags::Unknown)
+    }
+
+    /// The same for what a viewer asked for, of which a function made what is in the key. Tags are the object's business.
+    pub fn asked(key: &'a Key, target: &'a PathAndQuery) -> Self {
+        let of_key = Self::with(key, Tags::None);
+        let query = target.query().filter(|_| of_key.query.is_some()).map(str::as_bytes);
+        Self { path: target.path().as_bytes(), query, ..of_key }
     }
 
     fn with(key: &'a Key, tags: Tags<'a>) -> Self {

@@ -7,6 +7,7 @@ use http::Method;
 use http::header::{AUTHORIZATION, COOKIE};
 
 use super::{Answer, Ask, LookUp, Passage, Rules, Standing, Step, StoodIn, Trace, serve};
+use crate::cache::invalidation::Subject;
 use crate::cache::reuse::{self, Revalidation, Verdict};
 use crate::cache::storing::Guard;
 use crate::cache::{Epoch, Held, Holds, Key};
@@ -18,6 +19,12 @@ impl LookUp {
     /// What to look for.
     pub fn key(&self) -> &Key {
         &self.key
+    }
+
+    /// What the viewer asked for, where the key has what a function made of it: an invalidation of either is one of what is
+    /// held (§13.1).
+    pub fn asked_for(&self) -> Option<Subject<'_>> {
+        self.passage.asked.as_ref().map(|asked| Subject::asked(&self.key, asked))
     }
 
     /// What was decided so far.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, COOKIE, SET_COOKIE};
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::refuse::page;
@@ -31,7 +32,7 @@ impl Passage {
                 self.reroute = decided.reroute.map(Arc::new);
                 match decided.returned {
                     Returned::Request(changes) => {
-                        change(&mut self.admitted, *changes);
+                        self.asked = change(&mut self.admitted, *changes);
                         Ok(())
                     }
                     Returned::Response(answer) => Err(Box::new(self.answered_by_function(*answer, now))),
@@ -125,12 +126,11 @@ impl Passage {
     }
 }
 
-/// Carries a function's changes into the request; what it left alone is not touched.
-fn change(admitted: &mut Admitted, changes: Changes) {
+/// Carries a function's changes into the request; what it left alone is not touched. Gives back what was asked for, where it
+/// is another target now.
+fn change(admitted: &mut Admitted, changes: Changes) -> Option<PathAndQuery> {
     let request = &mut admitted.request;
-    if let Some(target) = changes.target {
-        request.target = target;
-    }
+    let asked = changes.target.map(|target| std::mem::replace(&mut request.target, target));
     for (name, values) in changes.headers {
         request.headers.remove(&name);
         for value in values {
@@ -142,6 +142,7 @@ fn change(admitted: &mut Admitted, changes: Changes) {
         Some(None) => _ = request.headers.remove(COOKIE),
         Some(Some(cookies)) => _ = request.headers.insert(COOKIE, cookies),
     }
+    asked
 }
 
 /// Carries a function's changes into the response. A new body has a length of its own, and no coding or range but what

@@ -136,7 +136,7 @@ impl Passage {
             let target = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
             // Both were checked.
             if let Ok(target) = PathAndQuery::try_from(target) {
-                request.target = target;
+                self.asked = Some(std::mem::replace(&mut request.target, target));
             }
         }
         put(&mut request.headers, changes.headers);

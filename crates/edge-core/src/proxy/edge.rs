@@ -37,6 +37,8 @@ use super::ids::RequestIds;
 use super::invalidations::{Batch, Invalidations, NotInvalidated};
 use super::listen::{Interims, Upgrade};
 use super::store::{Object, Store};
+use crate::cache::Key;
+use crate::cache::invalidation::Subject;
 use crate::exchange::{self, Invoke, LookUp, Rules, Sharing, Step, Trace};
 use crate::response::{Pending, Source};
 use crate::viewer::traffic::Traffic;
@@ -287,13 +289,22 @@ impl Edge {
         let Inner { store, standings, .. } = &*self.0;
         // Before the look: what comes in between covers what this request brings.
         let since = store.in_force().epoch();
-        let object = store.get(look_up.key());
+        let object = self.held(look_up.key(), look_up.asked_for());
         let held = object.as_deref().map(Object::held);
         if let Some(origin) = held.and_then(|held| look_up.waits_for(held)) {
             let standing = standings.of(look_up.rules(), origin);
             look_up = look_up.knowing(standing);
         }
         (look_up.found(held, since, now), object)
+    }
+
+    /// What is held under the key and may still be used, whatever the viewer called it.
+    fn held(&self, key: &Key, asked_for: Option<Subject<'_>>) -> Option<Arc<Object>> {
+        let store = &self.0.store;
+        let covered = |object: &Object| {
+            asked_for.as_ref().is_some_and(|subject| store.in_force().covers(object.head.since, subject))
+        };
+        store.get(key).filter(|object| !covered(object))
     }
 
     /// Refuses a head the listener would not read.
@@ -316,10 +327,11 @@ impl Edge {
             Sharing::Alone => None,
         };
         let Some(key) = key else { return self.run(errand, body, None, interims).await };
-        match self.0.flights.board(key, errand.ask.since(), self.0.store.in_force()) {
+        let asked_for = errand.ask.asked_for();
+        match self.0.flights.board((key, asked_for), errand.ask.since(), self.0.store.in_force()) {
             Boarding::Leads(lead) => {
                 // Between our look-up and our boarding another flight may have landed.
-                let landed = self.0.store.get(key).filter(|object| {
+                let landed = self.held(key, asked_for).filter(|object| {
                     !is_same(Some(object), errand.held.as_ref()) && errand.ask.may_join(object.held())
                 });
                 match landed {

@@ -94,12 +94,19 @@ pub enum Boarding {
 
 impl Flights {
     /// Joins the flight for the key, or starts one. `since` is the place in the sequence of invalidations of the one who
-    /// asks. Whoever comes after an invalidation does not join a flight that began before it, if it covers the key: a new
-    /// one begins, and the old one goes on for those who are on it.
-    pub fn board(self: &Arc<Self>, key: &Key, since: Epoch, in_force: &InForce) -> Boarding {
+    /// asks, `asked_for` what he calls it, if not as the key does. Whoever comes after an invalidation does not join a flight
+    /// that began before it, if it covers either: a new one begins, and the old one goes on for those who are on it.
+    pub fn board(
+        self: &Arc<Self>,
+        (key, asked_for): (&Key, Option<Subject<'_>>),
+        since: Epoch,
+        in_force: &InForce,
+    ) -> Boarding {
         match self.shard(key).entry(key.clone()) {
             Entry::Occupied(mut place) => {
-                if !in_force.covers(place.get().since, &Subject::awaited(key)) {
+                let began = place.get().since;
+                let covers = |subject: &Subject<'_>| in_force.covers(began, subject);
+                if !covers(&Subject::awaited(key)) && !asked_for.as_ref().is_some_and(covers) {
                     return Boarding::Waits(Waiter(place.get().state.clone()));
                 }
                 let (lead, flight) = self.begin(key, since);

@@ -208,7 +208,10 @@ impl<'w> Simulator<'w> {
             let since = ask.since();
             // Who came after an invalidation is not on a flight that began before it.
             leader = leader.filter(|flight| {
-                since == flight.since || !self.ledgers.covers(flight.since, &Subject::awaited(&flight.key))
+                let covers = |subject: &Subject<'_>| self.ledgers.covers(flight.since, subject);
+                since == flight.since
+                    || !covers(&Subject::awaited(&flight.key))
+                        && !ask.asked_for().as_ref().is_some_and(covers)
             });
             let joins = leader.as_ref().filter(|flight| shared.as_ref() == Some(&flight.key));
             let joins = joins.and_then(|flight| flight.cargo.clone());
@@ -313,7 +316,11 @@ impl<'w> Simulator<'w> {
     }
 
     fn look_up(&self, mut look_up: LookUp, now: SystemTime) -> (Decision, Option<Object>) {
-        let object = self.get(look_up.key());
+        let asked_for = look_up.asked_for();
+        let covered = |object: &Object| {
+            asked_for.as_ref().is_some_and(|subject| self.ledgers.covers(object.stored.since, subject))
+        };
+        let object = self.get(look_up.key()).filter(|object| !covered(object));
         let held = object.as_ref().map(Object::held);
         if let Some(origin) = held.and_then(|held| look_up.waits_for(held)) {
             look_up = look_up.knowing(self.standings.get(&origin).copied().unwrap_or_default());

@@ -199,7 +199,7 @@ async fn flights_leave_nobody_behind() {
             tokio::spawn(async move {
                 let mut dice = Dice(seed);
                 let which = dice.below(keys.len());
-                match flights.board(&keys[which].0, Epoch::default(), &InForce::default()) {
+                match flights.board((&keys[which].0, None), Epoch::default(), &InForce::default()) {
                     Boarding::Waits(waiter) => match waiter.wait().await {
                         Some(Cargo::Arriving { follower, .. }) => {
                             let result = read_all(follower.reader()).await;
@@ -240,7 +240,7 @@ async fn flights_leave_nobody_behind() {
         soon("a traveller", traveller).await.unwrap();
     }
     assert!(joined.load(Ordering::SeqCst) > 0);
-    let board = |key| flights.board(key, Epoch::default(), &InForce::default());
+    let board = |key| flights.board((key, None), Epoch::default(), &InForce::default());
     let nobody = keys.iter().all(|(key, _)| matches!(board(key), Boarding::Leads(_)));
     assert!(nobody, "no flight is left in the air");
 }

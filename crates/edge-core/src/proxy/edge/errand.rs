@@ -240,7 +240,7 @@ impl Edge {
     /// Brings what was served stale up to date, unless somebody is on the way already (§7.5).
     pub(super) fn refresh(&self, ask: Option<Box<Ask>>, held: Option<&Arc<Object>>, origins: &Arc<Origins>) {
         let Some(ask) = ask else { return };
-        let board = |key| self.0.flights.board(key, ask.since(), self.0.store.in_force());
+        let board = |key| self.0.flights.board((key, ask.asked_for()), ask.since(), self.0.store.in_force());
         let Some(Boarding::Leads(lead)) = ask.key().map(board) else { return };
         let form = Form { version: http::Version::HTTP_11, head: false, arrived: Instant::now() };
         let (held, origins) = (held.cloned(), Arc::clone(origins));
