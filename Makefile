@@ -9,7 +9,7 @@ TARGET = $(or $(CARGO_TARGET_DIR),target)
 STAGES = test fuzz-smoke lint docs deny wordpress-or-skip
 
 .DEFAULT_GOAL := help
-.PHONY: help prepare demo test pure wordpress wordpress-or-skip bench compare scale cache-tests fuzz fuzz-smoke lint docs deny ci
+.PHONY: help prepare demo test pure wordpress wordpress-or-skip bench compare scale cache-tests fuzz fuzz-smoke lint docs deny checkov ci
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -72,6 +72,9 @@ docs: ## The documentation, without a broken link
 
 deny: ## Licences, sources and banned crates among the dependencies
 	tools/deny
+
+checkov: prepare ## What Checkov says of generated configuration (installs it, some 290 MB)
+	$(CARGO) test --locked -p edge-bin --test generate -- --ignored
 
 ci: ## Everything that must hold, stage by stage, with the time each took (what .ci/run runs)
 	@tools/stages $(STAGES)

@@ -286,6 +286,42 @@ fn the_script_makes_it_all_and_can_be_run_again() {
     assert!(code != Some(0) && !said.contains("made "), "{said}");
 }
 
+/// What Checkov wants of every distribution, and why the wordpress preset does without.
+const ACCEPTED: &[(&str, &str)] = &[
+    ("CKV2_AWS_32", "a response headers policy is the site's own choice: the origin may say the same"),
+    ("CKV2_AWS_47", "no web ACL, as CKV_AWS_68"),
+    ("CKV_AWS_305", "WordPress answers / itself: a root object would hide its front page"),
+    ("CKV_AWS_310", "a policy has one origin; stale copies stand in for it"),
+    ("CKV_AWS_374", "the site is for everybody"),
+    ("CKV_AWS_68", "a web ACL costs money and is its owner's to write"),
+    ("CKV_AWS_86", "logs need a bucket, which nobody named"),
+];
+
+#[test]
+#[ignore = "Checkov is heavy: `make checkov`"]
+fn checkov_finds_what_is_accepted_and_nothing_else() {
+    let (tools, directory) =
+        (installed_list("python-tools", &["checkov"]), Directory::new("generate-checkov"));
+    bundles(&directory);
+    let folder = printed(&directory, &directory.0.join("wordpress.json"), "terraform");
+    let check = || -> Vec<String> {
+        let mut checkov = Command::new(tools.join("python3"));
+        checkov.arg(tools.join("checkov")).arg("-d").arg(&folder).stdin(Stdio::null());
+        checkov.args(["--framework", "terraform", "--compact", "--quiet", "-o", "json", "--skip-download"]);
+        let found: Value = serde_json::from_slice(&checkov.output().unwrap().stdout).unwrap();
+        let failed = found["results"]["failed_checks"].as_array().unwrap();
+        let mut ids: Vec<String> =
+            failed.iter().map(|check| check["check_id"].as_str().unwrap().to_owned()).collect();
+        ids.sort();
+        ids
+    };
+    let accepted: Vec<&str> = ACCEPTED.iter().map(|(id, _)| *id).collect();
+    assert_eq!(check(), accepted);
+    // Plain HTTP for all would be found.
+    rewrite(&folder.join("main.tf"), "\"redirect-to-https\"", "\"allow-all\"");
+    assert_eq!(check().len(), accepted.len() + 1);
+}
+
 #[test]
 fn what_the_command_says() {
     let directory = Directory::new("generate-command");
