@@ -145,6 +145,7 @@ const ACCEPTED_OF_TERRAFORM: &[(&str, &str)] = &[
 ];
 
 #[test]
+#[ignore = "Checkov is heavy: `make checkov`"]
 fn checkov_finds_what_is_accepted_and_no_more() {
     let directory = Directory::new("stack-checkov");
     let programs = installed_list("python-tools", &["checkov"]);
