@@ -74,7 +74,7 @@ deny: ## Licences, sources and banned crates among the dependencies
 	tools/deny
 
 checkov: prepare ## What Checkov says of generated configuration (installs it, some 290 MB)
-	$(CARGO) test --locked -p edge-bin --test generate -- --ignored
+	$(CARGO) test --locked -p edge-bin --test generate --test stack -- --ignored
 
 ci: ## Everything that must hold, stage by stage, with the time each took (what .ci/run runs)
 	@tools/stages $(STAGES)

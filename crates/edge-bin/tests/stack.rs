@@ -145,6 +145,7 @@ const ACCEPTED_OF_TERRAFORM: &[(&str, &str)] = &[
 ];
 
 #[test]
+#[ignore = "Checkov is heavy: `make checkov`"]
 fn checkov_finds_what_is_accepted_and_no_more() {
     let directory = Directory::new("stack-checkov");
     let programs = installed_list("python-tools", &["checkov"]);
@@ -242,6 +243,94 @@ fn nginx_takes_its_file() {
     assert!(is_content, "{said}");
     changed(&site, "real_ip_recursive on;", "real_ip_recursive perhaps;");
     assert!(!test().0);
+}
+
+/// nginx as it runs on an instance, but for its folder and its socket; it is stopped in the end.
+struct Nginx(PathBuf);
+
+impl Nginx {
+    fn start(directory: &Directory, site: &Path) -> Self {
+        let folder = &directory.0;
+        let text = std::fs::read_to_string(site).unwrap();
+        let here = |text: &str| text.replace("/etc/nginx/", &format!("{}/", folder.display()));
+        let text = here(&text)
+            .replace(
+                "listen 80 default_server;",
+                &format!("listen unix:{}/s default_server;", folder.display()),
+            )
+            .replace("root /var/www/wordpress;", &format!("root {}/www;", folder.display()));
+        directory.write("site.conf", &text);
+        directory.write("site-origin-secret.map", "\"origin\" 0;\n");
+        directory.write("site-cron-secret.map", "\"cron\" 0;\n");
+        directory.write("fastcgi_params", "fastcgi_param REQUEST_METHOD $request_method;\n");
+        let all = "user root; error_log stderr crit; pid nginx.pid; events {} http { access_log off; include site.conf; }";
+        directory.write("nginx.conf", all);
+        for (path, text) in [("uploads/a.txt", "a"), ("uploads/a.php", "<?php"), ("themes/a.css", "b")] {
+            let path = folder.join("www/wp-content").join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        std::fs::create_dir_all(folder.join("logs")).unwrap();
+        let nginx = Self(folder.clone());
+        // It goes into the background once it listens.
+        let status = nginx.command().stdin(Stdio::null()).stderr(Stdio::null()).status().unwrap();
+        assert!(status.success());
+        nginx
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new("nginx");
+        command.arg("-p").arg(&self.0).args(["-c", "nginx.conf", "-e", "stderr"]);
+        command
+    }
+
+    /// The head of an answer.
+    fn get(&self, path: &str, headers: &str) -> String {
+        let mut stream = std::os::unix::net::UnixStream::connect(self.0.join("s")).unwrap();
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: www.example.com\r\n{headers}\r\n").unwrap();
+        let mut answer = Vec::new();
+        std::io::Read::read_to_end(&mut stream, &mut answer).unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        _ = self.command().args(["-s", "stop"]).stdin(Stdio::null()).output();
+    }
+}
+
+#[test]
+fn nginx_admits_who_has_the_secret() {
+    if !is_there("nginx") {
+        return skipped("whom nginx.conf of the stack admits: nginx is not installed");
+    }
+    let directory = Directory::new("stack-secret");
+    let site = printed(&directory, "cloudformation", "plain").join("nginx.conf");
+    let nginx = Nginx::start(&directory, &site);
+    let (origin, cron) = ("X-Origin-Secret: origin\r\n", "X-Cron-Secret: cron\r\n");
+    let both = [origin, cron].concat();
+    for (path, headers, expected) in [
+        ("/wp-content/uploads/a.txt", "", "403"),
+        ("/wp-content/uploads/a.txt", "X-Origin-Secret: other\r\n", "403"),
+        ("/wp-content/uploads/a.txt", origin, "200"),
+        // What the bucket asks for and nobody has is no page of WordPress.
+        ("/wp-content/uploads/b.txt", origin, "404"),
+        ("/wp-content/uploads/a.php", origin, "403"),
+        ("/wp-content/themes/a.css", "", "403"),
+        ("/.git/config", origin, "403"),
+        ("/", "", "403"),
+        ("/wp-cron.php", origin, "403"),
+        ("/wp-cron.php", cron, "403"),
+        // There is no PHP here: whoever gets this far is admitted.
+        ("/wp-cron.php", &both, "502"),
+        ("/healthz", "", "502"),
+    ] {
+        let answer = nginx.get(path, headers);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {expected} ")), "{path} {headers:?}: {answer}");
+    }
+    assert!(nginx.get("/wp-content/themes/a.css?ver=1", origin).contains("max-age=31536000, immutable"));
+    assert!(nginx.get("/wp-content/themes/a.css", origin).contains("max-age=86400"));
 }
 
 #[test]
