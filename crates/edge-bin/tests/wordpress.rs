@@ -15,6 +15,7 @@ mod wordpress {
     mod caching;
     mod client;
     mod edge;
+    mod generated;
     mod jar;
     mod leak;
     mod outages;

@@ -52,7 +52,7 @@ use crate::cache::{Epoch, Held, Holds, Key, Stored};
 use crate::distribution::{Behavior, Distribution, LambdaEvent, OptionsCaching, Rule, ViewerRequest};
 use crate::function::lambda::{Calls, Invocation};
 use crate::function::reroute::Reroute;
-use crate::function::rule::{Applied, SESSION_HEADER, Visitor};
+use crate::function::rule::{Applied, SESSION_HEADER};
 use crate::function::run::Ran;
 use crate::header::conditional::Validators;
 use crate::header::encoding::{AcceptEncoding, Coding};
@@ -361,7 +361,7 @@ impl Passage {
     /// A session's key holds the request's own id, so what is stored under it is never found again: it is not worth
     /// the memory, here or in CloudFront, and the guard has nobody to keep it from.
     fn is_alone(&self) -> bool {
-        matches!(self.trace.applied, Some(Applied { visitor: Visitor::Session, .. }))
+        self.request().headers.get(SESSION_HEADER) == Some(&self.id)
             && self.behavior().key.headers.contains(&SESSION_HEADER)
     }
 

@@ -15,6 +15,29 @@ use super::site::Site;
 /// The name of the site; its port is the edge's.
 pub(crate) const NAME: &str = "blog.example.test";
 
+/// What the generator prints, served instead of the preset: `EDGE_FORM` asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// A bundle: the rule, native.
+    Bundle,
+    /// A CloudFormation template: the function's JavaScript alone.
+    JavaScript,
+    /// A bundle without a function.
+    Policies,
+}
+
+impl Form {
+    fn asked_for() -> Option<Self> {
+        let asked = std::env::var_os("EDGE_FORM")?;
+        match asked.to_str() {
+            Some("bundle") => Some(Self::Bundle),
+            Some("javascript") => Some(Self::JavaScript),
+            Some("policies") => Some(Self::Policies),
+            _ => panic!("EDGE_FORM={}: bundle, javascript or policies", asked.display()),
+        }
+    }
+}
+
 /// A running edge with an empty cache. It ends when dropped; if the test failed, what it said is printed.
 pub(crate) struct Edge {
     pub(crate) http: SocketAddr,
@@ -28,12 +51,53 @@ pub(crate) struct Edge {
 }
 
 impl Edge {
-    /// The preset in front of both instances. WordPress takes its address for its own.
+    /// The preset in front of both instances, or what [`Form`] says. WordPress takes its address for its own.
     pub(crate) async fn start(site: &Site, arguments: &[&str]) -> Self {
+        if let Some(form) = Form::asked_for() {
+            return Self::start_generated(site, form, arguments).await;
+        }
         let preset = ["--preset", "wordpress"].map(str::to_owned);
         let origins = site.instances().into_iter().flat_map(|url| ["--origin".to_owned(), url]);
         let arguments = arguments.iter().map(|&text| text.to_owned());
         Self::serve(site, preset.into_iter().chain(origins).chain(arguments)).await
+    }
+
+    /// The preset as the generator prints it, in front of both instances.
+    pub(crate) async fn start_generated(site: &Site, form: Form, arguments: &[&str]) -> Self {
+        const LOAD_BALANCER: &str = "alb.example.com";
+        let directory = scratch().with_extension("generated");
+        let (format, style, file) = match form {
+            Form::Bundle => ("bundle", "function", "bundle.json"),
+            Form::JavaScript => ("cloudformation", "function", "template.yaml"),
+            Form::Policies => ("bundle", "policy", "bundle.json"),
+        };
+        let mut generator = std::process::Command::new(env!("CARGO_BIN_EXE_edge-bin"));
+        generator.args([
+            "gen-cloudfront-policy",
+            "--preset",
+            "wordpress",
+            "--format",
+            format,
+            "--style",
+            style,
+        ]);
+        generator.args(["--domain", NAME, "--origin", &format!("https://{LOAD_BALANCER}"), "--out"]);
+        let output = generator.arg(&directory).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let mut all = vec![directory.join(file).display().to_string()];
+        if form == Form::JavaScript {
+            // Only in the template is there nothing but the code.
+            let certificate =
+                "arn:aws:acm:us-east-1:123456789012:certificate/12345678-1234-1234-1234-123456789012";
+            all.extend(["--parameter".to_owned(), format!("CertificateArn={certificate}")]);
+        }
+        for url in site.instances() {
+            all.extend(["--map".to_owned(), format!("{LOAD_BALANCER}={url}")]);
+        }
+        all.extend(arguments.iter().map(|&text| text.to_owned()));
+        let edge = Self::serve(site, all.into_iter()).await;
+        std::fs::remove_dir_all(directory).unwrap();
+        edge
     }
 
     /// A document of our own in front of both instances.

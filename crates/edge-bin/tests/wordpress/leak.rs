@@ -211,15 +211,20 @@ fn some(site: &Site) -> Vec<String> {
 async fn nobody_gets_what_was_made_for_another() {
     let site = Site::take();
     let edge = Edge::start(&site, &[]).await;
-    let agents = Arc::new(gather(&site, &edge).await);
-    let findings = crawl(&agents, &all(&site), 2).await;
-    findings.print("the preset");
+    hold(&site, &edge, "the preset").await;
+}
+
+/// The leak test before this edge.
+pub(super) async fn hold(site: &Site, edge: &Edge, what: &str) {
+    let agents = Arc::new(gather(site, edge).await);
+    let findings = crawl(&agents, &all(site), 2).await;
+    findings.print(what);
     findings.insist_on_silence();
     findings.insist_on_substance(&agents);
     assert!(findings.hits > 100, "only {} shared copies were read", findings.hits);
 
     for (agent, class) in [(DESKTOP, "desktop"), (PHONE, "mobile")] {
-        nothing_is_spoiled(&site, &agents, &edge.viewer().agent(agent), class).await;
+        nothing_is_spoiled(site, &agents, &edge.viewer().agent(agent), class).await;
     }
 }
 
