@@ -15,15 +15,18 @@ use crate::configuration::{BadConfiguration, ConfigArgs, Read, in_file};
 
 /// Say what two configurations differ in, by meaning: what is deployed against what should be.
 ///
-/// Each may be anything `edge-bin serve` takes: JSON of the API, a bundle, XML, a template, a plan, an edge.toml. Ids
-/// and names of policies, functions, keys and origins do not matter, what they stand for does; nor does the order of
-/// what AWS does not order, or a default that one of them spells out.
+/// Each may be anything `edge-bin serve` takes: JSON of the API, a bundle, XML, a template, a
+/// plan, an edge.toml. Ids and names of policies, functions, keys and origins do not matter,
+/// what they stand for does; nor does the order of what AWS does not order, or a default that
+/// one of them spells out.
 ///
 ///   deploy/deploy.sh live > live.json     # the script of gen-cloudfront-policy --format cli
 ///   edge-bin diff live.json edge.toml
 ///
-/// What `aws cloudfront get-distribution-config` prints will do where all policies are managed ones; policies of your own
-/// have to be beside it, as in a bundle's "CachePolicies". Of a function that is only named, its name is compared. Ends with 0 where they mean the same, 1 where not, 2 where one does not load.
+/// What `aws cloudfront get-distribution-config` prints will do where all policies are managed
+/// ones; policies of your own have to be beside it, as in a bundle's "CachePolicies". Of a
+/// function that is only named, its name is compared. Ends with 0 where they mean the same, 1
+/// where not, 2 where one does not load.
 #[derive(clap::Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Diff {

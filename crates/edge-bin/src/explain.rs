@@ -27,7 +27,8 @@ use crate::configuration::{ConfigArgs, Warning};
 use crate::lambda::{self, LambdaArgs, LambdaSays};
 use crate::serve::parse_country;
 
-/// Print, in order, each decision about one request: behavior, function, key, what goes to the origin, storing.
+/// Print, in order, each decision about one request: behavior, function, key, what goes to the
+/// origin, storing.
 ///
 /// Examples:
 ///   edge-bin explain --preset wordpress --origin http://127.0.0.1:8000 --url https://localhost/?utm_source=x
@@ -35,8 +36,9 @@ use crate::serve::parse_country;
 ///       --origin-says response.txt --held 60
 ///   edge-bin explain distribution.json --url https://www.example.com/?id=1 --other-cookie lang=de --why-miss
 ///
-/// The file of --origin-says is a response as HTTP/1.1 writes it: status line, headers, blank line, body.
-/// Lambda@Edge functions are called where --lambda says, or return what --lambda-says has; others are skipped.
+/// The file of --origin-says is a response as HTTP/1.1 writes it: status line, headers, blank
+/// line, body. Lambda@Edge functions are called where --lambda says, or return what
+/// --lambda-says has; others are skipped.
 #[derive(clap::Args, Debug)]
 #[command(verbatim_doc_comment)]
 #[expect(rustdoc::bare_urls, reason = "it is the text of --help")]

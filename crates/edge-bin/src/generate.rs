@@ -13,19 +13,22 @@ use crate::BAD_CONFIGURATION;
 use crate::configuration::{BadConfiguration, ConfigArgs, Read, in_file};
 use crate::stack::StackArgs;
 
-/// Print configuration that AWS takes, from a site policy, a preset, or a distribution in any form.
+/// Print configuration that AWS takes, from a site policy, a preset, or a distribution in any
+/// form.
 ///
-/// What is printed is what `edge-bin serve` runs with the same arguments: cache policies, origin request policies,
-/// functions and the distribution itself, each choice with the fact it rests on. Equal input gives equal bytes, so the
-/// files can be kept under version control and their diff is the review.
+/// What is printed is what `edge-bin serve` runs with the same arguments: cache policies,
+/// origin request policies, functions and the distribution itself, each choice with the fact it
+/// rests on. Equal input gives equal bytes, so the files can be kept under version control and
+/// their diff is the review.
 ///
 ///   edge-bin gen-cloudfront-policy edge.toml --format cloudformation > template.yaml
 ///   edge-bin gen-cloudfront-policy --preset wordpress --origin https://alb.example.com \
-///     --domain www.example.com --certificate arn:aws:acm:us-east-1:… --format terraform --out infra
-///   edge-bin gen-cloudfront-policy live.json --format cdk --out cdk    # a distribution you have, as a program
+///     --domain www.example.com --certificate arn:aws:acm:… --format terraform --out infra
+///   edge-bin gen-cloudfront-policy live.json --format cdk --out cdk    # a distribution you have
 ///
-/// CloudFront takes names of yours only with a certificate for them; where none is given, the output asks for it
-/// (a parameter, a variable). Afterwards `edge-bin diff edge.toml live.json` says what differs from what is deployed.
+/// CloudFront takes names of yours only with a certificate for them; where none is given, the
+/// output asks for it (a parameter, a variable). Afterwards `edge-bin diff edge.toml live.json`
+/// says what differs from what is deployed.
 #[derive(clap::Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Generate {

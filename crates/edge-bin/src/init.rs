@@ -10,7 +10,8 @@ use edge_core::site::{Policy, Problems, template};
 
 use crate::BAD_CONFIGURATION;
 
-/// Write an `edge.toml` to begin with: each field of a preset with a comment, and where the site's servers are.
+/// Write an `edge.toml` to begin with: each field of a preset with a comment, and where the
+/// site's servers are.
 ///
 /// Examples:
 ///   edge-bin init --preset wordpress --origin http://127.0.0.1:8000 --domain blog.example.com

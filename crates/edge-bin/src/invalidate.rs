@@ -19,7 +19,8 @@ use crate::admin::ROOT;
 use crate::admin::xml::{self, Writer};
 use crate::runtime;
 
-/// Remove objects from the cache of a running edge, as `aws cloudfront create-invalidation` does.
+/// Remove objects from the cache of a running edge, as `aws cloudfront create-invalidation`
+/// does.
 ///
 /// Examples:
 ///   edge-bin invalidate '/*'                      everything
@@ -27,12 +28,13 @@ use crate::runtime;
 ///   edge-bin invalidate '/search?q=tea'           one query; '/search*' takes all of them
 ///   edge-bin invalidate '#product:42'             what carries this cache tag
 ///
-/// A * is a wildcard at the end only; quote it, or the shell replaces it. A path alone leaves its
-/// copies with a query where the query is in the cache key. `/` is the root: where a default root
-/// object stands for it, name that (/index.html). Variants by cookie, header and encoding all go.
+/// A * is a wildcard at the end only; quote it, or the shell replaces it. A path alone leaves
+/// its copies with a query where the query is in the cache key. `/` is the root: where a
+/// default root object stands for it, name that (/index.html). Variants by cookie, header and
+/// encoding all go.
 ///
-/// It is in force when this command ends; --wait also waits until it is Completed. The same works
-/// with the AWS CLI (the id is what `edge-bin serve` prints):
+/// It is in force when this command ends; --wait also waits until it is Completed. The same
+/// works with the AWS CLI (the id is what `edge-bin serve` prints):
 ///   aws cloudfront create-invalidation --endpoint-url http://127.0.0.1:9090 \
 ///     --distribution-id ELOCAL0000000 --paths '/*'
 #[derive(clap::Args, Debug)]

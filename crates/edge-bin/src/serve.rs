@@ -31,8 +31,8 @@ use crate::runtime::{self, Asked, Signals};
 ///   edge-bin serve primary.json staging.json --deployment-policy policy.json
 ///   edge-bin serve edge.toml --https 0.0.0.0:443 --cert fullchain.pem --key privkey.pem
 ///
-/// SIGHUP reads the configuration again, and keeps the old one if the new one is bad.
-/// SIGTERM finishes what was accepted and ends.
+/// SIGHUP reads the configuration again, and keeps the old one if the new one is bad. SIGTERM
+/// finishes what was accepted and ends.
 #[derive(clap::Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Serve {

@@ -7,8 +7,9 @@ use crate::configuration::ConfigArgs;
 
 /// Print the distribution as the API's JSON: one bundle with its policies, functions and keys.
 ///
-/// Whatever it is written in, this is what is served, and it loads again as the same. What is remarkable goes to
-/// stderr, each with its place in the file. Example: edge-bin show cdk.out --resource Site > bundle.json
+/// Whatever it is written in, this is what is served, and it loads again as the same. What is
+/// remarkable goes to stderr, each with its place in the file. Example: edge-bin show cdk.out
+/// --resource Site > bundle.json
 #[derive(clap::Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Show {

@@ -1,7 +1,7 @@
 //! AWS documents → files that AWS takes: a bundle, CLI input, CloudFormation, Terraform, CDK.
 //!
 //! One compiler, many printers: what is printed here is what the proxy runs, in another spelling. Each printer takes
-//! the same resources ([`set`]) and writes them in its form; names and shapes that differ from the API's are read
+//! the same resources (`set`) and writes them in its form; names and shapes that differ from the API's are read
 //! backwards from the tables of `distribution::form`, so what is printed loads as what it was printed from. Equal
 //! documents give equal bytes. It refuses to know presets and site policies, files and clocks.
 

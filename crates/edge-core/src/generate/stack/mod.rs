@@ -1,7 +1,7 @@
 //! `--stack`: all around the distribution of a WordPress site on AWS, from its names to its database.
 //!
-//! Three things make it. [`table`] says which part of the classic stack each kind of resource serves and what it costs
-//! a month; the comments of every format and docs/stack.md are read from it. [`site`] takes a distribution's document
+//! Three things make it. `table` says which part of the classic stack each kind of resource serves and what it costs
+//! a month; the comments of every format and docs/stack.md are read from it. `site` takes a distribution's document
 //! and makes the stack's of it: the balancer's name and secret, the bucket for media. A writer for each format knows
 //! the shapes. It refuses to know accounts and prices: what an account decides is a parameter.
 
