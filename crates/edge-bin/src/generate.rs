@@ -31,6 +31,7 @@ use crate::stack::StackArgs;
 /// says what differs from what is deployed.
 #[derive(clap::Args, Debug)]
 #[command(verbatim_doc_comment)]
+#[expect(rustdoc::bare_urls, reason = "it is the text of --help")]
 pub(crate) struct Generate {
     #[command(flatten)]
     config: ConfigArgs,
