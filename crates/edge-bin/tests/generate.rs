@@ -13,13 +13,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use edge_core::site::preset::PRESETS;
 use serde_json::{Value, json};
 use support::{Directory, edge, installed, installed_list};
 
 const ARN: &str = "arn:aws:acm:us-east-1:123456789012:certificate/1";
-/// Stands for the source of a rule where a bundle has none.
-const CODE: &str =
-    "function handler(event) {\n    var request = event.request;\n\n    return request; // ${x}\n}\n";
 
 fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
@@ -43,21 +41,19 @@ fn python(folder: &Path, script: &str) -> Command {
     command
 }
 
-/// Bundles to print: presets, whose functions all have code, and distributions of the fixtures.
+/// Bundles to print: every preset in both styles, and distributions of the fixtures.
 fn bundles(directory: &Directory) -> Vec<PathBuf> {
     let mut paths = Vec::new();
-    for preset in ["wordpress", "static", "api"] {
+    for (preset, style) in
+        PRESETS.iter().flat_map(|preset| [(preset.name, "function"), (preset.name, "policy")])
+    {
         let mut command = edge();
         command.args(["gen-cloudfront-policy", "--preset", preset, "--origin", "https://origin.example.com"]);
-        command.args(["--domain", "www.example.com", "--format", "bundle"]);
+        command.args(["--style", style, "--domain", "www.example.com", "--format", "bundle"]);
         let Output { stdout, .. } = command.stdin(Stdio::null()).output().unwrap();
-        let mut bundle: Value = serde_json::from_slice(&stdout).unwrap();
-        for function in bundle["Functions"].as_array_mut().into_iter().flatten() {
-            if function.get("FunctionCode").is_none() {
-                function["FunctionCode"] = json!(CODE);
-            }
-        }
-        paths.push(directory.write(&format!("{preset}.json"), &bundle.to_string()));
+        let name =
+            if style == "function" { format!("{preset}.json") } else { format!("{preset}-{style}.json") };
+        paths.push(directory.write(&name, std::str::from_utf8(&stdout).unwrap()));
     }
     let fixtures = ["full.json", "private-media.json", "api-and-static.json", "legacy-wordpress.json"];
     paths.extend(fixtures.iter().map(|name| repository("fixtures/distributions").join(name)));
@@ -235,24 +231,29 @@ fn a_cdk_program_compiles_and_comes_to_the_same() {
     let directory = Directory::new("generate-cdk");
     let tsc = library.join("node_modules/typescript/bin/tsc");
     let compile = |folder: &Path| run(Command::new(&node).arg(&tsc).current_dir(folder));
-    for bundle in bundles(&directory) {
-        let folder = printed(&directory, &bundle, "cdk");
-        let modules = folder.join("node_modules");
-        if !modules.exists() {
-            std::os::unix::fs::symlink(library.join("node_modules"), modules).unwrap();
-        }
-        let (code, said) = compile(&folder);
-        assert_eq!(code, Some(0), "{}: {said}", bundle.display());
+    std::os::unix::fs::symlink(library.join("node_modules"), directory.0.join("node_modules")).unwrap();
+    let bundles = bundles(&directory);
+    let programs: Vec<PathBuf> = bundles.iter().map(|bundle| printed(&directory, bundle, "cdk")).collect();
+    // All at once, as each says itself: the compiler spends its time on the library.
+    let text = fs::read_to_string(programs[0].join("tsconfig.json")).unwrap();
+    let mut settings: Value = serde_json::from_str(&text).unwrap();
+    settings["include"] = json!(["*-cdk/**/*.ts"]);
+    directory.write("tsconfig.json", &settings.to_string());
+    for program in &programs {
+        assert_eq!(fs::read_to_string(program.join("tsconfig.json")).unwrap(), text);
+    }
+    let (code, said) = compile(&directory.0);
+    assert_eq!(code, Some(0), "{said}");
+    for (bundle, folder) in bundles.iter().zip(&programs) {
         let context = json!({ "certificateArn": ARN, "originDomainName": "origin.invalid" }).to_string();
         let mut synthesize = Command::new(&node);
-        synthesize.arg("bin/site.js").current_dir(&folder);
+        synthesize.arg("bin/site.js").current_dir(folder);
         succeeds(synthesize.env("CDK_OUTDIR", "cdk.out").env("CDK_CONTEXT_JSON", context));
-        means_the_same(&bundle, &folder.join("cdk.out"));
+        means_the_same(bundle, &folder.join("cdk.out"));
     }
     // The compiler knows every property.
-    let folder = printed(&directory, &directory.0.join("wordpress.json"), "cdk");
-    rewrite(&folder.join("lib/site-stack.ts"), "minTtl: 0", "minimumTtl: 0");
-    let (code, said) = compile(&folder);
+    rewrite(&programs[0].join("lib/site-stack.ts"), "minTtl: 0", "minimumTtl: 0");
+    let (code, said) = compile(&directory.0);
     assert!(code != Some(0) && said.contains("minimumTtl"), "{said}");
 }
 
