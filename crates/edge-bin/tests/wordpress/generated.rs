@@ -1,5 +1,5 @@
-//! What the generator prints, before the real WordPress: nobody gets what was made for another, whether the rule runs
-//! natively, as the JavaScript that is deployed, or not at all.
+//! What the generator prints, before the real WordPress: nobody gets what was made for another, whether the rule runs as
+//! the JavaScript that is deployed or not at all. (As a bundle, with the rule run natively, `leak` and all else have it.)
 //!
 //! `EDGE_FORM=javascript` (`bundle`, `policies`) runs every other test before such an edge too.
 
@@ -31,12 +31,6 @@ async fn holds(form: Form) {
     let dashboard = viewer.visit(Ask::get("/wp-admin/profile.php")).await;
     assert_eq!((dashboard.status.as_u16(), dashboard.x_cache()), (200, "Miss"), "{form:?}: the dashboard");
     super::leak::hold(&site, &edge, &format!("generated: {form:?}")).await;
-}
-
-#[tokio::test]
-#[ignore = "starts a real WordPress: make wordpress"]
-async fn the_bundle_holds() {
-    holds(Form::Bundle).await;
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use super::agents::{Agent, PHONE, gather};
 use super::bundle;
 use super::client::{Answer, Ask, DESKTOP, Viewer};
-use super::edge::Edge;
+use super::edge::{Edge, Form};
 use super::site::Site;
 use super::tricks::{Draw, TRICKS};
 
@@ -210,8 +210,8 @@ fn some(site: &Site) -> Vec<String> {
 #[ignore = "starts a real WordPress: make wordpress"]
 async fn nobody_gets_what_was_made_for_another() {
     let site = Site::take();
-    let edge = Edge::start(&site, &[]).await;
-    hold(&site, &edge, "the preset").await;
+    let edge = Edge::start_generated(&site, Form::Bundle, &[]).await;
+    hold(&site, &edge, "the preset, as a generated bundle").await;
 }
 
 /// The leak test before this edge.
