@@ -17,6 +17,7 @@ mod wants;
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwap;
 use rustls::crypto::{CryptoProvider, ring};
@@ -44,6 +45,8 @@ pub enum Protocols {
 pub struct Tls {
     certificates: Arc<Current>,
     installed: ArcSwap<Installed>,
+    /// Whether it was said what becomes of those who name nobody.
+    told: AtomicBool,
 }
 
 /// What is in force.
@@ -126,7 +129,8 @@ impl Tls {
     pub fn of(certificates: Certificates, sites: Sites) -> Result<Self, TlsError> {
         let certificates = Arc::new(Current(ArcSwap::from_pointee(certificates.checked()?)));
         let installed = Installed::new(sites, None, &certificates)?;
-        Ok(Self { certificates, installed: ArcSwap::from_pointee(installed) })
+        let (installed, told) = (ArcSwap::from_pointee(installed), AtomicBool::new(false));
+        Ok(Self { certificates, installed, told })
     }
 
     /// Presents other certificates, and wants what these sites want, from the next handshake on. Connections that stand

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use rustls::server::{Accepted, Acceptor};
 use tokio::io::AsyncWriteExt as _;
@@ -31,6 +32,13 @@ impl Tls {
             let hello = accepted.client_hello();
             let ready = installed.ready.get(place).ok_or(io::ErrorKind::NotFound)?;
             if hello.server_name().is_none() && ready.wants.drops_nameless() {
+                // Whoever tries an address by hand looks for the reason here, once.
+                if !self.told.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(
+                        "a viewer who named no host, as https://127.0.0.1 does, was dropped: the distribution is for \
+                         those who do (sni-only); ask for https://localhost (said once)"
+                    );
+                }
                 let why = "the viewer named nobody, and the distribution is for those who do (sni-only)";
                 return Err(io::Error::new(io::ErrorKind::ConnectionAborted, why));
             }
