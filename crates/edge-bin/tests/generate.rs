@@ -43,17 +43,17 @@ fn python(folder: &Path, script: &str) -> Command {
 
 /// Bundles to print: every preset in both styles, and distributions of the fixtures.
 fn bundles(directory: &Directory) -> Vec<PathBuf> {
+    const SERVER: &str = "https://origin.example.com";
+    let styles = |name| [(name, "function", SERVER, ""), (name, "policy", SERVER, "-policy")];
+    let all = PRESETS.iter().flat_map(|preset| styles(preset.name));
+    let bucket = ("static", "function", "https://files.s3.eu-central-1.amazonaws.com", "-bucket");
     let mut paths = Vec::new();
-    for (preset, style) in
-        PRESETS.iter().flat_map(|preset| [(preset.name, "function"), (preset.name, "policy")])
-    {
+    for (preset, style, origin, end) in all.chain([bucket]) {
         let mut command = edge();
-        command.args(["gen-cloudfront-policy", "--preset", preset, "--origin", "https://origin.example.com"]);
+        command.args(["gen-cloudfront-policy", "--preset", preset, "--origin", origin]);
         command.args(["--style", style, "--domain", "www.example.com", "--format", "bundle"]);
         let Output { stdout, .. } = command.stdin(Stdio::null()).output().unwrap();
-        let name =
-            if style == "function" { format!("{preset}.json") } else { format!("{preset}-{style}.json") };
-        paths.push(directory.write(&name, std::str::from_utf8(&stdout).unwrap()));
+        paths.push(directory.write(&format!("{preset}{end}.json"), std::str::from_utf8(&stdout).unwrap()));
     }
     let fixtures = ["full.json", "private-media.json", "api-and-static.json", "legacy-wordpress.json"];
     paths.extend(fixtures.iter().map(|name| repository("fixtures/distributions").join(name)));
@@ -117,6 +117,62 @@ fn botocore_takes_what_is_sent() {
         let (code, said) = check(&folder);
         assert!(code == Some(1) && said.contains(expected), "{from}: {said}");
         fs::write(&path, text).unwrap();
+    }
+}
+
+/// Files for the AWS CLI by the ends of their names, and the operation each is for. Of distributions the CLI checks nothing
+/// so, because the sample of an answer that it makes up fails its own check first; the script below sends them.
+const OPERATIONS: [(&str, &str); 7] = [
+    ("CachePolicy.json", "cache-policy"),
+    ("OriginRequestPolicy.json", "origin-request-policy"),
+    ("ResponseHeadersPolicy.json", "response-headers-policy"),
+    ("OriginAccessControl.json", "origin-access-control"),
+    ("PublicKey.json", "public-key"),
+    ("KeyGroup.json", "key-group"),
+    ("Function.json", "function"),
+];
+
+/// What the AWS CLI says of a file where it would send it; nothing is sent.
+fn aws_cli_takes(aws: &Path, file: &Path) -> Result<(), String> {
+    let name = file.file_name().unwrap().to_str().unwrap();
+    let (_, noun) = OPERATIONS.iter().find(|(end, _)| name.ends_with(end)).unwrap();
+    let mut command = Command::new(aws.join("python3"));
+    command.arg(aws.join("aws")).args(["cloudfront", &format!("create-{noun}")]);
+    command.arg(format!("--{noun}-config")).arg(format!("file://{}", file.display()));
+    if *noun == "function" {
+        command.args(["--name", "f", "--function-code"]);
+        command.arg(format!("fileb://{}", file.with_extension("js").display()));
+    }
+    command.args(["--generate-cli-skeleton", "output"]);
+    match run(&mut command) {
+        (Some(0), _) => Ok(()),
+        (_, said) => Err(said),
+    }
+}
+
+#[test]
+fn the_aws_cli_takes_each_file() {
+    let (aws, directory) = (installed("python-tools"), Directory::new("generate-aws-cli"));
+    let mut seen = std::collections::BTreeSet::new();
+    let bundles = bundles(&directory);
+    let some = ["wordpress.json", "wordpress-policy.json", "spa.json", "static-bucket.json", "full.json"];
+    for bundle in bundles.iter().filter(|bundle| some.iter().any(|name| bundle.ends_with(name))) {
+        for entry in fs::read_dir(printed(&directory, bundle, "cli")).unwrap().map(Result::unwrap) {
+            let name = entry.file_name().into_string().unwrap();
+            let Some((end, _)) = OPERATIONS.iter().find(|(end, _)| name.ends_with(end)) else { continue };
+            aws_cli_takes(&aws, &entry.path()).unwrap_or_else(|said| panic!("{name}: {said}"));
+            seen.insert(*end);
+        }
+    }
+    assert_eq!(seen.len(), OPERATIONS.len(), "{seen:?}");
+    let folder = directory.0.join("wordpress-cli");
+    for (file, from, to) in [
+        ("PagesCachePolicy.json", "\"MinTTL\": 0", "\"MinTTL\": \"none\""),
+        ("PagesOriginRequestPolicy.json", "\"Quantity\": 2", "\"Quantity\": \"two\""),
+    ] {
+        rewrite(&folder.join(file), from, to);
+        let said = aws_cli_takes(&aws, &folder.join(file)).unwrap_err();
+        assert!(said.contains("Invalid type for parameter"), "{said}");
     }
 }
 
