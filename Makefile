@@ -33,6 +33,8 @@ pure: ## Only the decisions, in seconds: the inner loop
 wordpress: prepare ## A real WordPress behind the edge (installs Debian packages, as root)
 	fixtures/wordpress/wordpress.py install
 	$(CARGO) test --locked -p edge-bin --test wordpress -- --ignored --nocapture
+	@for form in javascript policies; do echo "before what the generator prints: $$form"; \
+	EDGE_FORM=$$form $(CARGO) test --locked -p edge-bin --test wordpress -- --ignored caching sessions uploads || exit 1; done
 
 # In CI, where the packages are neither there nor to be installed, that is said at the end and fails nothing.
 wordpress-or-skip:

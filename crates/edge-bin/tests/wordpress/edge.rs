@@ -27,6 +27,12 @@ pub(crate) enum Form {
 }
 
 impl Form {
+    /// Whether policies alone have to do for every test: a session has copies of its own then instead of none, ten
+    /// trackers are dropped, and nobody names the device's class.
+    pub(crate) fn is_policies_alone() -> bool {
+        Self::asked_for() == Some(Self::Policies)
+    }
+
     fn asked_for() -> Option<Self> {
         let asked = std::env::var_os("EDGE_FORM")?;
         match asked.to_str() {
