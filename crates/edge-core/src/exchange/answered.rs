@@ -59,12 +59,7 @@ impl Ask {
         }
     }
 
-    /// The origin answered, or did not.
-    pub fn answered(self, outcome: Outcome, now: SystemTime) -> Step {
-        self.before_settling(outcome, now)
-    }
-
-    /// What becomes of it.
+    /// What becomes of what the origin did.
     pub(super) fn settle(mut self, outcome: Outcome, now: SystemTime) -> Step {
         if let Some(because) = self.fails_over(&outcome) {
             return Step::Ask(Box::new(self.of_the_second(because)));

@@ -131,12 +131,7 @@ impl Passage {
 fn change(admitted: &mut Admitted, changes: Changes) -> Option<PathAndQuery> {
     let request = &mut admitted.request;
     let asked = changes.target.map(|target| std::mem::replace(&mut request.target, target));
-    for (name, values) in changes.headers {
-        request.headers.remove(&name);
-        for value in values {
-            request.headers.append(&name, value);
-        }
-    }
+    replace(&mut request.headers, changes.headers);
     match changes.cookie {
         None => {}
         Some(None) => _ = request.headers.remove(COOKIE),
@@ -161,21 +156,23 @@ fn dress(response: &mut Response, answer: validate::Answer) {
     response.instead = body;
 }
 
-fn put(
+/// Each field as a function left it, in place of all of its name.
+pub(super) fn replace(
     headers: &mut HeaderMap,
-    given: impl IntoIterator<Item = (HeaderName, Vec<HeaderValue>)>,
-    cookies: Option<Vec<HeaderValue>>,
+    fields: impl IntoIterator<Item = (HeaderName, Vec<HeaderValue>)>,
 ) {
-    for (name, values) in given {
+    for (name, values) in fields {
         headers.remove(&name);
         for value in values {
             headers.append(&name, value);
         }
     }
-    if let Some(cookies) = cookies {
-        headers.remove(SET_COOKIE);
-        for cookie in cookies {
-            headers.append(SET_COOKIE, cookie);
-        }
-    }
+}
+
+fn put(
+    headers: &mut HeaderMap,
+    given: impl IntoIterator<Item = (HeaderName, Vec<HeaderValue>)>,
+    cookies: Option<Vec<HeaderValue>>,
+) {
+    replace(headers, given.into_iter().chain(cookies.map(|cookies| (SET_COOKIE, cookies))));
 }

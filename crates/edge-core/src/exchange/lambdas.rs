@@ -9,8 +9,9 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 
+use super::functions::replace;
 use super::refuse::page;
 use super::{Answer, Ask, Ending, Outcome, Passage, Rules, Step, Trace};
 use crate::distribution::lambda::{Lambda, LambdaEvent};
@@ -139,7 +140,7 @@ impl Passage {
                 self.asked = Some(std::mem::replace(&mut request.target, target));
             }
         }
-        put(&mut request.headers, changes.headers);
+        replace(&mut request.headers, changes.headers);
         if let Some(body) = changes.body.filter(|_| request.body != Body::None) {
             request.body = framing(&body);
             self.body = Some(Box::new(body));
@@ -152,7 +153,7 @@ impl Passage {
         headers.remove(CONTENT_TYPE);
         let body = answer.body.unwrap_or_default();
         let given = answer.headers.into_iter().filter(|(name, _)| *name != CONTENT_LENGTH);
-        put(&mut headers, given);
+        replace(&mut headers, given);
         headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
         let (status, connection) = (answer.status, self.after_body());
         let body = Source::Text(body);
@@ -225,7 +226,7 @@ impl Ask {
             // Cached like an origin's, but nobody stands in for it: it is what the function wants (§10.1).
             Ok(Returned::Response(answer)) => {
                 let mut headers = HeaderMap::new();
-                put(&mut headers, answer.headers);
+                replace(&mut headers, answer.headers);
                 let body = answer.body.unwrap_or_default();
                 headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
                 self.given = Some(body);
@@ -246,7 +247,7 @@ impl Ask {
         let query = query.as_ref().map_or(old_query, Option::as_deref);
         let mark = if query.is_some() { "?" } else { "" };
         self.call.target = format!("{}{path}{mark}{}", origin.path, query.unwrap_or_default());
-        put(&mut self.call.headers, headers);
+        replace(&mut self.call.headers, headers);
         if changed.is_some() {
             for (name, _) in &before.custom_headers {
                 self.call.headers.remove(name);
@@ -268,8 +269,8 @@ impl Ask {
         origin::sign(&mut self.call, &self.passage.rules.distribution, now);
     }
 
-    /// A response of the origin's, which the Lambda at origin-response sees first, if there is one.
-    pub(super) fn before_settling(self, outcome: Outcome, now: SystemTime) -> Step {
+    /// The origin answered, or did not. A response is first seen by the Lambda at origin-response, if there is one.
+    pub fn answered(self, outcome: Outcome, now: SystemTime) -> Step {
         let lambda = self.passage.lambda_at(LambdaEvent::OriginResponse).cloned();
         let (lambda, status, headers, ending) = match (lambda, outcome) {
             // What is no longer HTTP is nothing a function could change.
@@ -308,12 +309,12 @@ impl Ask {
             for name in [CONTENT_ENCODING, CONTENT_RANGE] {
                 headers.remove(name); // of the origin's body; what the function says of its own comes next
             }
-            put(&mut headers, changes);
+            replace(&mut headers, changes);
             headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
             ending = Ending::Provable;
             self.given = Some(body);
         } else {
-            put(&mut headers, changes.into_iter().filter(|(name, _)| *name != CONTENT_LENGTH));
+            replace(&mut headers, changes.into_iter().filter(|(name, _)| *name != CONTENT_LENGTH));
         }
         self.settle(Outcome::Response { status, headers, ending }, now)
     }
@@ -331,13 +332,4 @@ impl Ask {
 
 fn framing(body: &Bytes) -> Body {
     if body.is_empty() { Body::None } else { Body::Length(body.len() as u64) }
-}
-
-fn put(headers: &mut HeaderMap, changes: impl IntoIterator<Item = (HeaderName, Vec<HeaderValue>)>) {
-    for (name, values) in changes {
-        headers.remove(&name);
-        for value in values {
-            headers.append(&name, value);
-        }
-    }
 }

@@ -14,10 +14,14 @@ use crate::distribution::form::spelling::{cloudformation_list, cloudformation_na
 
 /// `template.yaml`, and the same as `template.json`.
 pub(super) fn print(set: &Set, options: &Options) -> Vec<File> {
-    let template = template(set);
+    files(&template(set), options)
+}
+
+/// A template in both forms.
+pub(super) fn files(template: &Part, options: &Options) -> Vec<File> {
     let mut text =
         format!("# Made by {}; change what it was made from, and run it again.\n", options.command);
-    text.push_str(&yaml::write(&template));
+    text.push_str(&yaml::write(template));
     let refer = |to: &str, attribute: &str| match attribute {
         "" => json!({ "Ref": to }),
         attribute => json!({ "Fn::GetAtt": [to, attribute] }),

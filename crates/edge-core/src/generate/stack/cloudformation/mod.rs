@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::super::part::{Field, Part};
 use super::super::set::Set;
-use super::super::{File, Options, cloudformation, json_file, yaml};
+use super::super::{File, Options, cloudformation};
 use super::beside::beside;
 use super::site::{BUCKET, SECRET, Site, VPC_ORIGIN};
 use super::{Balancer, Stack};
@@ -38,18 +38,7 @@ pub(super) fn print(site: &Site, stack: &Stack, options: &Options) -> Result<Vec
     cron::add(&mut template, site);
     logs::add(&mut template, site, stack);
     watching::add(&mut template, site);
-    let template = template.finish();
-    let mut text =
-        format!("# Made by {}; change what it was made from, and run it again.\n", options.command);
-    text.push_str(&yaml::write(&template));
-    let refer = |to: &str, attribute: &str| match attribute {
-        "" => json!({ "Ref": to }),
-        attribute => json!({ "Fn::GetAtt": [to, attribute] }),
-    };
-    let mut files = vec![
-        File { path: "template.yaml".to_owned(), text },
-        json_file("template.json", &template.json(&refer)),
-    ];
+    let mut files = cloudformation::files(&template.finish(), options);
     files.extend(beside.files());
     Ok(files)
 }
@@ -167,6 +156,7 @@ fn call(name: &str, argument: &Value) -> Option<Part> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::yaml;
     use super::*;
 
     #[test]
