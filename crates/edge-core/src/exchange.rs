@@ -22,6 +22,7 @@ mod error_page;
 mod failover;
 mod found;
 mod functions;
+mod keyed;
 mod lambdas;
 mod refuse;
 mod serve;
@@ -49,7 +50,7 @@ use crate::cache::reuse::Verdict;
 pub use crate::cache::storing::Ending;
 use crate::cache::storing::{Guard, Unkeyed, Withheld};
 use crate::cache::{Epoch, Held, Holds, Key, Stored};
-use crate::distribution::{Behavior, Distribution, LambdaEvent, OptionsCaching, Rule, ViewerRequest};
+use crate::distribution::{Behavior, Distribution, LambdaEvent, Rule, ViewerRequest};
 use crate::function::lambda::{Calls, Invocation};
 use crate::function::reroute::Reroute;
 use crate::function::rule::{Applied, SESSION_HEADER};
@@ -63,7 +64,6 @@ use crate::viewer::Request;
 use crate::viewer::device::{Device, Memo};
 use crate::viewer::gate::{self, Admitted, BehaviorId, Refused};
 use crate::viewer::signing::Signed;
-use crate::viewer::traffic::Traffic;
 
 /// What an edge decides by; shared by all its requests until the next reload.
 #[derive(Debug)]
@@ -320,30 +320,22 @@ impl Passage {
     }
 
     /// On from the functions of the viewer's side: to the default root object, if that is what he wants (§2.5).
-    fn proceed(mut self) -> Step {
+    fn proceed(&mut self) -> Option<Key> {
         if let Some(object) = &self.rules.distribution.default_root_object
             && self.request().target.path() == "/"
         {
             self.root = Some(format!("/{object}"));
         }
-        self.enter()
+        self.key()
     }
 
-    /// Looks for what may be held, or asks at once.
-    fn enter(mut self) -> Step {
-        self.accept = accepted(self.behavior(), self.request());
-        if !is_looked_up(self.behavior(), self.request()) {
-            return Step::Ask(Box::new(Ask::new(self, None, None, None)));
+    /// Looks for what may be held under the key, or asks at once.
+    #[inline(always)] // a passage is large, and each call moves it
+    fn enter(self, key: Option<Key>) -> Step {
+        match key {
+            Some(key) => Step::LookUp(LookUp { passage: self, key }),
+            None => Step::Ask(Box::new(Ask::new(self, None, None, None))),
         }
-        let key = Key::of(
-            (&self.rules.distribution, self.rules.guard),
-            &self.behavior().key,
-            &self.admitted,
-            self.path(),
-            self.accept,
-            self.device,
-        );
-        Step::LookUp(LookUp { passage: self, key })
     }
 
     fn behavior(&self) -> &Behavior {
@@ -403,17 +395,8 @@ pub fn begin(rules: &Arc<Rules>, request: Request, id: HeaderValue, now: SystemT
             }
         }
     }
-    passage.proceed()
-}
-
-/// Accept-Encoding as the behavior's key has it (§4.4).
-fn accepted(behavior: &Behavior, request: &Request) -> AcceptEncoding {
-    let (gzip, brotli) = (behavior.key.gzip, behavior.key.brotli);
-    if gzip || brotli {
-        AcceptEncoding::normalise(&request.headers, request.version, gzip, brotli)
-    } else {
-        AcceptEncoding::Absent
-    }
+    let key = passage.proceed();
+    passage.enter(key)
 }
 
 /// What the viewer's device is taken for. A User-Agent is parsed only where something depends on it.
@@ -422,20 +405,6 @@ fn device(rules: &Rules, behavior: &Behavior, request: &Request) -> Option<Devic
         let agent = request.headers.get(http::header::USER_AGENT);
         rules.devices.device(agent.map_or(b"", HeaderValue::as_bytes))
     })
-}
-
-/// Which requests are ever answered from the cache (§3, §7.1, §7.10).
-fn is_looked_up(behavior: &Behavior, request: &Request) -> bool {
-    !behavior.ttl.caching_disabled()
-        && request.traffic == Traffic::Messages
-        && match request.method {
-            Method::GET | Method::HEAD => true,
-            // A body goes to the origin and is in no key (threats K4).
-            Method::OPTIONS => {
-                behavior.options == OptionsCaching::On && request.body == crate::viewer::Body::None
-            }
-            _ => false,
-        }
 }
 
 fn needs_device(behavior: &Behavior) -> bool {
@@ -555,7 +524,7 @@ impl Ask {
     }
 
     /// Another request's fill brought this object: collapsed waiters are Hits (§7.11).
-    pub fn joined(self, held: Held<'_>, now: SystemTime) -> Step {
+    pub fn joined(mut self, held: Held<'_>, now: SystemTime) -> Step {
         self.passage.serve(held, XCache::Hit, None, now)
     }
 }

@@ -75,7 +75,8 @@ fn fetch(
         400 | 405 | 414 | 416 | 500 | 501 => Connection::Closed,
         _ => connection,
     };
-    Some(passage.enter())
+    let key = passage.key();
+    Some(passage.enter(key))
 }
 
 impl Passage {
@@ -96,8 +97,9 @@ impl Passage {
     }
 
     /// The page instead of what came of this request.
-    pub(super) fn instead(self, storing: Option<Storing>, page: Step) -> Step {
-        Step::Instead { storing, trace: Box::new(self.trace), page: Box::new(page) }
+    pub(super) fn instead(&mut self, storing: Option<Storing>, page: Step) -> Step {
+        let trace = Box::new(std::mem::take(&mut self.trace));
+        Step::Instead { storing, trace, page: Box::new(page) }
     }
 
     /// What the viewer sees of the page's own status: the configured one, unless the page is itself an error.

@@ -117,7 +117,8 @@ impl Passage {
         match returned {
             Ok(Returned::Request(changes)) => {
                 self.change(*changes);
-                self.proceed()
+                let key = self.proceed();
+                self.enter(key)
             }
             Ok(Returned::Response(answer)) => self.answered_by_lambda(*answer, now),
             Err(failed) => {

@@ -35,9 +35,10 @@ pub(super) enum Cut {
 }
 
 impl Passage {
-    /// Answers from what is held. What is stored on the way is done even where an error page is the answer.
+    /// Answers from what is held, which is the passage's end. What is stored on the way is done even where an error page
+    /// is the answer.
     pub(super) fn serve(
-        self,
+        &mut self,
         held: Held<'_>,
         x_cache: XCache,
         storing: Option<Storing>,
@@ -59,7 +60,7 @@ impl Passage {
             Precondition::NotModified => return self.not_modified(headers, x_cache, storing, now),
             Precondition::Failed => {
                 let response = refuse::precondition_failed(&self.rules.place, &self.id, now);
-                return Step::Answer(Answer { storing, ..Answer::new(response, self.trace) });
+                return self.end(response, storing);
             }
         }
         let cut = match self.cut(held, &headers) {
@@ -95,7 +96,7 @@ impl Passage {
     }
 
     fn not_modified(
-        mut self,
+        &mut self,
         mut headers: HeaderMap,
         x_cache: XCache,
         storing: Option<Storing>,
@@ -112,7 +113,7 @@ impl Passage {
             connection: Connection::Kept,
         };
         let response = self.at_response(response, now);
-        Step::Answer(Answer { storing, ..Answer::new(response, self.trace) })
+        self.end(response, storing)
     }
 
     /// Which bytes the viewer wants of a body whose length is known (§7.12).
@@ -132,7 +133,7 @@ impl Passage {
     }
 
     fn deliver_held(
-        mut self,
+        &mut self,
         stored: &Stored,
         (mut headers, x_cache): (HeaderMap, XCache),
         cut: Cut,
@@ -152,7 +153,13 @@ impl Passage {
         let (status, connection) = (self.shown(status), self.connection);
         let response = self
             .at_response(Response { status, headers, body, instead: None, pending: None, connection }, now);
-        Step::Answer(Answer { storing, ..Answer::new(response, self.trace) })
+        self.end(response, storing)
+    }
+
+    /// The answer, with all that was decided on the way to it.
+    fn end(&mut self, response: Response, storing: Option<Storing>) -> Step {
+        let trace = std::mem::take(&mut self.trace);
+        Step::Answer(Answer { storing, ..Answer::new(response, trace) })
     }
 
     /// One part as it is, several as `multipart/byteranges`.
@@ -182,12 +189,12 @@ impl Passage {
     }
 
     /// 416 (§7.12); its page, if there is one.
-    fn unsatisfiable(self, length: u64, storing: Option<Storing>, now: SystemTime) -> Step {
+    fn unsatisfiable(&mut self, length: u64, storing: Option<Storing>, now: SystemTime) -> Step {
         if let Some(page) = self.fetch_page(StatusCode::RANGE_NOT_SATISFIABLE) {
             return self.instead(storing, page);
         }
         let mut response = refuse::unsatisfiable(&self.rules.place, &self.id, now);
         response.headers.insert(CONTENT_RANGE, range::unsatisfied(length));
-        Step::Answer(Answer { storing, ..Answer::new(response, self.trace) })
+        self.end(response, storing)
     }
 }

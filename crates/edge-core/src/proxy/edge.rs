@@ -39,7 +39,7 @@ use super::listen::{Interims, Upgrade};
 use super::store::{Object, Store};
 use crate::cache::Key;
 use crate::cache::invalidation::Subject;
-use crate::exchange::{self, Invoke, LookUp, Rules, Sharing, Step, Trace};
+use crate::exchange::{self, Answer, Ask, Invoke, LookUp, Rules, Sharing, Step, Trace};
 use crate::response::{Pending, Source};
 use crate::viewer::traffic::Traffic;
 use crate::viewer::{self, Refusal, Scheme, Stream};
@@ -165,7 +165,8 @@ impl Edge {
         B::Error: std::fmt::Display + Send + Unpin,
     {
         let head = request.method() == Method::HEAD;
-        let (decided, set_cookie) = self.decide(request, viewer, upgrade.as_ref());
+        let mut set_cookie = None;
+        let decided = self.decide(request, viewer, upgrade.as_ref(), &mut set_cookie);
         let mut response = match decided {
             Decided::Answered(response) => response,
             // Boxed, or the state of a miss would be a part of every hit's future.
@@ -173,9 +174,9 @@ impl Edge {
                 errand.upgrade = upgrade;
                 Box::pin(self.ask(errand, Begun::whole(body), interims)).await
             }
-            Decided::Calls(mut call, body) => {
-                call.upgrade = upgrade;
-                Box::pin(self.enter(call, body, interims)).await
+            Decided::Calls(mut way, body) => {
+                way.upgrade = upgrade;
+                Box::pin(self.go(way, Begun::whole(body), interims)).await
             }
         };
         if let Some(pending) = response.extensions_mut().remove::<Box<Pending>>() {
@@ -187,13 +188,14 @@ impl Edge {
         response
     }
 
-    /// All that needs no waiting: a hit is a function call. Beside it what keeps the viewer's session where it is.
+    /// All that needs no waiting: a hit is a function call. `set_cookie` is what keeps the viewer's session where it is.
     fn decide<B: http_body::Body>(
         &self,
         request: http::Request<B>,
         viewer: Viewer,
         upgrade: Option<&Upgrade>,
-    ) -> (Decided<B>, Option<HeaderValue>) {
+        set_cookie: &mut Option<HeaderValue>,
+    ) -> Decided<B> {
         let inner = &*self.0;
         inner.counters.requests.fetch_add(1, Ordering::Relaxed);
         let now = inner.clock.now();
@@ -207,95 +209,105 @@ impl Edge {
             Ok(request) => request,
             Err(refusal) => {
                 let response = exchange::refuse_unread(&running.rules().place, refusal, &id, now);
-                return (Decided::Answered(form.plain(response)), None);
+                return Decided::Answered(form.plain(response));
             }
         };
-        let (site, set_cookie) = running.choose(&mut request, &id, now);
+        let site = running.choose(&mut request, &id, now, set_cookie);
         running.locate(&mut request, site);
         request.tls = viewer.tls;
         if upgrade.is_none() {
             request.traffic = Traffic::Messages; // whoever embeds the service has no connection to give away
         }
-        let mut step = exchange::begin(&site.rules, request, id, now);
         let mut held = None;
-        loop {
-            let look_up = match step {
-                Step::LookUp(look_up) => look_up,
-                // The page of an error that is stored, or is our own: there is nothing to keep.
-                Step::Instead { trace, page, .. } => {
-                    self.report(&trace, &site.rules);
-                    step = *page;
-                    continue;
-                }
-                Step::Ask(_) | Step::Invoke(_) | Step::Answer(_) => break,
-            };
-            (step, held) = self.look_up(look_up, now);
-        }
-        let decided = match step {
-            Step::Answer(mut answer) => {
+        // Most are looked up, and that is their end.
+        let first = match exchange::begin(&site.rules, request, id, now) {
+            Step::LookUp(look_up) => self.look_up(look_up, &mut held, now),
+            step => step,
+        };
+        match self.settled(first, &mut held, &site.rules, now) {
+            Settled::Answer(answer) => {
                 self.report(&answer.trace, &site.rules);
-                if answer.refresh.is_some() {
-                    self.refresh(answer.refresh.take(), held.as_ref(), &running.origins);
-                }
-                Decided::Answered(form.answer(answer.response, held.as_deref()))
+                Decided::Answered(self.answer(answer, held.as_ref(), &running.origins, form))
             }
-            Step::Ask(ask) => {
+            Settled::Ask(ask) => {
                 let origins = Arc::clone(&running.origins);
                 Decided::Goes(Errand { ask, held, origins, form, upgrade: None }, body)
             }
-            Step::Invoke(invoke) => {
-                let origins = Arc::clone(&running.origins);
-                Decided::Calls(Box::new(Entering { invoke, origins, form, upgrade: None }), body)
+            Settled::Invoke(invoke) => {
+                let (rules, origins) = (Arc::clone(&site.rules), Arc::clone(&running.origins));
+                let step = Step::Invoke(invoke);
+                Decided::Calls(Box::new(Way { step, rules, held, origins, form, upgrade: None }), body)
             }
-            // Both lead on, above.
-            Step::LookUp(_) | Step::Instead { .. } => Decided::Answered(form.broken()),
-        };
-        (decided, set_cookie)
+        }
     }
 
-    /// A Lambda at viewer-request is called, then all goes on as without it.
-    async fn enter<B>(&self, entering: Box<Entering>, body: B, interims: Interims<'_>) -> http::Response<Body>
+    /// Goes on from a step, calls the Lambdas on the way, and ends with an answer or an errand.
+    async fn go<B>(&self, way: Box<Way>, mut body: Begun<B>, interims: Interims<'_>) -> http::Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: std::fmt::Display + Send + Unpin,
     {
-        let Entering { invoke, origins, form, upgrade } = *entering;
-        let (rules, mut body) = (Arc::clone(invoke.rules()), Begun::whole(body));
-        let (mut step, mut held) = (Step::Invoke(invoke), None);
+        let Way { mut step, rules, mut held, origins, form, upgrade } = *way;
         loop {
-            step = match step {
-                Step::Invoke(invoke) => self.invoke(invoke, &origins, &mut body).await,
-                Step::LookUp(look_up) => {
-                    let found = self.look_up(look_up, self.0.clock.now());
-                    held = found.1;
-                    found.0
-                }
-                Step::Instead { .. } => self.failed(step, &rules, None),
-                Step::Ask(ask) => {
+            step = match self.settled(step, &mut held, &rules, self.0.clock.now()) {
+                Settled::Invoke(invoke) => self.invoke(invoke, &origins, &mut body).await,
+                Settled::Ask(ask) => {
                     let errand = Errand { ask, held, origins, form, upgrade };
                     return self.ask(errand, body, interims).await;
                 }
-                Step::Answer(mut answer) => {
+                Settled::Answer(answer) => {
                     self.report(&answer.trace, &rules);
-                    self.refresh(answer.refresh.take(), held.as_ref(), &origins);
-                    return form.answer(answer.response, held.as_deref());
+                    return self.answer(answer, held.as_ref(), &origins, form);
                 }
+            };
+        }
+    }
+
+    /// The answer, from what is held or by itself.
+    fn answer(
+        &self,
+        mut answer: Answer,
+        held: Option<&Arc<Object>>,
+        origins: &Arc<Origins>,
+        form: Form,
+    ) -> http::Response<Body> {
+        if answer.refresh.is_some() {
+            self.refresh(answer.refresh.take(), held, origins);
+        }
+        form.answer(answer.response, held.map(|object| &**object))
+    }
+
+    /// Goes on until somebody has to be waited for, or all is said. `held` is what was found on the way.
+    fn settled(
+        &self,
+        mut step: Step,
+        held: &mut Option<Arc<Object>>,
+        rules: &Rules,
+        now: SystemTime,
+    ) -> Settled {
+        loop {
+            step = match step {
+                Step::LookUp(look_up) => self.look_up(look_up, held, now),
+                Step::Instead { .. } => self.failed(step, rules, None),
+                Step::Ask(ask) => return Settled::Ask(ask),
+                Step::Invoke(invoke) => return Settled::Invoke(invoke),
+                Step::Answer(answer) => return Settled::Answer(answer),
             };
         }
     }
 
     /// What the store holds, and what follows from it.
-    fn look_up(&self, mut look_up: LookUp, now: SystemTime) -> (Step, Option<Arc<Object>>) {
+    fn look_up(&self, mut look_up: LookUp, found: &mut Option<Arc<Object>>, now: SystemTime) -> Step {
         let Inner { store, standings, .. } = &*self.0;
         // Before the look: what comes in between covers what this request brings.
         let since = store.in_force().epoch();
-        let object = self.held(look_up.key(), look_up.asked_for());
-        let held = object.as_deref().map(Object::held);
+        *found = self.held(look_up.key(), look_up.asked_for());
+        let held = found.as_deref().map(Object::held);
         if let Some(origin) = held.and_then(|held| look_up.waits_for(held)) {
             let standing = standings.of(look_up.rules(), origin);
             look_up = look_up.knowing(standing);
         }
-        (look_up.found(held, since, now), object)
+        look_up.found(held, since, now)
     }
 
     /// What is held under the key and may still be used, whatever the viewer called it.
@@ -352,13 +364,14 @@ impl Edge {
     /// Answers with what another's flight brought.
     async fn joined(&self, errand: Errand, cargo: &Cargo) -> http::Response<Body> {
         let Errand { ask, form, origins, .. } = errand;
+        let rules = Arc::clone(ask.rules());
         let object = match cargo {
             Cargo::Whole(object) => Some(object),
             Cargo::Arriving { .. } => None,
         };
         let response = match ask.joined(cargo.held(), self.0.clock.now()) {
             Step::Answer(answer) => answer.response,
-            step => return self.walk(step, object.cloned(), origins, form).await,
+            step => return self.walk(step, rules, object.cloned(), origins, form).await,
         };
         match cargo {
             Cargo::Arriving { follower, length, .. } if response.body == Source::Stored => {
@@ -399,12 +412,21 @@ enum Decided<B> {
     /// It goes to an origin, with its body.
     Goes(Errand, B),
     /// A Lambda is called first.
-    Calls(Box<Entering>, B),
+    Calls(Box<Way>, B),
 }
 
-/// A request that waits for a Lambda at viewer-request.
-struct Entering {
-    invoke: Box<Invoke>,
+/// What nobody but an origin or a Lambda can take further, and the end.
+enum Settled {
+    Ask(Box<Ask>),
+    Invoke(Box<Invoke>),
+    Answer(Answer),
+}
+
+/// A request on its way from one step to its answer.
+struct Way {
+    step: Step,
+    rules: Arc<Rules>,
+    held: Option<Arc<Object>>,
     origins: Arc<Origins>,
     form: Form,
     /// The viewer's connection, where he offers it.

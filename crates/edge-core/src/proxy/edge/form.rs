@@ -39,7 +39,7 @@ impl Form {
     }
 
     pub(super) fn with_body(self, mut response: Response, body: Body) -> http::Response<Body> {
-        server_timing::sent_after(&mut response.headers, self.arrived.elapsed());
+        server_timing::sent_after(&mut response.headers, || self.arrived.elapsed());
         let (instead, pending) = (response.instead.take(), response.pending.take());
         if let Some(text) = &instead {
             response.headers.insert(CONTENT_LENGTH, HeaderValue::from(text.len()));

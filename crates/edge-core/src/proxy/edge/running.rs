@@ -11,7 +11,7 @@ use crate::distribution::most_specific;
 use crate::exchange::Rules;
 use crate::proxy::fetch::Origins;
 use crate::proxy::geo::Locator;
-use crate::viewer::deployment::{self, Choice, Side};
+use crate::viewer::deployment::{self, Side};
 use crate::viewer::{Request, facts};
 
 /// What is in force.
@@ -89,20 +89,22 @@ impl Running {
         &self.sites[most_specific(distributions, host).unwrap_or(0)]
     }
 
-    /// The distribution that answers this request: the one for its host, or the staging distribution of that, and what
-    /// the viewer is told to stay there.
+    /// The distribution that answers this request: the one for its host, or the staging distribution of that; then
+    /// `set_cookie` is what the viewer is told to stay there.
     pub(super) fn choose(
         &self,
         request: &mut Request,
         id: &HeaderValue,
         now: SystemTime,
-    ) -> (&Site, Option<HeaderValue>) {
+        set_cookie: &mut Option<HeaderValue>,
+    ) -> &Site {
         let site = self.site(request.host_name());
-        let Some(staging) = &site.staging else { return (site, None) };
-        let Choice { side, set_cookie } = deployment::choose(&site.rules.distribution, request, id, now);
-        match side {
-            Side::Primary => (site, set_cookie),
-            Side::Staging => (staging, set_cookie),
+        let Some(staging) = &site.staging else { return site };
+        let choice = deployment::choose(&site.rules.distribution, request, id, now);
+        *set_cookie = choice.set_cookie;
+        match choice.side {
+            Side::Primary => site,
+            Side::Staging => staging,
         }
     }
 
