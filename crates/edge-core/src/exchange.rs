@@ -28,12 +28,14 @@ mod refuse;
 mod serve;
 mod standing;
 mod switched;
+mod trace;
 
 pub use failover::Because as FailedOver;
 pub use lambdas::Invoke;
 pub use refuse::refuse_unread;
 pub use standing::{Did, Mood, Standing, StoodIn};
 pub use switched::WEBSOCKET_IDLE_MAX;
+pub use trace::Trace;
 
 use std::fmt;
 use std::sync::Arc;
@@ -44,17 +46,14 @@ use http::header::{AUTHORIZATION, COOKIE};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
-use crate::cache::freshness::Lifetime;
 use crate::cache::invalidation::Subject;
-use crate::cache::reuse::Verdict;
 pub use crate::cache::storing::Ending;
-use crate::cache::storing::{Guard, Unkeyed, Withheld};
+use crate::cache::storing::{Guard, Unkeyed};
 use crate::cache::{Epoch, Held, Holds, Key, Stored};
 use crate::distribution::{Behavior, Distribution, LambdaEvent, Rule, ViewerRequest};
-use crate::function::lambda::{Calls, Invocation};
+use crate::function::lambda::Invocation;
 use crate::function::reroute::Reroute;
-use crate::function::rule::{Applied, SESSION_HEADER};
-use crate::function::run::Ran;
+use crate::function::rule::SESSION_HEADER;
 use crate::header::conditional::Validators;
 use crate::header::encoding::{AcceptEncoding, Coding};
 use crate::origin::{self, Call, Failure, Ranges};
@@ -62,8 +61,7 @@ use crate::response::server_timing::Upstream;
 use crate::response::{self, Connection, Place, Response, XCache};
 use crate::viewer::Request;
 use crate::viewer::device::{Device, Memo};
-use crate::viewer::gate::{self, Admitted, BehaviorId, Refused};
-use crate::viewer::signing::Signed;
+use crate::viewer::gate::{self, Admitted};
 
 /// What an edge decides by; shared by all its requests until the next reload.
 #[derive(Debug)]
@@ -129,6 +127,7 @@ pub struct Answer {
 impl Answer {
     /// An answer that stores nothing.
     pub fn new(response: Response, trace: Trace) -> Self {
+        let response = Response { results: trace.results(response.results), ..response };
         Self { response, storing: None, compress: None, refresh: None, trace }
     }
 }
@@ -156,41 +155,6 @@ pub enum Storing {
         /// Under this key.
         key: Key,
     },
-}
-
-/// What was decided and why. Small facts, no text: text is made when somebody asks.
-#[derive(Debug, Clone, Default)]
-pub struct Trace {
-    /// Which behavior, if the request got that far.
-    pub behavior: Option<BehaviorId>,
-    /// The gate's refusal.
-    pub refused: Option<Refused>,
-    /// The signature that let the request in (§12.2).
-    pub signed: Option<Signed>,
-    /// What the viewer-request rule did.
-    pub applied: Option<Applied>,
-    /// What the viewer-request function did.
-    pub ran_at_request: Option<Box<Ran>>,
-    /// What the viewer-response function did.
-    pub ran_at_response: Option<Box<Ran>>,
-    /// The Lambdas that were called.
-    pub lambdas: Calls,
-    /// What the viewer's device is taken for, where anything needed to know.
-    pub device: Option<Device>,
-    /// The verdict on the look-up.
-    pub found: Option<Verdict>,
-    /// How the origin failed.
-    pub failure: Option<Failure>,
-    /// What CloudFront's rules say of storing the response.
-    pub lifetime: Option<Lifetime>,
-    /// What the guard withheld.
-    pub withheld: Option<Withheld>,
-    /// A stale object stood in for the origin's error.
-    pub stood_in: Option<StoodIn>,
-    /// The group's first origin failed, and the second was asked (§5.9).
-    pub failed_over: Option<FailedOver>,
-    /// The viewer gets a custom error page instead of this status (§10.1).
-    pub page_for: Option<StatusCode>,
 }
 
 /// A question to the store.
@@ -286,8 +250,6 @@ struct Passage {
     looked_up_at: SystemTime,
     /// When the last outage of the origin was over, where that makes a difference.
     origin_back_since: Option<SystemTime>,
-    /// How long the origin's answer took, once it is there.
-    upstream: Option<Upstream>,
     trace: Trace,
 }
 
@@ -314,7 +276,6 @@ impl Passage {
             since: Epoch::default(),
             looked_up_at: now,
             origin_back_since: None,
-            upstream: None,
             trace,
         }
     }
@@ -519,7 +480,7 @@ impl Ask {
 
     /// How long the answer took that comes next: for `Server-Timing` (§8.5), decided by no rule.
     pub fn measured(mut self, upstream: Upstream) -> Self {
-        self.passage.upstream = Some(upstream);
+        self.passage.trace.upstream = Some(upstream);
         self
     }
 

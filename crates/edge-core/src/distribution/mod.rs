@@ -81,6 +81,18 @@ pub struct Distribution {
     pub cache_tag_header: Option<HeaderName>,
     /// At most one per error code (§10.1).
     pub error_responses: Vec<ErrorResponse>,
+    /// Whether viewers' cookies are in the access log (§15.1).
+    pub cookie_logging: CookieLogging,
+}
+
+/// `Logging.IncludeCookies`, which is good for every kind of access log, whether the distribution keeps one or not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CookieLogging {
+    /// They are in it.
+    On,
+    /// They are not.
+    #[default]
+    Off,
 }
 
 /// `HttpVersion` (§11.2).

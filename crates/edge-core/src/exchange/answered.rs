@@ -80,6 +80,7 @@ impl Ask {
                 self.switched(headers, now)
             }
             Outcome::Response { status, headers, ending } => {
+                self.passage.trace.empty_error = status.as_u16() >= 400 && says_nothing(&headers);
                 if status.is_server_error()
                     && let Some(held) = self.held_for_errors(now)
                 {
@@ -243,9 +244,10 @@ impl Ask {
             Some(given) => Source::Given(given),
             None => Source::Origin,
         };
+        let results = passage.results(XCache::Miss, status);
         let (status, connection) = (passage.shown(status), passage.connection);
-        let response = passage
-            .at_response(Response { status, headers, body, instead: None, pending: None, connection }, now);
+        let response = Response { status, headers, body, instead: None, pending: None, connection, results };
+        let response = passage.at_response(response, now);
         Step::Answer(Answer { storing, compress, ..Answer::new(response, passage.trace) })
     }
 
@@ -416,6 +418,11 @@ pub(super) fn stand_in(
     passage.trace.stood_in = Some(StoodIn::ForFailure);
     let storing = key.map(|key| Storing::Head { key, stored: Arc::clone(&stored) });
     passage.serve(Held { head: &stored, length: held.length }, XCache::Hit, storing, now)
+}
+
+/// Whether a response says that there is no byte of it.
+fn says_nothing(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_LENGTH).is_some_and(|length| length == "0")
 }
 
 /// Of an error that has a page of its own nobody ever sees the body.

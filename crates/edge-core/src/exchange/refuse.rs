@@ -6,7 +6,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 
 use super::{Answer, Rules, Trace};
-use crate::response::{self, Connection, Place, Response, Source, XCache};
+use crate::response::{self, Connection, Detailed, Place, Response, Results, Source, XCache};
 use crate::viewer::gate::Refused;
 use crate::viewer::signing::Denied;
 use crate::viewer::{Refusal, Request};
@@ -50,7 +50,8 @@ fn unsigned(place: &Place, denied: Denied, id: &HeaderValue, now: SystemTime) ->
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/xml"));
     let body = Source::Text(response::error_document(code, message));
     let (status, connection) = (StatusCode::FORBIDDEN, Connection::Kept);
-    Response { status, headers, body, instead: None, pending: None, connection }
+    let results = Results::of(XCache::Error);
+    Response { status, headers, body, instead: None, pending: None, connection, results }
 }
 
 fn redirect(
@@ -70,12 +71,18 @@ fn redirect(
         instead: None,
         pending: None,
         connection: Connection::Kept,
+        results: Results::of(XCache::Redirect),
     }
 }
 
 /// A request that could not be read: 400, 414 or 494, and the connection ends (§10.2, threats "second rule").
 pub fn refuse_unread(place: &Place, refusal: Refusal, id: &HeaderValue, now: SystemTime) -> Response {
-    Response { connection: Connection::Closed, ..page(place, refusal.status(), BAD_REQUEST, id, now) }
+    let results = Results { detailed: Detailed::InvalidRequest, ..Results::of(XCache::Error) };
+    Response {
+        connection: Connection::Closed,
+        results,
+        ..page(place, refusal.status(), BAD_REQUEST, id, now)
+    }
 }
 
 /// 412 from the cache (§7.8).
@@ -98,5 +105,6 @@ pub(super) fn page(
 ) -> Response {
     let headers = response::generated(place, id, XCache::Error, now);
     let body = Source::Text(response::error_page(status, reason, id));
-    Response { status, headers, body, instead: None, pending: None, connection: Connection::Kept }
+    let (connection, results) = (Connection::Kept, Results::of(XCache::Error));
+    Response { status, headers, body, instead: None, pending: None, connection, results }
 }

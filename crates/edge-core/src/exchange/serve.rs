@@ -11,7 +11,7 @@ use crate::cache::{Held, Holds, Stored};
 use crate::header::conditional::{self, Precondition};
 use crate::header::range::{self, ContentRange, Selected, Slice, Span};
 use crate::origin::REQUEST_ID;
-use crate::response::{self, Connection, Response, Source, X_CACHE, XCache, server_timing};
+use crate::response::{self, Connection, Response, Results, Source, X_CACHE, XCache, server_timing};
 
 /// How boundaries of `multipart/byteranges` begin; 32 hexadecimal digits follow *(unsure)*.
 const BOUNDARY: &str = "CloudFront-";
@@ -85,11 +85,16 @@ impl Passage {
         headers
     }
 
+    /// What a log says of a response, so far: of an error page an error, whatever status it is sent with.
+    pub(super) fn results(&self, x_cache: XCache, status: StatusCode) -> Results {
+        Results::of(if self.page_status.is_some() { XCache::Error } else { x_cache.of(status) })
+    }
+
     /// What the response headers policy of the behavior makes of a response that leaves (§8.4): stored ones are kept
     /// as they were without it.
     pub(super) fn apply_policy(&self, headers: &mut HeaderMap, x_cache: XCache, now: SystemTime) {
         if let Some(policy) = &self.behavior().response_headers {
-            let (place, id, upstream) = (&self.rules.place, &self.id, self.upstream);
+            let (place, id, upstream) = (&self.rules.place, &self.id, self.trace.upstream);
             let facts = server_timing::Facts { place, id, x_cache, upstream };
             response::apply_policy(headers, policy, self.request(), &facts, now);
         }
@@ -111,6 +116,7 @@ impl Passage {
             instead: None,
             pending: None,
             connection: Connection::Kept,
+            results: Results::of(x_cache),
         };
         let response = self.at_response(response, now);
         self.end(response, storing)
@@ -150,9 +156,10 @@ impl Passage {
             _ => (stored.status, Source::Stored),
         };
         self.apply_policy(&mut headers, x_cache, now);
+        let results = self.results(x_cache, stored.status);
         let (status, connection) = (self.shown(status), self.connection);
-        let response = self
-            .at_response(Response { status, headers, body, instead: None, pending: None, connection }, now);
+        let response = Response { status, headers, body, instead: None, pending: None, connection, results };
+        let response = self.at_response(response, now);
         self.end(response, storing)
     }
 

@@ -24,11 +24,13 @@ use http::header::SET_COOKIE;
 use http::{HeaderValue, Method, Version};
 use tokio::time::Instant;
 
-use self::begun::Begun;
+use self::begun::{Begun, Counted};
 use self::errand::Errand;
 use self::form::Form;
 pub use self::running::Running;
 use self::standings::Standings;
+use self::tunnel::Offered;
+use super::access_log::{AccessLog, Note};
 use super::body::Body;
 use super::clock::Clock;
 use super::fetch::Origins;
@@ -44,6 +46,9 @@ use crate::response::{Pending, Source};
 use crate::viewer::traffic::Traffic;
 use crate::viewer::{self, Refusal, Scheme, Stream};
 
+/// Methods whose bodies are uploads in the metrics (§3).
+const UPLOADS: [Method; 3] = [Method::OPTIONS, Method::POST, Method::PUT];
+
 /// An edge: clones are the same edge.
 #[derive(Debug, Clone)]
 pub struct Edge(Arc<Inner>);
@@ -58,6 +63,7 @@ struct Inner {
     clock: Clock,
     ids: RequestIds,
     counters: Counters,
+    log: Option<Arc<AccessLog>>,
 }
 
 /// What an edge counted since it started.
@@ -71,6 +77,8 @@ pub struct Counters {
     pub guarded: AtomicU64,
     /// WebSockets that are open now.
     pub tunnels: AtomicU64,
+    /// Bytes of the bodies of OPTIONS, POST and PUT (§3, §15.3).
+    pub bytes_uploaded: AtomicU64,
 }
 
 /// Who asks, and how he came.
@@ -87,6 +95,11 @@ pub struct Viewer {
 impl Edge {
     /// An edge with an empty cache of this many bytes.
     pub fn new(running: Running, cache_bytes: u64, clock: Clock) -> Self {
+        Self::logging(running, cache_bytes, clock, None)
+    }
+
+    /// The same, with an access log.
+    pub fn logging(running: Running, cache_bytes: u64, clock: Clock, log: Option<AccessLog>) -> Self {
         Self(Arc::new(Inner {
             running: ArcSwap::from_pointee(running),
             store: Store::new(cache_bytes),
@@ -96,6 +109,7 @@ impl Edge {
             clock,
             ids: RequestIds::new(),
             counters: Counters::default(),
+            log: log.map(Arc::new),
         }))
     }
 
@@ -113,6 +127,11 @@ impl Edge {
     /// What was counted so far.
     pub fn counters(&self) -> &Counters {
         &self.0.counters
+    }
+
+    /// The access log, if there is one.
+    pub fn access_log(&self) -> Option<&AccessLog> {
+        self.0.log.as_deref()
     }
 
     /// Objects held, roughly, and what they weigh in bytes.
@@ -165,18 +184,21 @@ impl Edge {
         B::Error: std::fmt::Display + Send + Unpin,
     {
         let head = request.method() == Method::HEAD;
-        let mut set_cookie = None;
-        let decided = self.decide(request, viewer, upgrade.as_ref(), &mut set_cookie);
+        let mut beside = Beside::default();
+        let decided = self.decide(request, viewer, upgrade.as_ref(), &mut beside);
+        let Beside { set_cookie, note } = beside;
+        let offered =
+            |upgrade: Option<Upgrade>| upgrade.map(|upgrade| Offered { upgrade, note: note.clone() });
         let mut response = match decided {
             Decided::Answered(response) => response,
             // Boxed, or the state of a miss would be a part of every hit's future.
             Decided::Goes(mut errand, body) => {
-                errand.upgrade = upgrade;
-                Box::pin(self.ask(errand, Begun::whole(body), interims)).await
+                errand.upgrade = offered(upgrade);
+                Box::pin(self.ask(errand, body, interims)).await
             }
             Decided::Calls(mut way, body) => {
-                way.upgrade = upgrade;
-                Box::pin(self.go(way, Begun::whole(body), interims)).await
+                way.upgrade = offered(upgrade);
+                Box::pin(self.go(way, body, interims)).await
             }
         };
         if let Some(pending) = response.extensions_mut().remove::<Box<Pending>>() {
@@ -185,17 +207,23 @@ impl Edge {
         if let Some(set_cookie) = set_cookie {
             response.headers_mut().append(SET_COOKIE, set_cookie);
         }
+        if let Some(note) = note {
+            note.answered(&mut response);
+        }
         response
     }
 
-    /// All that needs no waiting: a hit is a function call. `set_cookie` is what keeps the viewer's session where it is.
-    fn decide<B: http_body::Body>(
+    /// All that needs no waiting: a hit is a function call.
+    fn decide<B>(
         &self,
         request: http::Request<B>,
         viewer: Viewer,
         upgrade: Option<&Upgrade>,
-        set_cookie: &mut Option<HeaderValue>,
-    ) -> Decided<B> {
+        beside: &mut Beside,
+    ) -> Decided<B>
+    where
+        B: http_body::Body<Data = Bytes> + Unpin,
+    {
         let inner = &*self.0;
         inner.counters.requests.fetch_add(1, Ordering::Relaxed);
         let now = inner.clock.now();
@@ -204,16 +232,23 @@ impl Edge {
         let (parts, body) = request.into_parts();
         let head = parts.method == Method::HEAD;
         let form = Form { version: parts.version, head, arrived: Instant::now() };
+        let mut note = self.note(Some(&parts), &viewer, (&id, running.rules()), form);
         let stream = if body.is_end_stream() { Stream::Ended } else { Stream::Open };
+        let is_upload = stream == Stream::Open && UPLOADS.contains(&parts.method);
         let mut request = match viewer::Request::read(parts, viewer.scheme, stream, viewer.addr) {
             Ok(request) => request,
             Err(refusal) => {
                 let response = exchange::refuse_unread(&running.rules().place, refusal, &id, now);
+                beside.note = note.and_then(|note| note.refused(refusal));
                 return Decided::Answered(form.plain(response));
             }
         };
-        let site = running.choose(&mut request, &id, now, set_cookie);
-        running.locate(&mut request, site);
+        let site = running.choose(&mut request, &id, now, &mut beside.set_cookie);
+        running.locate(&mut request, site, inner.log.as_deref());
+        if let Some(note) = &mut note {
+            note.is_for(&site.rules, request.location.as_ref());
+        }
+        beside.note = note.map(Arc::new);
         request.tls = viewer.tls;
         if upgrade.is_none() {
             request.traffic = Traffic::Messages; // whoever embeds the service has no connection to give away
@@ -224,6 +259,10 @@ impl Edge {
             Step::LookUp(look_up) => self.look_up(look_up, &mut held, now),
             step => step,
         };
+        let begun = |body| {
+            let upload = is_upload.then(|| self.clone());
+            Begun::whole(body).counted(Counted { upload, note: beside.note.clone() })
+        };
         match self.settled(first, &mut held, &site.rules, now) {
             Settled::Answer(answer) => {
                 self.report(&answer.trace, &site.rules);
@@ -231,12 +270,12 @@ impl Edge {
             }
             Settled::Ask(ask) => {
                 let origins = Arc::clone(&running.origins);
-                Decided::Goes(Errand { ask, held, origins, form, upgrade: None }, body)
+                Decided::Goes(Errand { ask, held, origins, form, upgrade: None }, begun(body))
             }
             Settled::Invoke(invoke) => {
                 let (rules, origins) = (Arc::clone(&site.rules), Arc::clone(&running.origins));
                 let step = Step::Invoke(invoke);
-                Decided::Calls(Box::new(Way { step, rules, held, origins, form, upgrade: None }), body)
+                Decided::Calls(Box::new(Way { step, rules, held, origins, form, upgrade: None }), begun(body))
             }
         }
     }
@@ -320,12 +359,30 @@ impl Edge {
     }
 
     /// Refuses a head the listener would not read.
-    pub fn refuse_unread(&self, refusal: Refusal) -> http::Response<Body> {
+    pub fn refuse_unread(&self, refusal: Refusal, viewer: &Viewer) -> http::Response<Body> {
         let inner = &*self.0;
         let form = Form { version: Version::HTTP_11, head: false, arrived: Instant::now() };
         let running = inner.running.load();
-        let place = &running.rules().place;
-        form.plain(exchange::refuse_unread(place, refusal, &inner.ids.next(), inner.clock.now()))
+        let (rules, id) = (running.rules(), inner.ids.next());
+        let response = exchange::refuse_unread(&rules.place, refusal, &id, inner.clock.now());
+        let mut response = form.plain(response);
+        let note = self.note(None, viewer, (&id, rules), form).and_then(|note| note.refused(refusal));
+        if let Some(note) = note {
+            note.answered(&mut response);
+        }
+        response
+    }
+
+    /// A note for the access log, if there is one.
+    fn note(
+        &self,
+        parts: Option<&http::request::Parts>,
+        viewer: &Viewer,
+        of: (&HeaderValue, &Arc<Rules>),
+        form: Form,
+    ) -> Option<Note> {
+        let log = self.0.log.as_ref()?;
+        Some(Note::new((log, &self.0.clock), parts, viewer, of, form.arrived))
     }
 
     /// Goes to the origin, or waits for somebody who is on the way there.
@@ -406,13 +463,13 @@ impl Edge {
 }
 
 /// What became of a request before anything was waited for.
-enum Decided<B> {
+enum Decided<B: http_body::Body> {
     /// It is answered.
     Answered(http::Response<Body>),
     /// It goes to an origin, with its body.
-    Goes(Errand, B),
+    Goes(Errand, Begun<B>),
     /// A Lambda is called first.
-    Calls(Box<Way>, B),
+    Calls(Box<Way>, Begun<B>),
 }
 
 /// What nobody but an origin or a Lambda can take further, and the end.
@@ -430,7 +487,16 @@ struct Way {
     origins: Arc<Origins>,
     form: Form,
     /// The viewer's connection, where he offers it.
-    upgrade: Option<Upgrade>,
+    upgrade: Option<Offered>,
+}
+
+/// What a request has beside its answer.
+#[derive(Default)]
+struct Beside {
+    /// What keeps the viewer's session where it is.
+    set_cookie: Option<HeaderValue>,
+    /// What the access log is told.
+    note: Option<Arc<Note>>,
 }
 
 fn is_same(one: Option<&Arc<Object>>, other: Option<&Arc<Object>>) -> bool {

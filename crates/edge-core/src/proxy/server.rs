@@ -23,6 +23,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
+use super::access_log::{AccessLog, AccessLogSettings};
 use super::clock::Clock;
 use super::edge::{Edge, Running, Viewer};
 use super::fetch::{ClientCertificate, Origins, OriginsConfig, OriginsError, Scheme, read_roots};
@@ -82,6 +83,8 @@ pub struct Settings {
     pub limits: Limits,
     /// The one clock of requests and of what is stored. Certificates go by the system's.
     pub clock: Clock,
+    /// The access log. `None`: none is kept, and nothing is paid for it.
+    pub access_log: Option<AccessLogSettings>,
 }
 
 /// 256 MiB.
@@ -112,6 +115,7 @@ impl Settings {
             cache_bytes: CACHE_BYTES_DEFAULT,
             limits: Limits::default(),
             clock: Clock::system(),
+            access_log: None,
         }
     }
 }
@@ -140,6 +144,8 @@ pub enum StartError {
     Geo(GeoError),
     /// Distributions that cannot stand side by side (§17.2).
     Clash(Clash),
+    /// The access log cannot be opened.
+    Log(io::Error),
 }
 
 impl fmt::Display for StartError {
@@ -158,6 +164,7 @@ impl fmt::Display for StartError {
             Self::Ca(error) => error.fmt(f),
             Self::Geo(error) => error.fmt(f),
             Self::Clash(clash) => clash.fmt(f),
+            Self::Log(error) => write!(f, "the access log cannot be opened: {error}"),
         }
     }
 }
@@ -193,7 +200,8 @@ impl Server {
         };
         let (http_at, https_at) = (addresses(&http), addresses(&https));
         let running = running(&settings, https_at.first().map(SocketAddr::port), None)?;
-        let edge = Edge::new(running, settings.cache_bytes, settings.clock.clone());
+        let log = settings.access_log.as_ref().map(AccessLog::open).transpose().map_err(StartError::Log)?;
+        let edge = Edge::logging(running, settings.cache_bytes, settings.clock.clone(), log);
         let stop = Stop::new();
         let mut serving = JoinSet::new();
         for (_, listener) in http.into_iter().chain(https) {
@@ -242,6 +250,9 @@ impl Server {
     pub async fn stop(mut self) {
         self.stop.ask();
         while self.serving.join_next().await.is_some() {}
+        if let Some(log) = self.edge.access_log() {
+            log.finish().await;
+        }
     }
 }
 
@@ -424,7 +435,7 @@ impl Service for Edge {
     }
 
     fn refuse(&self, refusal: Refusal, peer: &Peer) -> http::Response<Body> {
-        let _ = peer;
-        self.refuse_unread(refusal)
+        let tls = peer.tls_of_request();
+        self.refuse_unread(refusal, &Viewer { addr: peer.addr, scheme: peer.scheme, tls })
     }
 }

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::time::SystemTime;
 
-use http::header::VIA;
+use http::header::{CONTENT_TYPE, VIA};
 use http::uri::PathAndQuery;
 use http::{Method, Version};
 
@@ -167,7 +167,8 @@ pub fn admit(
     }
     let id = distribution.behavior_for(request.target.path());
     let behavior = distribution.behavior(id);
-    if behavior.grpc == Grpc::On && traffic::is_grpc_call(&request) {
+    let content_type = request.headers.get(CONTENT_TYPE);
+    if behavior.grpc == Grpc::On && traffic::is_grpc_call(&request.method, request.version, content_type) {
         request.traffic = Traffic::Grpc;
     }
     let shown = Shown::to(distribution, &request);

@@ -198,7 +198,8 @@ impl Run<'_> {
             None => reply.body,
         };
         let (called, trailers) = (self.lambdas.called(), Some(reply.trailers));
-        let seen = Seen { status, headers, body, asked, called, trailers, closed, inside: None };
+        let log = std::collections::BTreeMap::new();
+        let seen = Seen { status, headers, body, asked, called, trailers, closed, log, inside: None };
         let line = step.request.trim_start().lines().next().unwrap_or_default();
         let line: String = line.chars().take(60).collect();
         let mut differences = check(step, self.mode, &world, &seen);

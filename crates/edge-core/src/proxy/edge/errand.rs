@@ -17,6 +17,7 @@ use super::form::Form;
 use super::origin::{call, ending, to_core};
 use super::pump::{Arrival, pump};
 use super::teller::{self, Teller};
+use super::tunnel::Offered;
 use super::{Edge, Way};
 use crate::cache::{Key, Stored};
 use crate::exchange::{Answer, Ask, Did, Outcome, Rules, Step, Storing};
@@ -25,7 +26,7 @@ use crate::proxy::clock::Clock;
 use crate::proxy::fetch::{Interim, OriginBody, OriginFailure, OriginResponse, Origins, Timings};
 use crate::proxy::fill::{self, Arrived, Keeping};
 use crate::proxy::flights::{Boarding, Cargo, Lead};
-use crate::proxy::listen::{Interims, Upgrade};
+use crate::proxy::listen::Interims;
 use crate::proxy::store::Object;
 use crate::response::server_timing::Upstream;
 use crate::response::{Response, Source};
@@ -37,7 +38,7 @@ pub(super) struct Errand {
     pub(super) origins: Arc<Origins>,
     pub(super) form: Form,
     /// The viewer's connection, if he offered it.
-    pub(super) upgrade: Option<Upgrade>,
+    pub(super) upgrade: Option<Offered>,
 }
 
 /// What is larger is sent as it comes, also where something stale is at hand.

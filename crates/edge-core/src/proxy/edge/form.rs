@@ -49,7 +49,7 @@ impl Form {
             Some(text) => Body::from(text),
             None => body,
         };
-        let mut out = http::Response::new(body);
+        let mut out = http::Response::new(body.with_results(response.results));
         *out.status_mut() = response.status;
         *out.headers_mut() = response.headers;
         if let Some(pending) = pending {

@@ -9,6 +9,7 @@ use http::HeaderValue;
 
 use crate::distribution::most_specific;
 use crate::exchange::Rules;
+use crate::proxy::access_log::AccessLog;
 use crate::proxy::fetch::Origins;
 use crate::proxy::geo::Locator;
 use crate::viewer::deployment::{self, Side};
@@ -108,9 +109,9 @@ impl Running {
         }
     }
 
-    /// Where the request comes from, if anything depends on it.
-    pub(super) fn locate(&self, request: &mut Request, site: &Site) {
-        if site.places == Places::Matter {
+    /// Where the request comes from, if anything depends on it, or a log tells it.
+    pub(super) fn locate(&self, request: &mut Request, site: &Site, log: Option<&AccessLog>) {
+        if site.places == Places::Matter || log.is_some_and(AccessLog::tells_places) {
             request.location = self.locator.locate(request);
         }
     }
