@@ -13,10 +13,10 @@ mod running;
 mod standings;
 mod teller;
 mod tunnel;
+mod way;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -30,18 +30,16 @@ use self::form::Form;
 pub use self::running::Running;
 use self::standings::Standings;
 use self::tunnel::Offered;
+use self::way::{Settled, Way};
 use super::access_log::{AccessLog, Note};
 use super::body::Body;
 use super::clock::Clock;
-use super::fetch::Origins;
 use super::flights::{Boarding, Cargo, Flights};
 use super::ids::RequestIds;
 use super::invalidations::{Batch, Invalidations, NotInvalidated};
 use super::listen::{Interims, Upgrade};
 use super::store::{Object, Store};
-use crate::cache::Key;
-use crate::cache::invalidation::Subject;
-use crate::exchange::{self, Answer, Ask, Invoke, LookUp, Rules, Sharing, Step, Trace};
+use crate::exchange::{self, Rules, Sharing, Step, Trace};
 use crate::response::{Pending, Source};
 use crate::viewer::traffic::Traffic;
 use crate::viewer::{self, Refusal, Scheme, Stream};
@@ -280,84 +278,6 @@ impl Edge {
         }
     }
 
-    /// Goes on from a step, calls the Lambdas on the way, and ends with an answer or an errand.
-    async fn go<B>(&self, way: Box<Way>, mut body: Begun<B>, interims: Interims<'_>) -> http::Response<Body>
-    where
-        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
-        B::Error: std::fmt::Display + Send + Unpin,
-    {
-        let Way { mut step, rules, mut held, origins, form, upgrade } = *way;
-        loop {
-            step = match self.settled(step, &mut held, &rules, self.0.clock.now()) {
-                Settled::Invoke(invoke) => self.invoke(invoke, &origins, &mut body).await,
-                Settled::Ask(ask) => {
-                    let errand = Errand { ask, held, origins, form, upgrade };
-                    return self.ask(errand, body, interims).await;
-                }
-                Settled::Answer(answer) => {
-                    self.report(&answer.trace, &rules);
-                    return self.answer(answer, held.as_ref(), &origins, form);
-                }
-            };
-        }
-    }
-
-    /// The answer, from what is held or by itself.
-    fn answer(
-        &self,
-        mut answer: Answer,
-        held: Option<&Arc<Object>>,
-        origins: &Arc<Origins>,
-        form: Form,
-    ) -> http::Response<Body> {
-        if answer.refresh.is_some() {
-            self.refresh(answer.refresh.take(), held, origins);
-        }
-        form.answer(answer.response, held.map(|object| &**object))
-    }
-
-    /// Goes on until somebody has to be waited for, or all is said. `held` is what was found on the way.
-    fn settled(
-        &self,
-        mut step: Step,
-        held: &mut Option<Arc<Object>>,
-        rules: &Rules,
-        now: SystemTime,
-    ) -> Settled {
-        loop {
-            step = match step {
-                Step::LookUp(look_up) => self.look_up(look_up, held, now),
-                Step::Instead { .. } => self.failed(step, rules, None),
-                Step::Ask(ask) => return Settled::Ask(ask),
-                Step::Invoke(invoke) => return Settled::Invoke(invoke),
-                Step::Answer(answer) => return Settled::Answer(answer),
-            };
-        }
-    }
-
-    /// What the store holds, and what follows from it.
-    fn look_up(&self, mut look_up: LookUp, found: &mut Option<Arc<Object>>, now: SystemTime) -> Step {
-        let Inner { store, standings, .. } = &*self.0;
-        // Before the look: what comes in between covers what this request brings.
-        let since = store.in_force().epoch();
-        *found = self.held(look_up.key(), look_up.asked_for());
-        let held = found.as_deref().map(Object::held);
-        if let Some(origin) = held.and_then(|held| look_up.waits_for(held)) {
-            let standing = standings.of(look_up.rules(), origin);
-            look_up = look_up.knowing(standing);
-        }
-        look_up.found(held, since, now)
-    }
-
-    /// What is held under the key and may still be used, whatever the viewer called it.
-    fn held(&self, key: &Key, asked_for: Option<Subject<'_>>) -> Option<Arc<Object>> {
-        let store = &self.0.store;
-        let covered = |object: &Object| {
-            asked_for.as_ref().is_some_and(|subject| store.in_force().covers(object.head.since, subject))
-        };
-        store.get(key).filter(|object| !covered(object))
-    }
-
     /// Refuses a head the listener would not read.
     pub fn refuse_unread(&self, refusal: Refusal, viewer: &Viewer) -> http::Response<Body> {
         let inner = &*self.0;
@@ -470,24 +390,6 @@ enum Decided<B: http_body::Body> {
     Goes(Errand, Begun<B>),
     /// A Lambda is called first.
     Calls(Box<Way>, Begun<B>),
-}
-
-/// What nobody but an origin or a Lambda can take further, and the end.
-enum Settled {
-    Ask(Box<Ask>),
-    Invoke(Box<Invoke>),
-    Answer(Answer),
-}
-
-/// A request on its way from one step to its answer.
-struct Way {
-    step: Step,
-    rules: Arc<Rules>,
-    held: Option<Arc<Object>>,
-    origins: Arc<Origins>,
-    form: Form,
-    /// The viewer's connection, where he offers it.
-    upgrade: Option<Offered>,
 }
 
 /// What a request has beside its answer.
