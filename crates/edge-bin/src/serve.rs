@@ -1,6 +1,7 @@
 //! `edge-bin serve`: an edge in front of real servers, until it is told to stop.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use edge_core::distribution::problem::codes;
 use edge_core::distribution::{Behavior, Country, Distribution, GeoRestriction, Target};
 use edge_core::proxy::clock::Clock;
 use edge_core::proxy::geo::GeoSettings;
-use edge_core::proxy::server::{Server, Settings};
+use edge_core::proxy::server::{ORIGIN_REQUESTS_DEFAULT, Server, Settings};
 use edge_core::viewer::geo::Location;
 use http::HeaderName;
 
@@ -169,6 +170,13 @@ pub(crate) struct Listeners {
     /// The size of the cache: 512M, 4G.
     #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = parse_size)]
     pub(crate) cache_size: u64,
+    /// Requests that may wait for origins at once; more get what is stale, or 503 with X-Cache CapacityExceeded.
+    #[arg(long, value_name = "N", default_value_t = ORIGIN_REQUESTS_DEFAULT)]
+    pub(crate) origin_requests_max: u32,
+    /// Requests a second for each distribution; more get 503 with X-Cache LimitExceeded. CloudFront's quota is 250,000
+    /// unless raised [default: as many as come].
+    #[arg(long, value_name = "N")]
+    pub(crate) requests_per_second: Option<NonZeroU32>,
 }
 
 /// An address to listen on, or none.
@@ -224,6 +232,8 @@ impl Listeners {
         settings.https = self.https.iter().filter_map(at).collect();
         settings.certificates = self.cert.iter().cloned().zip(self.key.iter().cloned()).collect();
         settings.cache_bytes = self.cache_size;
+        settings.origin_requests_max = self.origin_requests_max;
+        settings.requests_per_second = self.requests_per_second;
         settings.local_ca = Some(match &self.data_dir {
             Some(directory) => directory.clone(),
             None => runtime::data_directory()?,

@@ -32,7 +32,7 @@ mod trace;
 
 pub use failover::Because as FailedOver;
 pub use lambdas::Invoke;
-pub use refuse::refuse_unread;
+pub use refuse::{Exceeded, refuse_exceeding, refuse_unread};
 pub use standing::{Did, Mood, Standing, StoodIn};
 pub use switched::WEBSOCKET_IDLE_MAX;
 pub use trace::Trace;

@@ -166,6 +166,18 @@ fn metrics(edge: &Edge) -> String {
             "Responses the guard kept from being shared",
             read(&counters.guarded),
         ),
+        (
+            "edge_exceeded_total",
+            "counter",
+            "Requests refused for a quota, or for want of room",
+            read(&counters.exceeded),
+        ),
+        (
+            "edge_origin_requests_waiting",
+            "gauge",
+            "Requests that wait for origins, or whose answers are still arriving",
+            u64::from(edge.waiting()),
+        ),
         ("edge_cache_objects", "gauge", "Objects held", objects),
         ("edge_cache_bytes", "gauge", "What they weigh", bytes),
     ]

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use http::header::{AGE, CONTENT_LENGTH, RANGE, VIA};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
-use super::refuse::page;
+use super::refuse::{self, Exceeded, page};
 use super::{Answer, Ask, Had, Mood, Outcome, Passage, Sharing, Step, StoodIn, Storing};
 use crate::cache::freshness::{self, Lifetime};
 use crate::cache::parts::Parts;
@@ -57,6 +57,15 @@ impl Ask {
             Step::Answer(answer) => Some(answer),
             _ => None,
         }
+    }
+
+    /// There is no room for one more who waits for an origin: what is stale answers here too, and 503 where nothing is held.
+    pub fn without_room(&self, now: SystemTime) -> Answer {
+        self.unanswered(now).unwrap_or_else(|| {
+            let Passage { rules, id, trace, .. } = &self.passage;
+            let response = refuse::refuse_exceeding(&rules.place, Exceeded::Capacity, id, now);
+            Answer::new(response, trace.clone())
+        })
     }
 
     /// What becomes of what the origin did.

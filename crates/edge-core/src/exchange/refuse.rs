@@ -6,7 +6,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 
 use super::{Answer, Rules, Trace};
-use crate::response::{self, Connection, Detailed, Place, Response, Results, Source, XCache};
+use crate::response::{self, Connection, Detailed, Place, Response, Results, Source, X_CACHE, XCache};
 use crate::viewer::gate::Refused;
 use crate::viewer::signing::Denied;
 use crate::viewer::{Refusal, Request};
@@ -83,6 +83,28 @@ pub fn refuse_unread(place: &Place, refusal: Refusal, id: &HeaderValue, now: Sys
         results,
         ..page(place, refusal.status(), BAD_REQUEST, id, now)
     }
+}
+
+/// What is used up (§8.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exceeded {
+    /// The requests a distribution is allowed in a second.
+    Limit,
+    /// The room of whoever serves.
+    Capacity,
+}
+
+/// 503 at a quota, or where there is no room; no error page of one's own stands for it (§10.1, §10.2). What CloudFront's page
+/// says before the sentence about too much traffic is not known: here nothing *(unsure)*.
+pub fn refuse_exceeding(place: &Place, exceeded: Exceeded, id: &HeaderValue, now: SystemTime) -> Response {
+    let x_cache = match exceeded {
+        Exceeded::Limit => XCache::LimitExceeded,
+        Exceeded::Capacity => XCache::CapacityExceeded,
+    };
+    let mut response = page(place, StatusCode::SERVICE_UNAVAILABLE, "", id, now);
+    response.headers.insert(X_CACHE, x_cache.value());
+    // Whatever body the request has is not read (threats M5).
+    Response { connection: Connection::Closed, results: Results::of(x_cache), ..response }
 }
 
 /// 412 from the cache (§7.8).

@@ -9,6 +9,7 @@ mod form;
 mod invoke;
 mod origin;
 mod pump;
+mod quota;
 mod running;
 mod standings;
 mod teller;
@@ -22,6 +23,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::SET_COOKIE;
 use http::{HeaderValue, Method, Version};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use self::begun::{Begun, Counted};
@@ -39,7 +41,7 @@ use super::ids::RequestIds;
 use super::invalidations::{Batch, Invalidations, NotInvalidated};
 use super::listen::{Interims, Upgrade};
 use super::store::{Object, Store};
-use crate::exchange::{self, Rules, Sharing, Step, Trace};
+use crate::exchange::{self, Exceeded, Rules, Sharing, Step, Trace};
 use crate::response::{Pending, Source};
 use crate::viewer::traffic::Traffic;
 use crate::viewer::{self, Refusal, Scheme, Stream};
@@ -55,6 +57,9 @@ pub struct Edge(Arc<Inner>);
 struct Inner {
     running: ArcSwap<Running>,
     store: Store,
+    room: Room,
+    /// One for each request that may wait for an origin.
+    places: Arc<Semaphore>,
     flights: Arc<Flights>,
     standings: Standings,
     invalidations: Arc<Invalidations>,
@@ -62,6 +67,15 @@ struct Inner {
     ids: RequestIds,
     counters: Counters,
     log: Option<Arc<AccessLog>>,
+}
+
+/// How much an edge may keep, and how many it may keep waiting.
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    /// The size of the cache in bytes.
+    pub cache_bytes: u64,
+    /// Requests that may wait for origins at once; more are answered with what is stale, or with 503.
+    pub origin_requests_max: u32,
 }
 
 /// What an edge counted since it started.
@@ -73,6 +87,8 @@ pub struct Counters {
     pub origin_requests: AtomicU64,
     /// Responses the guard kept from being shared.
     pub guarded: AtomicU64,
+    /// Requests refused for a quota, or for want of room.
+    pub exceeded: AtomicU64,
     /// WebSockets that are open now.
     pub tunnels: AtomicU64,
     /// Bytes of the bodies of OPTIONS, POST and PUT (§3, §15.3).
@@ -91,16 +107,18 @@ pub struct Viewer {
 }
 
 impl Edge {
-    /// An edge with an empty cache of this many bytes.
-    pub fn new(running: Running, cache_bytes: u64, clock: Clock) -> Self {
-        Self::logging(running, cache_bytes, clock, None)
+    /// An edge with an empty cache.
+    pub fn new(running: Running, room: Room, clock: Clock) -> Self {
+        Self::logging(running, room, clock, None)
     }
 
     /// The same, with an access log.
-    pub fn logging(running: Running, cache_bytes: u64, clock: Clock, log: Option<AccessLog>) -> Self {
+    pub fn logging(running: Running, room: Room, clock: Clock, log: Option<AccessLog>) -> Self {
         Self(Arc::new(Inner {
             running: ArcSwap::from_pointee(running),
-            store: Store::new(cache_bytes),
+            store: Store::new(room.cache_bytes),
+            places: Arc::new(Semaphore::new(room.origin_requests_max as usize)),
+            room,
             flights: Arc::default(),
             standings: Standings::default(),
             invalidations: Arc::default(),
@@ -130,6 +148,12 @@ impl Edge {
     /// The access log, if there is one.
     pub fn access_log(&self) -> Option<&AccessLog> {
         self.0.log.as_deref()
+    }
+
+    /// Requests that wait for origins now, or whose answers are still arriving.
+    pub fn waiting(&self) -> u32 {
+        let Inner { room, places, .. } = &*self.0;
+        room.origin_requests_max.saturating_sub(places.available_permits() as u32)
     }
 
     /// Objects held, roughly, and what they weigh in bytes.
@@ -247,6 +271,12 @@ impl Edge {
             note.is_for(&site.rules, request.location.as_ref());
         }
         beside.note = note.map(Arc::new);
+        if site.quota.as_ref().is_some_and(|quota| quota.is_exceeded(now)) {
+            inner.counters.exceeded.fetch_add(1, Ordering::Relaxed);
+            let place = &site.rules.place;
+            let response = exchange::refuse_exceeding(place, Exceeded::Limit, &id, now);
+            return Decided::Answered(form.plain(response));
+        }
         request.tls = viewer.tls;
         if upgrade.is_none() {
             request.traffic = Traffic::Messages; // whoever embeds the service has no connection to give away
@@ -311,11 +341,14 @@ impl Edge {
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: std::fmt::Display + Send + Unpin,
     {
+        let Ok(place) = Arc::clone(&self.0.places).try_acquire_owned() else {
+            return self.without_room(errand);
+        };
         let key = match errand.ask.sharing() {
             Sharing::Collapsed => errand.ask.key(),
             Sharing::Alone => None,
         };
-        let Some(key) = key else { return self.run(errand, body, None, interims).await };
+        let Some(key) = key else { return self.run(errand, body, (None, place), interims).await };
         let asked_for = errand.ask.asked_for();
         match self.0.flights.board((key, asked_for), errand.ask.since(), self.0.store.in_force()) {
             Boarding::Leads(lead) => {
@@ -328,14 +361,23 @@ impl Edge {
                         drop(lead);
                         self.joined(errand, &Cargo::Whole(object)).await
                     }
-                    None => self.run(errand, body, Some(lead), interims).await,
+                    None => self.run(errand, body, (Some(lead), place), interims).await,
                 }
             }
             Boarding::Waits(waiter) => match waiter.wait().await {
                 Some(cargo) if errand.ask.may_join(cargo.held()) => self.joined(errand, &cargo).await,
-                _ => self.run(errand, body, None, interims).await,
+                _ => self.run(errand, body, (None, place), interims).await,
             },
         }
+    }
+
+    /// Answers at once: too many wait already.
+    fn without_room(&self, errand: Errand) -> http::Response<Body> {
+        self.0.counters.exceeded.fetch_add(1, Ordering::Relaxed);
+        let Errand { ask, held, form, .. } = errand;
+        let answer = ask.without_room(self.0.clock.now());
+        self.report(&answer.trace, ask.rules());
+        form.answer(answer.response, held.as_deref())
     }
 
     /// Answers with what another's flight brought.

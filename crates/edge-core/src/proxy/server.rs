@@ -18,6 +18,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ use tokio::task::JoinSet;
 
 use super::access_log::{AccessLog, AccessLogSettings};
 use super::clock::Clock;
-use super::edge::{Edge, Running, Viewer};
+use super::edge::{Edge, Room, Running, Viewer};
 use super::fetch::{ClientCertificate, Origins, OriginsConfig, OriginsError, Scheme, read_roots};
 use super::geo::{GeoError, GeoSettings, Locator};
 use super::listen::{Interims, Limits, Listener, Peer, Refusal, Service, Stop, Upgrade};
@@ -79,6 +80,10 @@ pub struct Settings {
     pub local_ca: Option<PathBuf>,
     /// The size of the cache in bytes.
     pub cache_bytes: u64,
+    /// Requests that may wait for origins at once, collapsed ones included.
+    pub origin_requests_max: u32,
+    /// Requests a second for each distribution, as CloudFront's quota has it. `None`: as many as come.
+    pub requests_per_second: Option<NonZeroU32>,
     /// What viewers may ask of us.
     pub limits: Limits,
     /// The one clock of requests and of what is stored. Certificates go by the system's.
@@ -89,6 +94,8 @@ pub struct Settings {
 
 /// 256 MiB.
 pub const CACHE_BYTES_DEFAULT: u64 = 256 * 1024 * 1024;
+/// 16,384: as many as connections.
+pub const ORIGIN_REQUESTS_DEFAULT: u32 = 16_384;
 /// User-Agents whose device is remembered.
 const DEVICES_REMEMBERED: usize = 4_096;
 
@@ -113,6 +120,8 @@ impl Settings {
             trust_stores: TrustStoreFiles::new(),
             local_ca: None,
             cache_bytes: CACHE_BYTES_DEFAULT,
+            origin_requests_max: ORIGIN_REQUESTS_DEFAULT,
+            requests_per_second: None,
             limits: Limits::default(),
             clock: Clock::system(),
             access_log: None,
@@ -201,7 +210,9 @@ impl Server {
         let (http_at, https_at) = (addresses(&http), addresses(&https));
         let running = running(&settings, https_at.first().map(SocketAddr::port), None)?;
         let log = settings.access_log.as_ref().map(AccessLog::open).transpose().map_err(StartError::Log)?;
-        let edge = Edge::logging(running, settings.cache_bytes, settings.clock.clone(), log);
+        let Settings { cache_bytes, origin_requests_max, .. } = settings;
+        let room = Room { cache_bytes, origin_requests_max };
+        let edge = Edge::logging(running, room, settings.clock.clone(), log);
         let stop = Stop::new();
         let mut serving = JoinSet::new();
         for (_, listener) in http.into_iter().chain(https) {
@@ -341,7 +352,7 @@ fn running(
         running = Some(with);
     }
     let running = running.unwrap_or_else(|| Running::new(rules(&settings.distribution), origins));
-    Ok(running.located_by(Arc::new(locator)))
+    Ok(running.located_by(Arc::new(locator)).limited_to(settings.requests_per_second))
 }
 
 /// The certificates origins want to see; an error where one is missing, and its origin is spoken to over TLS.

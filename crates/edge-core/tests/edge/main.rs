@@ -9,6 +9,7 @@ mod chain;
 mod collapsed;
 mod compressed;
 mod cut;
+mod full;
 mod grpc;
 mod guarded;
 mod h2;

@@ -11,7 +11,7 @@ use edge_core::cache::storing::Guard;
 use edge_core::distribution::{Distribution, OriginKind, OriginProtocol};
 use edge_core::exchange::Rules;
 use edge_core::proxy::clock::{Clock, Hand};
-use edge_core::proxy::edge::{Edge as Inner, Running};
+use edge_core::proxy::edge::{Edge as Inner, Room, Running};
 use edge_core::proxy::fetch::{Origins, OriginsConfig, Scheme, Server, Verification};
 use edge_core::proxy::geo::{GeoSettings, Locator};
 use edge_core::proxy::listen::{Limits, Listener, Stop};
@@ -34,7 +34,7 @@ const SHORT: Duration = Duration::from_millis(100);
 /// A timeout that no step waits for.
 const LONG: Duration = Duration::from_secs(60);
 
-const CACHE_BYTES: u64 = 16 * 1024 * 1024;
+const ROOM: Room = Room { cache_bytes: 16 * 1024 * 1024, origin_requests_max: 256 };
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -167,7 +167,7 @@ impl Edge {
         };
         let (clock, hand) = Clock::manual(SystemTime::UNIX_EPOCH);
         let running = running((distribution.clone(), staging.clone()), guard, &origins);
-        let inner = Inner::new(running, CACHE_BYTES, clock);
+        let inner = Inner::new(running, ROOM, clock);
         let stop = Stop::new();
         let serve = |tls| {
             let listener = Listener::bind(SocketAddr::new(LOOPBACK, 0), tls, Limits::default()).unwrap();

@@ -10,6 +10,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use http_body_util::Empty;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 
 use super::Edge;
@@ -67,7 +68,7 @@ impl Edge {
         &self,
         errand: Errand,
         body: Begun<B>,
-        lead: Option<Lead>,
+        (lead, place): (Option<Lead>, OwnedSemaphorePermit),
         interims: Interims<'_>,
     ) -> http::Response<Body>
     where
@@ -77,7 +78,10 @@ impl Edge {
         let (tell, told) = teller::to(interims);
         let form = errand.form;
         let edge = self.clone();
-        tokio::spawn(async move { edge.fetch(errand, body, lead, tell).await });
+        tokio::spawn(async move {
+            edge.fetch(errand, body, lead, tell).await;
+            drop(place); // it was taken until the last byte
+        });
         told.wait(interims, form).await
     }
 

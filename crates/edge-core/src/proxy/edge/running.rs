@@ -2,11 +2,13 @@
 //!
 //! It finds the distribution a request is for; which of several that is, the core says (§17.2).
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::HeaderValue;
 
+use super::quota::Quota;
 use crate::distribution::most_specific;
 use crate::exchange::Rules;
 use crate::proxy::access_log::AccessLog;
@@ -30,6 +32,8 @@ pub struct Running {
 pub(super) struct Site {
     pub(super) rules: Arc<Rules>,
     places: Places,
+    /// How many requests it answers in a second, where that is bounded.
+    pub(super) quota: Option<Quota>,
     /// The staging distribution its policy leads to (§17.1).
     staging: Option<Box<Site>>,
 }
@@ -59,6 +63,18 @@ impl Running {
     pub fn staged(mut self, rules: Arc<Rules>) -> Self {
         if let Some(primary) = self.sites.last_mut() {
             primary.staging = Some(Box::new(Site::new(rules)));
+        }
+        self
+    }
+
+    /// So many requests a second for each distribution; what comes on top is 503 (§8.2).
+    #[must_use]
+    pub fn limited_to(mut self, per_second: Option<NonZeroU32>) -> Self {
+        for site in &mut self.sites {
+            site.quota = per_second.map(Quota::new);
+            if let Some(staging) = &mut site.staging {
+                staging.quota = per_second.map(Quota::new);
+            }
         }
         self
     }
@@ -120,6 +136,7 @@ impl Running {
 impl Site {
     fn new(rules: Arc<Rules>) -> Self {
         let matter = facts::needs_location(&rules.distribution);
-        Self { places: if matter { Places::Matter } else { Places::DoNotMatter }, rules, staging: None }
+        let places = if matter { Places::Matter } else { Places::DoNotMatter };
+        Self { places, quota: None, rules, staging: None }
     }
 }
