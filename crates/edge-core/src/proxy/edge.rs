@@ -7,6 +7,7 @@ mod begun;
 mod errand;
 mod form;
 mod invoke;
+mod noted;
 mod origin;
 mod pump;
 mod running;
@@ -21,7 +22,7 @@ use std::time::SystemTime;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::SET_COOKIE;
-use http::{HeaderValue, Method, Version};
+use http::{HeaderValue, Method};
 use tokio::time::Instant;
 
 use self::begun::{Begun, Counted};
@@ -44,7 +45,7 @@ use crate::cache::invalidation::Subject;
 use crate::exchange::{self, Invoke, LookUp, Rules, Sharing, Step, Trace};
 use crate::response::{Pending, Source};
 use crate::viewer::traffic::Traffic;
-use crate::viewer::{self, Refusal, Scheme, Stream};
+use crate::viewer::{self, Scheme, Stream};
 
 /// Methods whose bodies are uploads in the metrics (§3).
 const UPLOADS: [Method; 3] = [Method::OPTIONS, Method::POST, Method::PUT];
@@ -185,7 +186,8 @@ impl Edge {
     {
         let head = request.method() == Method::HEAD;
         let (decided, Beside { set_cookie, note }) = self.decide(request, viewer, upgrade.as_ref());
-        let offered = |upgrade: Option<Upgrade>| upgrade.map(|upgrade| Offered { upgrade, note: note.clone() });
+        let offered =
+            |upgrade: Option<Upgrade>| upgrade.map(|upgrade| Offered { upgrade, note: note.clone() });
         let mut response = match decided {
             Decided::Answered(response) => response,
             // Boxed, or the state of a miss would be a part of every hit's future.
@@ -347,33 +349,6 @@ impl Edge {
             asked_for.as_ref().is_some_and(|subject| store.in_force().covers(object.head.since, subject))
         };
         store.get(key).filter(|object| !covered(object))
-    }
-
-    /// Refuses a head the listener would not read.
-    pub fn refuse_unread(&self, refusal: Refusal, viewer: &Viewer) -> http::Response<Body> {
-        let inner = &*self.0;
-        let form = Form { version: Version::HTTP_11, head: false, arrived: Instant::now() };
-        let running = inner.running.load();
-        let (rules, id) = (running.rules(), inner.ids.next());
-        let response = exchange::refuse_unread(&rules.place, refusal, &id, inner.clock.now());
-        let mut response = form.plain(response);
-        let note = self.note(None, viewer, (&id, rules), form).and_then(|note| note.refused(refusal));
-        if let Some(note) = note {
-            note.answered(&mut response);
-        }
-        response
-    }
-
-    /// A note for the access log, if there is one.
-    fn note(
-        &self,
-        parts: Option<&http::request::Parts>,
-        viewer: &Viewer,
-        of: (&HeaderValue, &Arc<Rules>),
-        form: Form,
-    ) -> Option<Note> {
-        let log = self.0.log.as_ref()?;
-        Some(Note::new((log, &self.0.clock), parts, viewer, of, form.arrived))
     }
 
     /// Goes to the origin, or waits for somebody who is on the way there.

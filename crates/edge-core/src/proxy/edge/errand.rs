@@ -12,13 +12,12 @@ use bytes::Bytes;
 use http_body_util::Empty;
 use tokio::time::{Instant, sleep_until};
 
-use super::Edge;
 use super::begun::Begun;
 use super::form::Form;
 use super::origin::{call, ending, to_core};
 use super::pump::{Arrival, pump};
 use super::teller::{self, Teller};
-use super::tunnel::Offered;
+use super::{Edge, Offered};
 use crate::cache::{Key, Stored};
 use crate::exchange::{Answer, Ask, Did, Outcome, Rules, Step, Storing};
 use crate::proxy::body::Body;
