@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+mod access_log;
 mod admin;
 mod classify;
 mod configuration;

@@ -17,6 +17,7 @@ use edge_core::viewer::geo::Location;
 use http::HeaderName;
 
 use crate::BAD_CONFIGURATION;
+use crate::access_log::AccessLogArgs;
 use crate::admin::{Admin, Time, moment};
 use crate::configuration::{ConfigArgs, Configured, Warning, origin_called};
 use crate::deployment;
@@ -31,8 +32,9 @@ use crate::runtime::{self, Asked, Signals};
 ///   edge-bin serve blog.json shop.json --geo-db GeoLite2-City.mmdb
 ///   edge-bin serve primary.json staging.json --deployment-policy policy.json
 ///   edge-bin serve edge.toml --https 0.0.0.0:443 --cert fullchain.pem --key privkey.pem
+///   edge-bin serve edge.toml --access-log access.log
 ///
-/// SIGHUP reads the configuration again, and keeps the old one if the new one is bad. SIGTERM
+/// SIGHUP reads the configuration again, and keeps the old one if the new one is bad; it opens the access log anew. SIGTERM
 /// finishes what was accepted and ends.
 #[derive(clap::Args, Debug)]
 #[command(verbatim_doc_comment)]
@@ -72,6 +74,8 @@ pub(crate) struct Serve {
     pub(crate) sign_origins: bool,
     #[command(flatten)]
     pub(crate) lambdas: LambdaArgs,
+    #[command(flatten)]
+    pub(crate) access_log: AccessLogArgs,
     /// Who is sent to the staging distribution, which is given beside its primary: what `aws cloudfront
     /// get-continuous-deployment-policy-config` prints. For the first configuration, where its bundle has no such policy.
     #[arg(long, value_name = "FILE")]
@@ -292,6 +296,7 @@ impl Serve {
             settings.credentials = Some(Arc::new(runtime::credentials()?));
         }
         settings.lambdas = self.lambdas.endpoints()?;
+        settings.access_log = self.access_log.settings()?;
         lambda::check(&settings.lambdas, std::iter::once(&settings.distribution).chain(&settings.others))?;
         self.listeners.apply(&mut settings).map_err(|error| error.to_string())?;
         let is_moot = |problem: &Warning| {
@@ -371,6 +376,10 @@ pub(crate) fn announce(server: &Server, admin: Option<&Admin>) {
 }
 
 fn reload(args: &Serve, server: &Server, clock: &Clock) {
+    // First, and whatever the configuration is like: what moved the file away waits for it.
+    if let Some(log) = server.edge().access_log() {
+        log.reopen();
+    }
     let (settings, warnings) = match args.settings(clock) {
         Ok(read) => read,
         Err(problems) => return eprintln!("error: the configuration stays as it was: {problems}"),

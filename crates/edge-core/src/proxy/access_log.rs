@@ -27,27 +27,44 @@ use crate::log::{self, Answered, Asked, End, Format, Record};
 use crate::viewer::Refusal;
 use crate::viewer::geo::Location;
 
-/// What a log is to be like.
+/// Who wants to know what became of requests.
 #[derive(Debug, Clone)]
-pub struct AccessLogSettings {
-    /// Where its lines go.
-    pub target: Target,
-    /// What they look like.
-    pub format: Format,
+pub enum AccessLogSettings {
+    /// A file of lines.
+    Lines {
+        /// Where they go.
+        target: Target,
+        /// What they look like.
+        format: Format,
+    },
+    /// A program, which is told of each.
+    Records(Keep),
+}
+
+/// Takes records, in the tasks that end requests, so it should be quick.
+#[derive(Clone)]
+pub struct Keep(Arc<dyn Fn(Box<Record>) + Send + Sync>);
+
+impl Keep {
+    /// With this.
+    pub fn with(keep: impl Fn(Box<Record>) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(keep))
+    }
+}
+
+impl fmt::Debug for Keep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keep")
+    }
 }
 
 /// Whom requests are told to when they have ended.
+#[derive(Debug)]
 pub struct AccessLog {
-    keep: Box<dyn Fn(Box<Record>) + Send + Sync>,
+    keep: Keep,
     journal: Option<Arc<Journal<Entry>>>,
     /// Whether anybody wants to know where viewers are.
     tells_places: bool,
-}
-
-impl fmt::Debug for AccessLog {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AccessLog").field("journal", &self.journal).finish_non_exhaustive()
-    }
 }
 
 /// A line on its way to the file.
@@ -72,19 +89,19 @@ impl Line for Entry {
 }
 
 impl AccessLog {
-    /// Opens the file.
+    /// Opens the file, if it is one.
     pub fn open(settings: &AccessLogSettings) -> io::Result<Self> {
-        let format = Arc::new(settings.format.clone());
-        let tells_places = format.tells_places();
-        let journal = Arc::new(Journal::open("access log", settings.target.clone(), format.header())?);
+        let (target, format) = match settings {
+            AccessLogSettings::Lines { target, format } => (target, format),
+            AccessLogSettings::Records(keep) => {
+                return Ok(Self { keep: keep.clone(), journal: None, tells_places: true });
+            }
+        };
+        let (format, tells_places) = (Arc::new(format.clone()), format.tells_places());
+        let journal = Arc::new(Journal::open("access log", target.clone(), format.header())?);
         let to = Arc::clone(&journal);
-        let keep = move |record| to.write(Entry { record, format: Arc::clone(&format) });
-        Ok(Self { keep: Box::new(keep), journal: Some(journal), tells_places })
-    }
-
-    /// A log that is no file: `keep` is told of each request, in the task that ends it, so it should be quick.
-    pub fn telling(keep: impl Fn(Box<Record>) + Send + Sync + 'static) -> Self {
-        Self { keep: Box::new(keep), journal: None, tells_places: true }
+        let keep = Keep::with(move |record| to.write(Entry { record, format: Arc::clone(&format) }));
+        Ok(Self { keep, journal: Some(journal), tells_places })
     }
 
     /// What was written and what was not, where there is a file.
@@ -234,7 +251,8 @@ impl Note {
         } else if let Some(length) = length.filter(|_| !says_length) {
             bytes += "content-length: \r\n".len() as u64 + digits(length, 10);
         }
-        if body.is_end_stream() {
+        // Of such a body hyper reads nothing.
+        if bodiless || length == Some(0) || body.is_end_stream() {
             self.progress.store(DONE, Ordering::Relaxed);
         }
         let first_byte = self.arrived.elapsed();
@@ -296,7 +314,7 @@ impl Drop for Note {
             record.sent = head.bytes + *self.sent.get_mut() + *self.framing.get_mut() + last_chunk;
             (record.answer, record.first_byte) = (Some(head.answered), head.first_byte);
         }
-        (self.log.keep)(record);
+        (self.log.keep.0)(record);
     }
 }
 

@@ -7,6 +7,7 @@ mod begun;
 mod errand;
 mod form;
 mod invoke;
+mod noted;
 mod origin;
 mod pump;
 mod quota;
@@ -22,7 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::SET_COOKIE;
-use http::{HeaderValue, Method, Version};
+use http::{HeaderValue, Method};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -44,7 +45,7 @@ use super::store::{Object, Store};
 use crate::exchange::{self, Exceeded, Rules, Sharing, Step, Trace};
 use crate::response::{Pending, Source};
 use crate::viewer::traffic::Traffic;
-use crate::viewer::{self, Refusal, Scheme, Stream};
+use crate::viewer::{self, Scheme, Stream};
 
 /// Methods whose bodies are uploads in the metrics (§3).
 const UPLOADS: [Method; 3] = [Method::OPTIONS, Method::POST, Method::PUT];
@@ -306,33 +307,6 @@ impl Edge {
                 Decided::Calls(Box::new(Way { step, rules, held, origins, form, upgrade: None }), begun(body))
             }
         }
-    }
-
-    /// Refuses a head the listener would not read.
-    pub fn refuse_unread(&self, refusal: Refusal, viewer: &Viewer) -> http::Response<Body> {
-        let inner = &*self.0;
-        let form = Form { version: Version::HTTP_11, head: false, arrived: Instant::now() };
-        let running = inner.running.load();
-        let (rules, id) = (running.rules(), inner.ids.next());
-        let response = exchange::refuse_unread(&rules.place, refusal, &id, inner.clock.now());
-        let mut response = form.plain(response);
-        let note = self.note(None, viewer, (&id, rules), form).and_then(|note| note.refused(refusal));
-        if let Some(note) = note {
-            note.answered(&mut response);
-        }
-        response
-    }
-
-    /// A note for the access log, if there is one.
-    fn note(
-        &self,
-        parts: Option<&http::request::Parts>,
-        viewer: &Viewer,
-        of: (&HeaderValue, &Arc<Rules>),
-        form: Form,
-    ) -> Option<Note> {
-        let log = self.0.log.as_ref()?;
-        Some(Note::new((log, &self.0.clock), parts, viewer, of, form.arrived))
     }
 
     /// Goes to the origin, or waits for somebody who is on the way there.

@@ -580,6 +580,9 @@ pub(crate) enum Lines {
     Several(Vec<String>),
 }
 
+/// The fields of a line in the access log.
+pub(crate) type Fields = BTreeMap<&'static str, String>;
+
 /// What a runner saw of one step.
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
@@ -596,7 +599,7 @@ pub(crate) struct Seen {
     /// The connection ended.
     pub(crate) closed: bool,
     /// Every field of its line in the access log; none where it has no line.
-    pub(crate) log: BTreeMap<&'static str, String>,
+    pub(crate) log: Fields,
     /// What only the simulator sees.
     pub(crate) inside: Option<Inside>,
 }

@@ -2,7 +2,7 @@
 //!
 //! It obeys the steps exactly as the data path does, and decides nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -36,7 +36,7 @@ use serde_json::Value as Json;
 
 use super::compile;
 use super::format::{
-    self, Case, Difference, Inside, Message, Mode, START, Seen, SeenAsked, Step, Then, World, check,
+    self, Case, Difference, Fields, Inside, Message, Mode, START, Seen, SeenAsked, Step, Then, World, check,
 };
 
 const PEER: &str = "192.0.2.2:40000";
@@ -284,6 +284,7 @@ impl<'w> Simulator<'w> {
         let mut walk = Walk::new(step, world);
         let mut record = self.record(&parts, (scheme, id.clone()), world);
         record.received += message.body.len() as u64;
+        record.tls = (scheme == Scheme::Https).then(Tls::default).map(|tls| (tls.version, tls.cipher));
         let mut request = match Request::read(parts, scheme, stream, world.peer) {
             Ok(request) => Request {
                 location: step.location.as_ref().map(|location| Arc::new(location.to_core())),
@@ -297,7 +298,6 @@ impl<'w> Simulator<'w> {
                 return Ok(Begun::Answered(Box::new(self.seen(&mut walk, answer, None)?)));
             }
         };
-        record.tls = request.tls.as_ref().map(|tls| (tls.version, tls.cipher));
         record.location.clone_from(&request.location);
         let mut rules = &self.rules;
         if let Some(staging) = &self.staging {
@@ -622,7 +622,7 @@ impl<'w> Simulator<'w> {
         let closed = response.connection == Connection::Closed || response.body == Source::Tunnel;
         let trailers = None;
         let length = Some(body.len() as u64).filter(|_| !step_is_head);
-        let log = record.map_or_else(BTreeMap::new, |record| {
+        let log = record.map_or_else(Fields::new, |record| {
             let answer = Answered::of(status, &headers, length, response.results);
             let sent = log::response_head_bytes(status, &headers) + body.len() as u64;
             fields(&Record { answer: Some(answer), sent, ..record })
@@ -712,7 +712,7 @@ fn failure_of(failure: format::Failure) -> Failure {
 }
 
 /// Every field of an access log, by its name.
-pub(crate) fn fields(record: &Record) -> BTreeMap<&'static str, String> {
+pub(crate) fn fields(record: &Record) -> Fields {
     let value = |field: &log::Field| {
         let mut value = Vec::new();
         field.write(record, &mut value);

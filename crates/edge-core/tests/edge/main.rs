@@ -19,6 +19,7 @@ mod invalidated;
 mod lambdas;
 mod large;
 mod life;
+mod logged;
 mod memory;
 mod messages;
 mod otherwise;

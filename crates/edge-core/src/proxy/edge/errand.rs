@@ -13,14 +13,13 @@ use http_body_util::Empty;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 
-use super::Edge;
 use super::begun::Begun;
 use super::form::Form;
 use super::origin::{call, ending, to_core};
 use super::pump::{Arrival, pump};
 use super::teller::{self, Teller};
-use super::tunnel::Offered;
 use super::way::Way;
+use super::{Edge, Offered};
 use crate::cache::{Key, Stored};
 use crate::exchange::{Answer, Ask, Did, Outcome, Rules, Step, Storing};
 use crate::proxy::body::Body;
