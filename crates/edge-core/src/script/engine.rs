@@ -19,7 +19,7 @@ use rquickjs::promise::PromiseState;
 use rquickjs::{Context, Ctx, Exception, Function, Module, Object, Persistent, Promise, Runtime, Value};
 
 use super::words::{Certainty, without_imports};
-use super::{Fault, Input, KeyValueStore, Mistake, Output, Parts, Script, Version, host};
+use super::{Fault, Input, KeyValueStore, Mistake, Output, Parts, Script, Version, cwt, host};
 
 /// What a run may allocate beyond what its realm has, in bytes (§1.3).
 const MEMORY_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -398,6 +398,18 @@ fn prelude(
     given.set(
         "decode",
         Function::new(ctx.clone(), |encoding: String, data: String| host::decode(&encoding, &data))?,
+    )?;
+    given.set("tokenBytesMax", cwt::TOKEN_BYTES_MAX)?;
+    given.set("tokenDepthMax", cwt::DEPTH_MAX)?;
+    given.set(
+        "validateToken",
+        Function::new(ctx.clone(), |token: String, key: String| cwt::validate(&token, &key))?,
+    )?;
+    given.set(
+        "generateToken",
+        Function::new(ctx.clone(), |parts: String, key: String, is_tagged: bool| {
+            cwt::generate(&parts, &key, is_tagged)
+        })?,
     )?;
     let run = Rc::clone(current);
     given.set("tainted", Function::new(ctx.clone(), move || run.tainted.set(true))?)?;

@@ -7,6 +7,10 @@
 //! (feature `functions`): [`CAN_RUN`].
 
 #[cfg(feature = "functions")]
+mod cbor;
+#[cfg(feature = "functions")]
+mod cwt;
+#[cfg(feature = "functions")]
 mod engine;
 #[cfg(feature = "functions")]
 mod host;
