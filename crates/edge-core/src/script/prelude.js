@@ -28,6 +28,9 @@ let asked = '';
 let given = {};
 let request;
 let response;
+let connecting = false;
+let decision = null;
+let custom = '';
 
 // The clock stands still during a run, and chance is the caller's.
 
@@ -497,6 +500,16 @@ function returned(value, of) {
   return '{"value":{' + out + '},"same":[' + same + '],"origin":' + (origin === null ? 'null' : stringify(origin)) + '}';
 }
 
+// What a connection function decides (§11.6). Whoever was denied once stays so.
+const decide = {};
+for (const [name, decideIt] of [
+  ['allow', function allow() { decision ??= 'allow'; }],
+  ['deny', function deny() { decision = 'deny'; }],
+  ['logCustomData', function logCustomData(value) { custom = text(value).toWellFormed(); }],
+]) {
+  decide[name] = { value: decideIt, writable: true, enumerable: false, configurable: true };
+}
+
 // What each of the two versions lacks (§14.3), and what neither has.
 
 const neither = [
@@ -554,7 +567,7 @@ if (host.shared) {
   delete Error.captureStackTrace;
   const seen = new Seen();
   const rest = [
-    globalThis, parts, crypto, querystring, cf, modules, Hash, KeyValueStore, Buffer, TextEncoder, TextDecoder,
+    globalThis, parts, decide, crypto, querystring, cf, modules, Hash, KeyValueStore, Buffer, TextEncoder, TextDecoder,
     function* () {}, async function () {}, async function* () {}, [][Symbol.iterator](), ''[Symbol.iterator](),
     ''.matchAll(/a/g), (function* () {})(), (async function* () {})(), async () => {}, new Uint8Array(0),
     (function () { return arguments; })(),
@@ -575,11 +588,13 @@ if (host.shared) {
 
 return {
   // One call: the event as JSON, but for its parts, and what the call is to know of the world.
-  begin(make, event, atOnce, query_, now_, seed_) {
+  begin(make, event, atOnce, query_, now_, seed_, connecting_) {
     now = now_;
     seed = seed_ >>> 0;
     query = query_;
+    connecting = connecting_;
     const value = parse(event);
+    if (connecting) return make()(defineProperties(value, decide));
     ({ request, response } = value);
     if (request) complete(request, 'request', atOnce || !host.shared);
     if (response) complete(response, 'response', atOnce || !host.shared);
@@ -587,6 +602,7 @@ return {
   },
   // What it came to.
   end(value) {
+    if (connecting) return stringify({ decision, custom });
     if (host.shared && value !== undefined && (value === request || value === response)) {
       const of = value === request ? 'request' : 'response';
       // A request with a status is a response, and all of it is read.
@@ -605,6 +621,9 @@ return {
     given = {};
     request = undefined;
     response = undefined;
+    connecting = false;
+    decision = null;
+    custom = '';
     return lines;
   },
   text(value) { return text(value); },
