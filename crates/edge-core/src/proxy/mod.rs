@@ -13,6 +13,7 @@ pub mod flights;
 pub mod geo;
 mod ids;
 pub mod invalidations;
+pub mod journal;
 pub mod listen;
 pub mod local_ca;
 pub mod pool;
