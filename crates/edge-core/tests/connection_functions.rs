@@ -3,9 +3,13 @@
 #![cfg(feature = "functions")]
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+use std::time::SystemTime;
+
 use edge_core::distribution::form::{self, Choices};
-use edge_core::distribution::{Problem, load_value};
+use edge_core::distribution::{Distribution, Problem, load_value};
 use edge_core::script::Entry;
+use edge_core::viewer::gate::{Refused, admit};
+use edge_core::viewer::{Request, Scheme, Stream, Tls};
 use serde_json::{Value, json};
 
 const ARN: &str = "arn:aws:cloudfront::123456789012:key-value-store/revoked";
@@ -152,4 +156,46 @@ fn what_is_wrong_has_its_place() {
         });
         assert!(found, "{place} {code} {said}: {:#?}", heard(&problems));
     }
+}
+
+/// What becomes of a request on a connection that this distribution's function let in.
+fn asked(distribution: &Distribution, scheme: Scheme, allowed_by: Option<&str>) -> Option<Refused> {
+    let (parts, ()) =
+        http::Request::get("/").header("host", &distribution.domain_name).body(()).unwrap().into_parts();
+    let peer = "192.0.2.1:1234".parse().unwrap();
+    let mut request = Request::read(parts, scheme, Stream::Ended, peer).unwrap();
+    if scheme == Scheme::Https {
+        request.tls = Some(Tls { allowed_by: allowed_by.map(Into::into), ..Tls::default() });
+    }
+    admit(distribution, request, SystemTime::UNIX_EPOCH).err().map(|(refused, _)| refused)
+}
+
+/// Nobody comes past a function by a handshake with another distribution.
+#[test]
+fn a_connection_is_good_for_the_distribution_that_let_it_in() {
+    let with = |mode: &str, behavior: &str| {
+        let mut all = bundle();
+        all["DomainName"] = json!("d1.cloudfront.net");
+        all["DistributionConfig"]["ViewerMtlsConfig"]["Mode"] = json!(mode);
+        all["DistributionConfig"]["DefaultCacheBehavior"]["ViewerProtocolPolicy"] = json!(behavior);
+        load_value(all).unwrap().distribution
+    };
+    let optional = with("optional", "allow-all");
+    assert_eq!(asked(&optional, Scheme::Https, Some("d1.cloudfront.net")), None);
+    for other in [None, Some("d2.cloudfront.net")] {
+        assert_eq!(asked(&optional, Scheme::Https, other), Some(Refused::Misdirected));
+    }
+    // Without TLS there is no handshake to decide about: that is the behavior's to allow, and what requires a certificate
+    // does not.
+    assert_eq!(asked(&optional, Scheme::Http, None), None);
+    assert_eq!(asked(&with("required", "allow-all"), Scheme::Http, None), Some(Refused::NoCertificate));
+
+    // Viewers of a staging distribution shake hands with its primary.
+    let mut staging = with("optional", "allow-all");
+    staging.domain_name = "d3.cloudfront.net".to_owned();
+    staging.viewer_tls.function = None;
+    let staging = staging.standing_in_for(&optional);
+    assert_eq!(asked(&staging, Scheme::Https, Some("d1.cloudfront.net")), None);
+    assert_eq!(asked(&staging, Scheme::Https, Some("d3.cloudfront.net")), None);
+    assert_eq!(asked(&staging, Scheme::Https, None), Some(Refused::Misdirected));
 }

@@ -7,7 +7,8 @@
 //! came into force meanwhile.
 //!
 //! Reading order: this file (what is shared, and what a handshake comes to), `wants` (what a site wants of one, as rustls
-//! takes it), `greeting` (one handshake), `certificates` (what is presented), `viewers` and `certificate` (what viewers show).
+//! takes it), `greeting` (one handshake), `admission` (whom a connection function lets in), `certificates` (what is presented), `viewers` and `certificate` (what viewers show).
+mod admission;
 mod certificate;
 mod certificates;
 mod greeting;
@@ -29,6 +30,8 @@ use self::certificates::Current;
 pub use self::viewers::TrustStoreFiles;
 pub use self::wants::Sites;
 use self::wants::Wants;
+use super::clock::Clock;
+use super::ids::RequestIds;
 use crate::viewer;
 
 /// The HTTP versions a TLS viewer may choose from.
@@ -47,6 +50,9 @@ pub struct Tls {
     installed: ArcSwap<Installed>,
     /// Whether it was said what becomes of those who name nobody.
     told: AtomicBool,
+    /// What connection functions go by. Certificates do too.
+    clock: Clock,
+    ids: RequestIds,
 }
 
 /// What is in force.
@@ -77,6 +83,8 @@ pub struct TlsFacts {
     pub certificate: Option<Arc<viewer::Certificate>>,
     /// Of the viewer's first message, where a policy of the sites wants it.
     pub fingerprint: Option<Arc<viewer::Fingerprint>>,
+    /// The domain name of the distribution whose connection function let the viewer in.
+    pub allowed_by: Option<Arc<str>>,
 }
 
 /// How a TLS session began.
@@ -130,7 +138,7 @@ impl Tls {
         let certificates = Arc::new(Current(ArcSwap::from_pointee(certificates.checked()?)));
         let installed = Installed::new(sites, None, &certificates)?;
         let (installed, told) = (ArcSwap::from_pointee(installed), AtomicBool::new(false));
-        Ok(Self { certificates, installed, told })
+        Ok(Self { certificates, installed, told, clock: Clock::system(), ids: RequestIds::new() })
     }
 
     /// Presents other certificates, and wants what these sites want, from the next handshake on. Connections that stand
@@ -186,6 +194,7 @@ impl TlsFacts {
                 _ => Session::Full,
             },
             fingerprint: None,
+            allowed_by: None,
             certificate: leaf.map(|leaf| Arc::new(certificate::read(leaf, shown_to))),
         }
     }

@@ -39,7 +39,14 @@ pub enum Handshake {
 impl Default for Tls {
     fn default() -> Self {
         let (version, cipher) = ("TLSv1.3", "TLS_AES_128_GCM_SHA256");
-        Self { version, cipher, handshake: Handshake::Full, certificate: None, fingerprint: None, allowed_by: None }
+        Self {
+            version,
+            cipher,
+            handshake: Handshake::Full,
+            certificate: None,
+            fingerprint: None,
+            allowed_by: None,
+        }
     }
 }
 

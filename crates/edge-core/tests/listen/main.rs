@@ -3,6 +3,8 @@
 #![cfg(feature = "proxy")]
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may")]
 
+#[cfg(feature = "functions")]
+mod connection_functions;
 mod fingerprints;
 mod framing;
 mod http2;

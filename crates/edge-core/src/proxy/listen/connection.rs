@@ -70,7 +70,7 @@ fn canonical(addr: SocketAddr) -> SocketAddr {
 async fn serve_tls<S: Service>(accepted: Accepted<S, TcpStream>, tls: &Tls) {
     let Accepted { host, peer, stream, read, place } = accepted;
     // Boxed: the state of a handshake would be a part of every connection's future.
-    let handshake = Box::pin(tls.accept(stream));
+    let handshake = Box::pin(tls.accept(stream, peer.addr.ip()));
     let (stream, facts) = match timeout(host.limits.handshake_timeout, handshake).await {
         Ok(Ok(greeted)) => greeted,
         failed => {

@@ -1,6 +1,7 @@
 //! One handshake: the viewer's first message tells which site is meant, and the site what the rest is like.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -18,10 +19,11 @@ use crate::viewer::Fingerprint;
 const KEPT_BYTES_MAX: usize = 64 * 1024;
 
 impl Tls {
-    /// Shakes hands. An error is the end of the connection.
+    /// Shakes hands with a viewer at this address. An error is the end of the connection.
     pub(in crate::proxy) async fn accept(
         &self,
         mut stream: TcpStream,
+        viewer: IpAddr,
     ) -> io::Result<(TlsStream<TcpStream>, TlsFacts)> {
         let fingerprints = self.installed.load().sites.fingerprints();
         let (accepted, fingerprint) = hello(&mut stream, fingerprints).await?;
@@ -45,8 +47,12 @@ impl Tls {
             Arc::clone(&ready.config)
         };
         let stream = StartHandshake::from_parts(accepted, stream).into_stream(config).await?;
-        let facts = TlsFacts::of(stream.get_ref().1, installed.sites.domain_name(place));
-        Ok((stream, TlsFacts { fingerprint: fingerprint.map(Arc::new), ..facts }))
+        let mut facts = TlsFacts::of(stream.get_ref().1, installed.sites.domain_name(place));
+        facts.fingerprint = fingerprint.map(Arc::new);
+        if let Some(distribution) = installed.sites.distribution(place) {
+            self.admit(distribution, viewer, &mut facts)?;
+        }
+        Ok((stream, facts))
     }
 }
 
