@@ -7,6 +7,7 @@ use clap::Parser;
 mod admin;
 mod classify;
 mod configuration;
+mod connection_log;
 mod demo;
 mod deployment;
 mod diff;

@@ -7,10 +7,13 @@
 //! came into force meanwhile.
 //!
 //! Reading order: this file (what is shared, and what a handshake comes to), `wants` (what a site wants of one, as rustls
-//! takes it), `greeting` (one handshake), `admission` (whom a connection function lets in), `certificates` (what is presented), `viewers` and `certificate` (what viewers show).
+//! takes it), `greeting` (one handshake), `admission` (whom a connection function lets in), `attempts` and
+//! `failure` (what the log says of it), `certificates` (what is presented), `viewers` and `certificate` (what viewers show).
 mod admission;
+mod attempts;
 mod certificate;
 mod certificates;
+mod failure;
 mod greeting;
 mod viewers;
 mod wants;
@@ -25,6 +28,7 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::server::ResolvesServerCert;
 use rustls::{HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection};
 
+pub(super) use self::attempts::Greeting;
 pub use self::certificates::Certificates;
 use self::certificates::Current;
 pub use self::viewers::TrustStoreFiles;
@@ -32,7 +36,8 @@ pub use self::wants::Sites;
 use self::wants::Wants;
 use super::clock::Clock;
 use super::ids::RequestIds;
-use crate::viewer;
+use super::journal::Journal;
+use crate::viewer::{self, Attempt};
 
 /// The HTTP versions a TLS viewer may choose from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,6 +58,8 @@ pub struct Tls {
     /// What connection functions go by. Certificates do too.
     clock: Clock,
     ids: RequestIds,
+    /// Where attempts are logged.
+    journal: Option<Arc<Journal<Attempt>>>,
 }
 
 /// What is in force.
@@ -138,7 +145,8 @@ impl Tls {
         let certificates = Arc::new(Current(ArcSwap::from_pointee(certificates.checked()?)));
         let installed = Installed::new(sites, None, &certificates)?;
         let (installed, told) = (ArcSwap::from_pointee(installed), AtomicBool::new(false));
-        Ok(Self { certificates, installed, told, clock: Clock::system(), ids: RequestIds::new() })
+        let (clock, ids) = (Clock::system(), RequestIds::new());
+        Ok(Self { certificates, installed, told, clock, ids, journal: None })
     }
 
     /// Presents other certificates, and wants what these sites want, from the next handshake on. Connections that stand

@@ -5,6 +5,7 @@
 
 #[cfg(feature = "functions")]
 mod connection_functions;
+mod connection_log;
 mod fingerprints;
 mod framing;
 mod http2;

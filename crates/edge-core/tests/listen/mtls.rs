@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use edge_core::distribution::Distribution;
 use edge_core::proxy::listen::Limits;
 use edge_core::proxy::tls::{Sites, Tls};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use rustls::client::ResolvesClientCert;
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -41,9 +41,19 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), certificate }
     }
 
+    /// A certificate for servers alone.
+    pub(crate) fn server(&self, name: &str) -> Shows {
+        let mut params = between(CertificateParams::default(), NOW);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        self.signed(name, params)
+    }
+
     pub(crate) fn viewer(&self, name: &str, years: (i32, i32)) -> Shows {
+        self.signed(name, between(CertificateParams::default(), years))
+    }
+
+    fn signed(&self, name: &str, mut params: CertificateParams) -> Shows {
         let key = KeyPair::generate().unwrap();
-        let mut params = between(CertificateParams::default(), years);
         params.distinguished_name = named(name);
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         Shows { chain: vec![certificate.der().clone()], key: Arc::new(key) }
@@ -54,7 +64,7 @@ impl Authority {
 #[derive(Clone)]
 pub(crate) struct Shows {
     pub(crate) chain: Vec<CertificateDer<'static>>,
-    key: Arc<KeyPair>,
+    pub(crate) key: Arc<KeyPair>,
 }
 
 impl Shows {
@@ -99,31 +109,41 @@ fn between(mut params: CertificateParams, (from, to): (i32, i32)) -> Certificate
 }
 
 pub(crate) const NOW: (i32, i32) = (2020, 4000);
-const LONG_AGO: (i32, i32) = (2001, 2002);
-const ONE_DAY: (i32, i32) = (3998, 3999);
+pub(crate) const LONG_AGO: (i32, i32) = (2001, 2002);
+pub(crate) const ONE_DAY: (i32, i32) = (3998, 3999);
 
 /// What is in `TrustStoreConfig`.
 pub(crate) fn store(more: &str) -> String {
     format!(r#""TrustStoreConfig": {{"TrustStoreId": "ts"{more}}}"#)
 }
 
-fn wants(mode: &str, store: &str) -> Distribution {
+pub(crate) fn wants(mode: &str, store: &str) -> Distribution {
     let gap = if store.is_empty() { "" } else { ", " };
     distribution_with("a.example.com", &format!(r#""ViewerMtlsConfig": {{"Mode": "{mode}"{gap}{store}}},"#))
 }
 
 pub(crate) struct World {
-    running: Running,
+    pub(crate) running: Running,
     root: CertificateDer<'static>,
 }
 
 impl World {
     pub(crate) fn new(name: &str, trusted: &[&Authority], distributions: Vec<Distribution>) -> Self {
+        Self::with(name, trusted, Limits::default(), distributions, |tls| tls)
+    }
+
+    pub(crate) fn with(
+        name: &str,
+        trusted: &[&Authority],
+        limits: Limits,
+        distributions: Vec<Distribution>,
+        more: impl FnOnce(Tls) -> Tls,
+    ) -> Self {
         let file = file(name, trusted);
         let (certificates, root) = certificates(name);
         let sites = Sites::of(distributions, &HashMap::from([("ts".to_owned(), file)])).unwrap();
-        let tls = Tls::of(certificates, sites).unwrap();
-        Self { running: start_with(Limits::default(), Some(Arc::new(tls))), root }
+        let tls = more(Tls::of(certificates, sites).unwrap());
+        Self { running: start_with(limits, Some(Arc::new(tls))), root }
     }
 
     pub(crate) fn viewer(&self, shows: Option<&Shows>) -> Viewer {

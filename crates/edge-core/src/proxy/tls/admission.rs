@@ -7,7 +7,7 @@ use std::fmt;
 use std::io;
 use std::net::IpAddr;
 
-use super::{Tls, TlsFacts};
+use super::{Greeting, Tls};
 use crate::distribution::Distribution;
 use crate::function::connection::{Connection, Verdict, decide};
 
@@ -24,26 +24,26 @@ impl fmt::Display for NotLetIn {
 impl std::error::Error for NotLetIn {}
 
 impl Tls {
-    /// Asks the distribution's connection function, where there is one.
+    /// Asks the distribution's connection function, where there is one, about a viewer whose handshake is done.
     pub(super) fn admit(
         &self,
         distribution: &Distribution,
         viewer: IpAddr,
-        facts: &mut TlsFacts,
+        greeting: &mut Greeting,
     ) -> io::Result<()> {
-        let Some(script) = &distribution.viewer_tls.function else { return Ok(()) };
-        let id = self.ids.next();
-        let decided = decide(
-            script,
-            &Connection {
-                certificate: facts.certificate.as_deref(),
-                client: viewer,
-                endpoint: &distribution.domain_name,
-                distribution_id: &distribution.id,
-                connection_id: id.to_str().unwrap_or_default(),
-            },
-            self.clock.now(),
-        );
+        let (Some(script), Some(facts)) = (&distribution.viewer_tls.function, &mut greeting.facts) else {
+            return Ok(());
+        };
+        let id = greeting.id.insert(self.ids.next());
+        let connection = Connection {
+            certificate: facts.certificate.as_deref(),
+            client: viewer,
+            endpoint: &distribution.domain_name,
+            distribution_id: &distribution.id,
+            connection_id: id.to_str().unwrap_or_default(),
+        };
+        let decided = decide(script, &connection, self.clock.now());
+        greeting.custom = decided.custom;
         let (function, at) = (script.name.as_str(), "connection-request");
         for line in &decided.log {
             tracing::info!(target: "edge::function", function, at, "{line}");
