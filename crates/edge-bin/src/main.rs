@@ -8,6 +8,7 @@ mod access_log;
 mod admin;
 mod classify;
 mod configuration;
+mod connection_log;
 mod demo;
 mod deployment;
 mod diff;

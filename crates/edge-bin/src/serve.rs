@@ -20,6 +20,7 @@ use crate::BAD_CONFIGURATION;
 use crate::access_log::AccessLogArgs;
 use crate::admin::{Admin, Time, moment};
 use crate::configuration::{ConfigArgs, Configured, Warning, origin_called};
+use crate::connection_log::{ConnectionLog, ConnectionLogArgs};
 use crate::deployment;
 use crate::lambda::{self, LambdaArgs};
 use crate::runtime::{self, Asked, Signals};
@@ -76,6 +77,8 @@ pub(crate) struct Serve {
     pub(crate) lambdas: LambdaArgs,
     #[command(flatten)]
     pub(crate) access_log: AccessLogArgs,
+    #[command(flatten)]
+    pub(crate) connection_log: ConnectionLogArgs,
     /// Who is sent to the staging distribution, which is given beside its primary: what `aws cloudfront
     /// get-continuous-deployment-policy-config` prints. For the first configuration, where its bundle has no such policy.
     #[arg(long, value_name = "FILE")]
@@ -315,21 +318,23 @@ impl Serve {
 pub(crate) fn run(args: &Serve) -> anyhow::Result<ExitCode> {
     runtime::start_logs();
     let time = args.time();
-    let settings = match args.settings(&time.clock) {
-        Ok((settings, warnings)) => {
-            warnings.iter().for_each(|warning| eprint!("warning: {warning}"));
-            settings
-        }
+    let opened = args.settings(&time.clock).and_then(|(mut settings, warnings)| {
+        warnings.iter().for_each(|warning| eprint!("warning: {warning}"));
+        let log = args.connection_log.open(&mut settings)?;
+        Ok((settings, log))
+    });
+    let (settings, log) = match opened {
+        Ok(opened) => opened,
         Err(problems) => {
             eprintln!("error: {problems}");
             return Ok(ExitCode::from(BAD_CONFIGURATION));
         }
     };
     let runtime = runtime::build(args.listeners.threads.map(usize::from))?;
-    runtime.block_on(serve(args, settings, time))
+    runtime.block_on(serve(args, settings, time, log))
 }
 
-async fn serve(args: &Serve, settings: Settings, time: Time) -> anyhow::Result<ExitCode> {
+async fn serve(args: &Serve, settings: Settings, time: Time, log: ConnectionLog) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
     let described: String =
         std::iter::once(&settings.distribution).chain(&settings.others).map(describe).collect();
@@ -355,10 +360,11 @@ async fn serve(args: &Serve, settings: Settings, time: Time) -> anyhow::Result<E
     println!("ready");
     while signals.next().await == Asked::Reload {
         reload(args, &server, &time.clock);
+        log.reopen();
     }
     eprintln!("stopping: requests under way are finished (a second signal ends at once)");
     tokio::select! {
-        () = server.stop() => Ok(ExitCode::SUCCESS),
+        () = async { server.stop().await; log.finish().await } => Ok(ExitCode::SUCCESS),
         _ = signals.next() => Ok(ExitCode::FAILURE),
     }
 }

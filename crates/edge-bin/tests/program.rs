@@ -117,6 +117,61 @@ fn a_trust_store_that_is_missing_is_exit_code_2() {
     assert!(get(running.address("http"), "/", "localhost").starts_with("HTTP/1.1 403"));
 }
 
+/// What comes to nothing before any request is in the connection log, and a log that is moved away is made anew.
+#[test]
+fn the_connection_log_tells_of_handshakes() {
+    let directory = Directory::new("connection-log");
+    let plain = directory.write("plain.json", DISTRIBUTION);
+    let log = directory.0.join("connections.log");
+    let with_log = |config: &Path| {
+        let mut command = serve(&directory, config, origin("x"));
+        command.arg("--connection-log").arg(&log);
+        command
+    };
+    let running = Running::start(&mut with_log(&plain));
+    running.signal("-TERM");
+    let errors = running.end().1;
+    assert!(errors.contains("warning: --connection-log: no distribution asks"), "{errors}");
+
+    let wanted =
+        r#"{ "ViewerMtlsConfig": {"Mode": "required", "TrustStoreConfig": {"TrustStoreId": "ts_1"}},"#;
+    let config = directory.write("d.json", &DISTRIBUTION.replacen('{', wanted, 1));
+    let mut command = with_log(&config);
+    let authority = directory.0.join("data").join("ca.pem");
+    let running = Running::start(command.arg("--trust-store").arg(format!("ts_1={}", authority.display())));
+    let (https, aside) = (running.address("https"), directory.0.join("aside.log"));
+    // While it answers other requests.
+    let waits_for = |what: &str, is_so: &dyn Fn() -> bool| {
+        let admin = running.address("admin");
+        assert!(
+            (0..20_000).any(|_| get(admin, "/healthz", "localhost").ends_with("ok\n") && is_so()),
+            "{what}"
+        );
+    };
+    let has_line = |file: &Path| std::fs::read_to_string(file).is_ok_and(|text| text.ends_with('\n'));
+    assert!(!get(https, "/", "localhost").contains("HTTP/"), "it speaks no TLS");
+    waits_for("a line", &|| has_line(&log));
+    std::fs::rename(&log, &aside).unwrap();
+    running.signal("-HUP");
+    waits_for("a new file", &|| log.exists());
+    assert!(!get(https, "/", "localhost").contains("HTTP/"));
+    running.signal("-TERM");
+    assert_eq!(running.end().0, Some(0));
+    for file in [&aside, &log] {
+        let text = std::fs::read_to_string(file).unwrap();
+        let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(line["connectionStatus"], "Failed:UnmappedConnectionError", "{text}");
+        assert_eq!(line["clientIp"], "127.0.0.1");
+    }
+
+    let nowhere = directory.0.join("missing").join("log");
+    let closed =
+        serve(&directory, &config, origin("x")).arg("--connection-log").arg(nowhere).output().unwrap();
+    assert_eq!(closed.status.code(), Some(2));
+    let errors = String::from_utf8(closed.stderr).unwrap();
+    assert!(errors.contains("--connection-log") && errors.contains("missing"), "{errors}");
+}
+
 /// A restriction that nothing can enforce is said loudly.
 #[test]
 fn countries_that_nobody_can_know_are_warned_of() {

@@ -76,6 +76,8 @@ impl Distribution {
     pub fn standing_in_for(mut self, primary: &Distribution) -> Self {
         self.aliases.clone_from(&primary.aliases);
         self.aliases.push(Alias::Name(primary.domain_name.clone()));
+        // Their handshakes were with that.
+        self.viewer_tls.clone_from(&primary.viewer_tls);
         self
     }
 }

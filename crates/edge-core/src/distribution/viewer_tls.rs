@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use crate::script::Script;
+
 /// All a handshake depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ViewerTls {
@@ -15,6 +17,8 @@ pub struct ViewerTls {
     pub nameless: Nameless,
     /// Whether viewers are asked for a certificate, and what for.
     pub mtls: Option<ViewerMtls>,
+    /// Who decides whom it serves of those the handshake let pass.
+    pub function: Option<Arc<Script>>,
 }
 
 /// What a viewer without SNI gets (§11.3).

@@ -65,13 +65,7 @@ impl From<Invalid> for Failed {
 impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Execution(Fault::Threw(what)) => write!(f, "503: it threw {what}"),
-            Self::Execution(Fault::TooLong) => f.write_str("503: it ran too long"),
-            Self::Execution(Fault::TooLarge) => f.write_str("503: it needed too much memory"),
-            Self::Execution(Fault::Unreadable(what)) => {
-                write!(f, "503: what it returned cannot be read: {what}")
-            }
-            Self::Execution(Fault::NoEngine) => f.write_str("503: this build runs no functions"),
+            Self::Execution(fault) => write!(f, "503: {fault}"),
             Self::Validation(Invalid::ReadOnly(name)) => write!(f, "502: {name} is read-only"),
             Self::Validation(Invalid::Disallowed(name)) => write!(f, "502: {name} may not be set"),
             Self::Validation(Invalid::Value(what)) => write!(f, "502: {what}"),
@@ -177,7 +171,7 @@ fn run(
 }
 
 /// Chance, the same for the same request (FNV-1a).
-fn seed(request_id: &str) -> u32 {
+pub(super) fn seed(request_id: &str) -> u32 {
     request_id.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 

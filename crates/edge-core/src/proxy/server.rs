@@ -29,6 +29,7 @@ use super::clock::Clock;
 use super::edge::{Edge, Room, Running, Viewer};
 use super::fetch::{ClientCertificate, Origins, OriginsConfig, OriginsError, Scheme, read_roots};
 use super::geo::{GeoError, GeoSettings, Locator};
+use super::journal::Journal;
 use super::listen::{Interims, Limits, Listener, Peer, Refusal, Service, Stop, Upgrade};
 use super::local_ca::{CaError, LocalCa};
 use super::pool;
@@ -39,6 +40,7 @@ use crate::distribution::lambda::{Endpoint, unversioned};
 use crate::distribution::{Clash, Credentials, Distribution};
 use crate::exchange::Rules;
 use crate::response::Place;
+use crate::viewer::Attempt;
 use crate::viewer::device::Memo;
 
 /// Everything an edge is started with. Fields are free to be set; [`Server::start`] says what is wrong with them.
@@ -74,6 +76,9 @@ pub struct Settings {
     pub https: Vec<SocketAddr>,
     /// Certificate chains with their keys: PEM files.
     pub certificates: Vec<(PathBuf, PathBuf)>,
+    /// Where attempts to connect to distributions that ask for certificates are logged (§15.2). Whoever opened it has it
+    /// finished.
+    pub connection_log: Option<Arc<Journal<Attempt>>>,
     /// Trust stores of viewers' certificates by their ids, where the documents do not carry them: PEM files (§11.6).
     pub trust_stores: TrustStoreFiles,
     /// Where the local CA is kept; made on first use, for names no certificate covers. `None`: files only.
@@ -117,6 +122,7 @@ impl Settings {
             http: Vec::new(),
             https: Vec::new(),
             certificates: Vec::new(),
+            connection_log: None,
             trust_stores: TrustStoreFiles::new(),
             local_ca: None,
             cache_bytes: CACHE_BYTES_DEFAULT,
@@ -406,6 +412,10 @@ fn tls(settings: &Settings) -> Result<(Option<Arc<Tls>>, Option<PathBuf>), Start
     }
     let (certificates, ca_path) = certificates(settings)?;
     let tls = sites(settings).and_then(|sites| Tls::of(certificates, sites)).map_err(StartError::Tls)?;
+    let tls = match &settings.connection_log {
+        Some(journal) => tls.logging(Arc::clone(journal)),
+        None => tls,
+    };
     Ok((Some(Arc::new(tls)), ca_path))
 }
 

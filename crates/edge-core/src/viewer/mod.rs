@@ -4,6 +4,7 @@
 //! reaches a key, a function or an origin (threats M1–M9). Past the door every field is checked and typed. This
 //! module refuses to know distributions; [`gate`] brings the two together.
 
+mod attempt;
 mod certificate;
 mod connection;
 pub mod deployment;
@@ -23,6 +24,7 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 
+pub use self::attempt::{Attempt, Failure, Outcome};
 pub use self::certificate::{Certificate, Shown};
 pub use self::connection::{Handshake, Tls};
 pub use self::fingerprint::Fingerprint;

@@ -30,16 +30,8 @@ pub(super) fn distribution(config: &Node<'_>) {
             .at("ConnectionMode")
             .not_in_force("tenants are not modelled: the distribution is served itself");
     }
-    for (key, message) in [
-        ("TenantConfig", "parameters of tenants are not filled in"),
-        (
-            "ConnectionFunctionAssociation",
-            "the connection function does not run: connections it would deny are NOT denied",
-        ),
-    ] {
-        if config.at(key).is_present() {
-            config.at(key).not_in_force(message);
-        }
+    if config.at("TenantConfig").is_present() {
+        config.at("TenantConfig").not_in_force("parameters of tenants are not filled in");
     }
 }
 

@@ -25,7 +25,7 @@ use super::streams::{Call, Last, Paced, PanicCounter, Streams, too_large};
 use super::timer::LazyTimer;
 use super::wire::Wire;
 use super::{Bounds, Host, Limits, Peer, Scheme, Service, Stop, count};
-use crate::proxy::tls::Tls;
+use crate::proxy::tls::{Greeting, Tls};
 
 /// What hyper may keep of heads that came ahead of their turn, and of bodies not yet taken.
 const READ_BUFFER_BYTES: usize = 64 * 1024;
@@ -69,12 +69,16 @@ fn canonical(addr: SocketAddr) -> SocketAddr {
 
 async fn serve_tls<S: Service>(accepted: Accepted<S, TcpStream>, tls: &Tls) {
     let Accepted { host, peer, stream, read, place } = accepted;
+    let (began, mut greeting) = (Instant::now(), Greeting::default());
     // Boxed: the state of a handshake would be a part of every connection's future.
-    let handshake = Box::pin(tls.accept(stream));
-    let (stream, facts) = match timeout(host.limits.handshake_timeout, handshake).await {
-        Ok(Ok(greeted)) => greeted,
-        failed => {
-            if let Ok(Err(error)) = failed {
+    let handshake = Box::pin(tls.accept(stream, peer.addr.ip(), &mut greeting));
+    let greeted = timeout(host.limits.handshake_timeout, handshake).await;
+    let greeted = greeted.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+    tls.log(&greeting, greeted.as_ref().err(), (peer.addr, peer.local.ip()), began.elapsed());
+    let (stream, facts) = match (greeted, greeting.into_facts()) {
+        (Ok(stream), Some(facts)) => (stream, facts),
+        (failed, _) => {
+            if let Err(error) = failed {
                 tracing::debug!(viewer = %peer.addr, %error, "no handshake");
             }
             return count(&host.counters.handshakes_failed);
