@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use super::{HttpVersion, Stage};
+
 /// All a handshake depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ViewerTls {
@@ -15,6 +17,18 @@ pub struct ViewerTls {
     pub nameless: Nameless,
     /// Whether viewers are asked for a certificate, and what for.
     pub mtls: Option<ViewerMtls>,
+}
+
+impl super::Distribution {
+    /// Whether viewers are served over QUIC and told so (§11.2): where `HttpVersion` says so, TLS 1.3 is allowed, no
+    /// certificate is asked of viewers (which CloudFront does not do over HTTP/3) and nothing is deployed continuously
+    /// (§17.1).
+    pub fn offers_http3(&self) -> bool {
+        let asks = matches!(self.http_version, HttpVersion::Http3 | HttpVersion::Http2And3);
+        let ViewerTls { policy, mtls, .. } = &self.viewer_tls;
+        let is_deployed = self.deployment.is_some() || self.stage == Stage::Staging;
+        asks && mtls.is_none() && !is_deployed && policy.protocols().any(|protocol| protocol == "TLSv1.3")
+    }
 }
 
 /// What a viewer without SNI gets (§11.3).

@@ -20,7 +20,7 @@ use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::header::SET_COOKIE;
+use http::header::{ALT_SVC, SET_COOKIE};
 use http::{HeaderValue, Method, Version};
 use tokio::time::Instant;
 
@@ -165,7 +165,7 @@ impl Edge {
         B::Error: std::fmt::Display + Send + Unpin,
     {
         let head = request.method() == Method::HEAD;
-        let (decided, set_cookie) = self.decide(request, viewer, upgrade.as_ref());
+        let (decided, beside) = self.decide(request, viewer, upgrade.as_ref());
         let mut response = match decided {
             Decided::Answered(response) => response,
             // Boxed, or the state of a miss would be a part of every hit's future.
@@ -181,19 +181,22 @@ impl Edge {
         if let Some(pending) = response.extensions_mut().remove::<Box<Pending>>() {
             response = Box::pin(self.finish(pending, response, head)).await;
         }
-        if let Some(set_cookie) = set_cookie {
+        if let Some(set_cookie) = beside.set_cookie {
             response.headers_mut().append(SET_COOKIE, set_cookie);
+        }
+        if let Some(alt_svc) = beside.alt_svc {
+            response.headers_mut().insert(ALT_SVC, alt_svc);
         }
         response
     }
 
-    /// All that needs no waiting: a hit is a function call. Beside it what keeps the viewer's session where it is.
+    /// All that needs no waiting: a hit is a function call.
     fn decide<B: http_body::Body>(
         &self,
         request: http::Request<B>,
         viewer: Viewer,
         upgrade: Option<&Upgrade>,
-    ) -> (Decided<B>, Option<HeaderValue>) {
+    ) -> (Decided<B>, Beside) {
         let inner = &*self.0;
         inner.counters.requests.fetch_add(1, Ordering::Relaxed);
         let now = inner.clock.now();
@@ -207,10 +210,11 @@ impl Edge {
             Ok(request) => request,
             Err(refusal) => {
                 let response = exchange::refuse_unread(&running.rules().place, refusal, &id, now);
-                return (Decided::Answered(form.plain(response)), None);
+                return (Decided::Answered(form.plain(response)), Beside::default());
             }
         };
         let (site, set_cookie) = running.choose(&mut request, &id, now);
+        let beside = Beside { set_cookie, alt_svc: site.rules.place.alt_svc(request.scheme).cloned() };
         running.locate(&mut request, site);
         request.tls = viewer.tls;
         if upgrade.is_none() {
@@ -250,7 +254,7 @@ impl Edge {
             // Both lead on, above.
             Step::LookUp(_) | Step::Instead { .. } => Decided::Answered(form.broken()),
         };
-        (decided, set_cookie)
+        (decided, beside)
     }
 
     /// A Lambda at viewer-request is called, then all goes on as without it.
@@ -390,6 +394,15 @@ impl Edge {
         let behavior = trace.behavior.map(|id| rules.distribution.behavior(id).path_pattern.as_str());
         tracing::info!(target: "edge::guard", behavior, "{withheld}");
     }
+}
+
+/// What an answer carries that no step decides, whatever it is.
+#[derive(Default)]
+struct Beside {
+    /// Keeps the viewer's session where it is (§17.1).
+    set_cookie: Option<HeaderValue>,
+    /// Tells of HTTP/3 (§8.1).
+    alt_svc: Option<HeaderValue>,
 }
 
 /// What became of a request before anything was waited for.

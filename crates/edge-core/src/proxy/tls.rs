@@ -7,10 +7,12 @@
 //! came into force meanwhile.
 //!
 //! Reading order: this file (what is shared, and what a handshake comes to), `wants` (what a site wants of one, as rustls
-//! takes it), `greeting` (one handshake), `certificates` (what is presented), `viewers` and `certificate` (what viewers show).
+//! takes it), `greeting` (one handshake; `quic` over QUIC), `certificates` (what is presented), `viewers` and `certificate` (what viewers show).
 mod certificate;
 mod certificates;
 mod greeting;
+#[cfg(feature = "http3")]
+mod quic;
 mod viewers;
 mod wants;
 
@@ -26,6 +28,8 @@ use rustls::{HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection};
 
 pub use self::certificates::Certificates;
 use self::certificates::Current;
+#[cfg(feature = "http3")]
+pub(in crate::proxy) use self::quic::{Greeting, Quic};
 pub use self::viewers::TrustStoreFiles;
 pub use self::wants::Sites;
 use self::wants::Wants;
