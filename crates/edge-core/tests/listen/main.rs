@@ -6,6 +6,8 @@
 mod fingerprints;
 mod framing;
 mod http2;
+#[cfg(feature = "http3")]
+mod http3;
 mod interim;
 mod limits;
 mod mtls;

@@ -177,6 +177,19 @@ pub(crate) fn start_with(limits: Limits, tls: Option<Arc<Tls>>) -> Running {
     Running { addr, stop, ended, counters, seen, gate }
 }
 
+/// A QUIC listener that serves one.
+#[cfg(feature = "http3")]
+pub(crate) fn start_quic(limits: Limits, tls: Arc<Tls>) -> Running {
+    let listener =
+        edge_core::proxy::listen::QuicListener::bind("127.0.0.1:0".parse().unwrap(), tls, limits).unwrap();
+    let (addr, counters) = (listener.local_addr().unwrap(), listener.counters());
+    let (sender, seen) = mpsc::unbounded_channel();
+    let gate = Arc::new(Semaphore::new(0));
+    let stop = Stop::new();
+    let ended = tokio::spawn(listener.serve(Site { seen: sender, gate: Arc::clone(&gate) }, stop.clone()));
+    Running { addr, stop, ended, counters, seen, gate }
+}
+
 impl Running {
     /// What the site is asked next.
     pub(crate) async fn next_seen(&mut self) -> String {
