@@ -12,7 +12,7 @@ use edge_core::distribution::problem::codes;
 use edge_core::distribution::{Behavior, Country, Distribution, GeoRestriction, Target};
 use edge_core::proxy::clock::Clock;
 use edge_core::proxy::geo::GeoSettings;
-use edge_core::proxy::server::{ORIGIN_REQUESTS_DEFAULT, Server, Settings};
+use edge_core::proxy::server::{Http3, ORIGIN_REQUESTS_DEFAULT, Server, Settings};
 use edge_core::viewer::geo::Location;
 use http::HeaderName;
 
@@ -158,6 +158,10 @@ pub(crate) struct Listeners {
     /// HTTPS.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
     pub(crate) https: Vec<Place>,
+    /// Do not speak HTTP/3, which otherwise is spoken at the UDP port beside each --https for the distributions whose
+    /// HttpVersion has it, and offered by Alt-Svc.
+    #[arg(long)]
+    pub(crate) no_http3: bool,
     /// Administration: /healthz, /metrics, /distribution, /clock, and CloudFront's API for invalidations of the
     /// distribution whose id is printed at the start (see `edge-bin invalidate`). Loopback only.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9090")]
@@ -237,6 +241,7 @@ impl Listeners {
         };
         settings.http = self.http.iter().filter_map(at).collect();
         settings.https = self.https.iter().filter_map(at).collect();
+        settings.http3 = if self.no_http3 { Http3::Off } else { Http3::WhereOffered };
         settings.certificates = self.cert.iter().cloned().zip(self.key.iter().cloned()).collect();
         settings.cache_bytes = self.cache_size;
         settings.origin_requests_max = self.origin_requests_max;
@@ -373,6 +378,7 @@ async fn serve(args: &Serve, settings: Settings, time: Time, log: ConnectionLog)
 pub(crate) fn announce(server: &Server, admin: Option<&Admin>) {
     server.http().iter().for_each(|addr| println!("listening http {addr}"));
     server.https().iter().for_each(|addr| println!("listening https {addr}"));
+    server.http3().iter().for_each(|addr| println!("listening http3 {addr} (UDP)"));
     if let Some(admin) = admin {
         println!("listening admin {}", admin.addr());
     }

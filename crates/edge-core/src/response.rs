@@ -19,12 +19,12 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::cache::storing::vary_names;
-use crate::distribution::{Behavior, HeaderForwarding, OriginHeader, ResponseHeadersPolicy};
+use crate::distribution::{Behavior, Distribution, HeaderForwarding, OriginHeader, ResponseHeadersPolicy};
 use crate::function::lambda::Failed;
 use crate::header::range::Slice;
 use crate::header::{date, hop};
 use crate::origin::REQUEST_ID;
-use crate::viewer::{Request, without_port};
+use crate::viewer::{Request, Scheme, without_port};
 
 pub use self::pending::Pending;
 pub use self::results::{Detailed, Results};
@@ -33,6 +33,9 @@ pub use self::results::{Detailed, Results};
 pub const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 /// `X-Amz-Cf-Pop`.
 pub const POP: HeaderName = HeaderName::from_static("x-amz-cf-pop");
+
+/// How long a viewer may go by what it was told of HTTP/3 (§8.1).
+const ALT_SVC_SECONDS: u32 = 86_400;
 
 const CLOUDFRONT: HeaderValue = HeaderValue::from_static("CloudFront");
 
@@ -130,6 +133,8 @@ pub struct Place {
     pub via: HeaderValue,
     /// The port redirects to https name; `None` is 443.
     pub https_port: Option<u16>,
+    /// `Alt-Svc`, where viewers are served over HTTP/3 as well.
+    alt_svc: Option<HeaderValue>,
 }
 
 impl Place {
@@ -143,7 +148,21 @@ impl Place {
             via: via.unwrap_or(const { HeaderValue::from_static("1.1 edge.cloudfront.net (CloudFront)") }),
             via_pseudonym,
             https_port,
+            alt_svc: None,
         }
+    }
+
+    /// The same place, which tells viewers that HTTP/3 is spoken at this port, if the distribution has that (§8.1).
+    #[must_use]
+    pub fn offering_http3(self, distribution: &Distribution, port: Option<u16>) -> Self {
+        let offer = |port| HeaderValue::from_str(&format!("h3=\":{port}\"; ma={ALT_SVC_SECONDS}")).ok();
+        Self { alt_svc: port.filter(|_| distribution.offers_http3()).and_then(offer), ..self }
+    }
+
+    /// What a response tells a viewer who came in this way of HTTP/3. It is about the connection and not about what is
+    /// served: no function sees it, no policy removes it, and nothing is stored with it.
+    pub fn alt_svc(&self, scheme: Scheme) -> Option<&HeaderValue> {
+        self.alt_svc.as_ref().filter(|_| scheme == Scheme::Https)
     }
 }
 

@@ -82,7 +82,8 @@ type Failures = BTreeMap<String, Vec<String>>;
 
 /// A wire has the addresses it has, and a viewer of these tests shows no certificate.
 fn is_about_its_viewer(step: &format::Step) -> bool {
-    step.peer.is_some() || step.certificate.is_some() || step.fingerprint.is_some()
+    let is_http3 = step.http.as_deref() == Some("3");
+    is_http3 || step.peer.is_some() || step.certificate.is_some() || step.fingerprint.is_some()
 }
 
 #[test]

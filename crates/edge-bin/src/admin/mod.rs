@@ -14,11 +14,10 @@ use bytes::Bytes;
 use edge_core::proxy::access_log::AccessLog;
 use edge_core::proxy::edge::Edge;
 use edge_core::proxy::journal::Counters;
-use edge_core::proxy::listen::{Interims, Limits, Listener, Peer, Refusal, Service, Stop};
+use edge_core::proxy::listen::{Interims, Limits, Listener, Peer, Refusal, RequestBody, Service, Stop};
 use http::header::ORIGIN;
 use http::{Method, StatusCode};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
 
 pub(crate) use self::api::ROOT;
 use self::api::{ApiError, Code};
@@ -77,9 +76,9 @@ impl Service for Answers {
     type Body = Full<Bytes>;
     type Error = std::convert::Infallible;
 
-    async fn call(
+    async fn call<B: RequestBody>(
         &self,
-        request: http::Request<Incoming>,
+        request: http::Request<B>,
         _: &Peer,
         _: Interims<'_>,
     ) -> http::Response<Full<Bytes>> {
@@ -117,7 +116,7 @@ impl Service for Answers {
 const FROM_A_PAGE: &str = "a request that a page made in a browser is not obeyed";
 
 impl Answers {
-    async fn api(&self, request: http::Request<Incoming>) -> http::Response<String> {
+    async fn api(&self, request: http::Request<impl RequestBody>) -> http::Response<String> {
         let (parts, body) = request.into_parts();
         match Limited::new(body, BODY_BYTES_MAX).collect().await {
             Ok(body) => {

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use edge_core::proxy::listen::{Interims, Limits, Listener, Peer, Refusal, Service, Stop};
+use edge_core::proxy::listen::{Interims, Limits, Listener, Peer, Refusal, RequestBody, Service, Stop};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use http::{HeaderMap, Method, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Incoming;
 
 /// A running site; it ends when this is dropped.
 pub(super) struct Site {
@@ -55,7 +54,7 @@ impl Service for Pages {
     type Body = Full<Bytes>;
     type Error = std::convert::Infallible;
 
-    async fn call(&self, request: http::Request<Incoming>, _: &Peer, _: Interims<'_>) -> Response {
+    async fn call<B: RequestBody>(&self, request: http::Request<B>, _: &Peer, _: Interims<'_>) -> Response {
         let (parts, body) = request.into_parts();
         match (&parts.method, parts.uri.path()) {
             (&Method::POST, "/wp-login.php") => {

@@ -102,9 +102,9 @@ pub enum HttpVersion {
     Http1,
     /// HTTP/1.1 and HTTP/2.
     Http2,
-    /// HTTP/3 too, where a listener speaks it.
+    /// HTTP/3 too.
     Http2And3,
-    /// HTTP/1.1 and HTTP/3.
+    /// HTTP/1.1 and HTTP/3 *(unsure)*.
     Http3,
 }
 

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::{HttpVersion, Stage};
 use crate::script::Script;
 
 /// All a handshake depends on.
@@ -19,6 +20,18 @@ pub struct ViewerTls {
     pub mtls: Option<ViewerMtls>,
     /// Who decides whom it serves of those the handshake let pass.
     pub function: Option<Arc<Script>>,
+}
+
+impl super::Distribution {
+    /// Whether viewers are served over QUIC and told so (§11.2): where `HttpVersion` says so, TLS 1.3 is allowed, no
+    /// certificate is asked of viewers (which CloudFront does not do over HTTP/3) and nothing is deployed continuously
+    /// (§17.1).
+    pub fn offers_http3(&self) -> bool {
+        let asks = matches!(self.http_version, HttpVersion::Http3 | HttpVersion::Http2And3);
+        let ViewerTls { policy, mtls, .. } = &self.viewer_tls;
+        let is_deployed = self.deployment.is_some() || self.stage == Stage::Staging;
+        asks && mtls.is_none() && !is_deployed && policy.protocols().any(|protocol| protocol == "TLSv1.3")
+    }
 }
 
 /// What a viewer without SNI gets (§11.3).

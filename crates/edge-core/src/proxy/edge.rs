@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::header::SET_COOKIE;
+use http::header::{ALT_SVC, SET_COOKIE};
 use http::{HeaderValue, Method};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -209,7 +209,7 @@ impl Edge {
         let head = request.method() == Method::HEAD;
         let mut beside = Beside::default();
         let decided = self.decide(request, viewer, upgrade.as_ref(), &mut beside);
-        let Beside { set_cookie, note } = beside;
+        let note = &beside.note;
         let offered =
             |upgrade: Option<Upgrade>| upgrade.map(|upgrade| Offered { upgrade, note: note.clone() });
         let mut response = match decided {
@@ -227,10 +227,13 @@ impl Edge {
         if let Some(pending) = response.extensions_mut().remove::<Box<Pending>>() {
             response = Box::pin(self.finish(pending, response, head)).await;
         }
-        if let Some(set_cookie) = set_cookie {
+        if let Some(set_cookie) = beside.set_cookie {
             response.headers_mut().append(SET_COOKIE, set_cookie);
         }
-        if let Some(note) = note {
+        if let Some(alt_svc) = beside.alt_svc {
+            response.headers_mut().insert(ALT_SVC, alt_svc);
+        }
+        if let Some(note) = beside.note {
             note.answered(&mut response);
         }
         response
@@ -267,6 +270,7 @@ impl Edge {
             }
         };
         let site = running.choose(&mut request, &id, now, &mut beside.set_cookie);
+        beside.alt_svc = site.rules.place.alt_svc(request.scheme).cloned();
         running.locate(&mut request, site, inner.log.as_deref());
         if let Some(note) = &mut note {
             note.is_for(&site.rules, request.location.as_ref());
@@ -411,8 +415,10 @@ enum Decided<B: http_body::Body> {
 /// What a request has beside its answer.
 #[derive(Default)]
 struct Beside {
-    /// What keeps the viewer's session where it is.
+    /// What keeps the viewer's session where it is (§17.1).
     set_cookie: Option<HeaderValue>,
+    /// Tells of HTTP/3 (§8.1).
+    alt_svc: Option<HeaderValue>,
     /// What the access log is told.
     note: Option<Arc<Note>>,
 }

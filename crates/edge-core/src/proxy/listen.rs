@@ -5,6 +5,8 @@
 //! that can be read in exactly one way; everything a viewer may make us wait for or keep has a bound in [`Limits`]; and a
 //! [`Stop`] loses no request.
 //!
+//! A [`QuicListener`] does the same for HTTP/3 (`http3`).
+//!
 //! After an upgrade (`upgrade`) a connection is its new owner's, in its place until he lets go of it.
 //!
 //! Reading order: this file (the accept loop), `connection` (one connection from first to last byte), `wire` (what
@@ -13,6 +15,8 @@
 mod chunks;
 mod connection;
 mod head;
+#[cfg(feature = "http3")]
+mod http3;
 mod interim;
 mod limits;
 mod pulse;
@@ -29,10 +33,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::body::Incoming;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
+#[cfg(feature = "http3")]
+pub use http3::QuicListener;
 pub use interim::Interims;
 pub use limits::Limits;
 pub use upgrade::{Bounds, Upgrade};
@@ -47,25 +52,36 @@ const BACKLOG: i32 = 1_024;
 const ACCEPT_PAUSE_MIN: Duration = Duration::from_millis(10);
 const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);
 
+/// What a viewer sends with a request, over whichever version of HTTP.
+pub trait RequestBody:
+    http_body::Body<Data = Bytes, Error: std::error::Error + Send + Sync + Unpin> + Send + Unpin + 'static
+{
+}
+
+impl<B> RequestBody for B where
+    B: http_body::Body<Data = Bytes, Error: std::error::Error + Send + Sync + Unpin> + Send + Unpin + 'static
+{
+}
+
 /// What answers requests.
 pub trait Service: Clone + Send + Sync + 'static {
-    /// The body of an answer. An error breaks the connection (HTTP/1.1) or resets the stream (HTTP/2), so that the viewer
-    /// can tell a cut answer from a whole one.
+    /// The body of an answer. An error breaks the connection (HTTP/1.1) or resets the stream (HTTP/2, HTTP/3), so that the
+    /// viewer can tell a cut answer from a whole one.
     type Body: http_body::Body<Data = Bytes, Error = Self::Error> + Send + 'static;
     /// Why a body could not be sent to its end.
-    type Error: Into<Box<dyn std::error::Error + Send + Sync>>;
+    type Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send;
 
     /// Answers one request; what the viewer should get before that goes to `interims`. The future is dropped when the
     /// viewer leaves.
-    fn call(
+    fn call<B: RequestBody>(
         &self,
-        request: http::Request<Incoming>,
+        request: http::Request<B>,
         peer: &Peer,
         interims: Interims<'_>,
     ) -> impl Future<Output = http::Response<Self::Body>> + Send;
 
     /// Says no to what is too large or cannot be read in one way. On HTTP/1.1 the connection is closed after
-    /// the answer, on HTTP/2 the stream.
+    /// the answer, later the stream.
     fn refuse(&self, refusal: Refusal, peer: &Peer) -> http::Response<Self::Body>;
 }
 
@@ -154,6 +170,8 @@ pub struct Counters {
     pub refused: AtomicU64,
     /// Connections closed because nothing moved for too long, or because of too many resets.
     pub cut: AtomicU64,
+    /// Viewers over QUIC who had to show first that they are where they say.
+    pub retried: AtomicU64,
     /// Requests lost to a panic.
     pub panics: AtomicU64,
 }

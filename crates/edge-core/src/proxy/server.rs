@@ -14,6 +14,8 @@
 //! # Ok(()) }
 //! ```
 
+mod secure;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
@@ -24,13 +26,14 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
+use self::secure::{Ports, Secure};
 use super::access_log::{AccessLog, AccessLogSettings};
 use super::clock::Clock;
 use super::edge::{Edge, Room, Running, Viewer};
 use super::fetch::{ClientCertificate, Origins, OriginsConfig, OriginsError, Scheme, read_roots};
 use super::geo::{GeoError, GeoSettings, Locator};
 use super::journal::Journal;
-use super::listen::{Interims, Limits, Listener, Peer, Refusal, Service, Stop, Upgrade};
+use super::listen::{Interims, Limits, Listener, Peer, Refusal, RequestBody, Service, Stop, Upgrade};
 use super::local_ca::{CaError, LocalCa};
 use super::pool;
 use super::tls::{Certificates, Sites, Tls, TlsError, TrustStoreFiles};
@@ -74,6 +77,8 @@ pub struct Settings {
     pub http: Vec<SocketAddr>,
     /// Where HTTPS is spoken.
     pub https: Vec<SocketAddr>,
+    /// Whether HTTP/3 is, at the UDP ports of the same numbers, for the distributions that have it (§11.2).
+    pub http3: Http3,
     /// Certificate chains with their keys: PEM files.
     pub certificates: Vec<(PathBuf, PathBuf)>,
     /// Where attempts to connect to distributions that ask for certificates are logged (§15.2). Whoever opened it has it
@@ -121,6 +126,7 @@ impl Settings {
             lambdas: HashMap::new(),
             http: Vec::new(),
             https: Vec::new(),
+            http3: Http3::default(),
             certificates: Vec::new(),
             connection_log: None,
             trust_stores: TrustStoreFiles::new(),
@@ -142,11 +148,23 @@ impl Settings {
     }
 }
 
+/// Whether HTTP/3 is spoken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Http3 {
+    /// Where a distribution has it, if this was built with the feature `http3`.
+    #[default]
+    WhereOffered,
+    /// Nowhere.
+    Off,
+}
+
 /// Why an edge did not start, or keeps what it has.
 #[derive(Debug)]
 pub enum StartError {
     /// An address cannot be had.
     Listen(SocketAddr, io::Error),
+    /// A UDP address cannot be had.
+    ListenQuic(SocketAddr, io::Error),
     /// A server's URL is none.
     Server(String),
     /// The origin side.
@@ -173,6 +191,10 @@ impl fmt::Display for StartError {
                 )
             }
             Self::Listen(addr, error) => write!(f, "cannot listen on {addr}: {error}"),
+            Self::ListenQuic(addr, error) => write!(
+                f,
+                "cannot listen on UDP {addr} for HTTP/3: {error}\n  hint: --no-http3, or another port for HTTPS"
+            ),
             Self::Server(why) => f.write_str(why),
             Self::Origins(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
@@ -192,6 +214,7 @@ pub struct Server {
     edge: Edge,
     http: Vec<SocketAddr>,
     https: Vec<SocketAddr>,
+    http3: Vec<SocketAddr>,
     tls: Option<Arc<Tls>>,
     ca_path: Option<PathBuf>,
     stop: Stop,
@@ -202,29 +225,32 @@ impl Server {
     /// Binds, loads certificates, and serves. Needs a tokio runtime with time and IO.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
         let (tls, ca_path) = tls(&settings)?;
-        let bind = |addr: SocketAddr, tls: Option<Arc<Tls>>| {
-            Listener::bind(addr, tls, settings.limits.clone())
+        let bind = |addr: SocketAddr| {
+            Listener::bind(addr, None, settings.limits.clone())
                 .and_then(|listener| Ok((listener.local_addr()?, listener)))
                 .map_err(|error| StartError::Listen(addr, error))
         };
-        let http: Vec<_> = settings.http.iter().map(|&addr| bind(addr, None)).collect::<Result<_, _>>()?;
-        let https: Vec<_> =
-            settings.https.iter().map(|&addr| bind(addr, tls.clone())).collect::<Result<_, _>>()?;
-        let addresses = |listeners: &[(SocketAddr, Listener)]| {
-            listeners.iter().map(|(addr, _)| *addr).collect::<Vec<_>>()
-        };
-        let (http_at, https_at) = (addresses(&http), addresses(&https));
-        let running = running(&settings, https_at.first().map(SocketAddr::port), None)?;
+        let plain: Vec<_> = settings.http.iter().map(|&addr| bind(addr)).collect::<Result<_, _>>()?;
+        let secure = settings.https.iter().zip(tls.iter().cycle());
+        let secure: Vec<Secure> =
+            secure.map(|(&addr, tls)| Secure::bind(addr, tls, &settings)).collect::<Result<_, _>>()?;
+        let http = plain.iter().map(|(addr, _)| *addr).collect();
+        let https: Vec<SocketAddr> = secure.iter().map(|one| one.addr).collect();
+        let http3: Vec<SocketAddr> = secure.iter().filter_map(Secure::http3).collect();
+        let running = running(&settings, ports(&https, &http3), None)?;
         let log = settings.access_log.as_ref().map(AccessLog::open).transpose().map_err(StartError::Log)?;
         let Settings { cache_bytes, origin_requests_max, .. } = settings;
         let room = Room { cache_bytes, origin_requests_max };
         let edge = Edge::logging(running, room, settings.clock.clone(), log);
         let stop = Stop::new();
         let mut serving = JoinSet::new();
-        for (_, listener) in http.into_iter().chain(https) {
+        for (_, listener) in plain {
             serving.spawn(listener.serve(edge.clone(), stop.clone()));
         }
-        Ok(Self { edge, http: http_at, https: https_at, tls, ca_path, stop, serving })
+        for one in secure {
+            one.serve(&edge, &stop, &mut serving);
+        }
+        Ok(Self { edge, http, https, http3, tls, ca_path, stop, serving })
     }
 
     /// The edge itself: counters, and requests without a socket.
@@ -242,6 +268,11 @@ impl Server {
         &self.https
     }
 
+    /// Where HTTP/3 is spoken, over UDP.
+    pub fn http3(&self) -> &[SocketAddr] {
+        &self.http3
+    }
+
     /// The local CA's certificate, if there is a local CA.
     pub fn local_ca(&self) -> Option<&PathBuf> {
         self.ca_path.as_ref()
@@ -251,7 +282,12 @@ impl Server {
     /// under way are not touched. On an error everything stays as it was.
     pub fn reload(&self, settings: &Settings) -> Result<(), StartError> {
         let before = self.edge.running();
-        let running = running(settings, self.https.first().map(SocketAddr::port), Some(&before.origins))?;
+        let running = running(settings, ports(&self.https, &self.http3), Some(&before.origins))?;
+        if settings.speaks_http3() && !self.https.is_empty() && self.http3.is_empty() {
+            tracing::warn!(
+                "HTTP/3 is spoken, and offered, after a restart only: no distribution had it at the start"
+            );
+        }
         if let Some(tls) = &self.tls {
             let (certificates, _) = certificates(settings)?;
             let sites = sites(settings).map_err(StartError::Tls)?;
@@ -276,15 +312,16 @@ impl Server {
 impl Running {
     /// What these settings make of it, without listeners: who decides, and who is asked.
     pub fn of(settings: &Settings) -> Result<Self, StartError> {
-        running(settings, None, None)
+        running(settings, Ports::default(), None)
     }
 }
 
-fn running(
-    settings: &Settings,
-    https_port: Option<u16>,
-    before: Option<&Arc<Origins>>,
-) -> Result<Running, StartError> {
+fn ports(https: &[SocketAddr], http3: &[SocketAddr]) -> Ports {
+    let first = |at: &[SocketAddr]| at.first().map(SocketAddr::port);
+    Ports { https: first(https), http3: first(http3) }
+}
+
+fn running(settings: &Settings, ports: Ports, before: Option<&Arc<Origins>>) -> Result<Running, StartError> {
     let pairs = Pairs::of(settings);
     if let Some(clash) = Clash::among(pairs.reached()) {
         return Err(StartError::Clash(clash));
@@ -337,10 +374,11 @@ fn running(
             let known = &settings.lambdas;
             known.get(&lambda.arn).or_else(|| known.get(unversioned(&lambda.arn))).cloned()
         });
+        let http3_port = ports.http3.filter(|_| settings.http3 == Http3::WhereOffered);
         Arc::new(Rules {
-            distribution,
             guard: settings.guard,
-            place: Place::new(seed, https_port),
+            place: Place::new(seed, ports.https).offering_http3(&distribution, http3_port),
+            distribution,
             devices: Memo::new(DEVICES_REMEMBERED),
         })
     };
@@ -444,9 +482,9 @@ impl Service for Edge {
     type Body = Body;
     type Error = Broken;
 
-    async fn call(
+    async fn call<B: RequestBody>(
         &self,
-        mut request: http::Request<hyper::body::Incoming>,
+        mut request: http::Request<B>,
         peer: &Peer,
         interims: Interims<'_>,
     ) -> http::Response<Body> {

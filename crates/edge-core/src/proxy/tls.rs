@@ -7,7 +7,7 @@
 //! came into force meanwhile.
 //!
 //! Reading order: this file (what is shared, and what a handshake comes to), `wants` (what a site wants of one, as rustls
-//! takes it), `greeting` (one handshake), `admission` (whom a connection function lets in), `attempts` and
+//! takes it), `greeting` (one handshake; `quic` over QUIC), `admission` (whom a connection function lets in), `attempts` and
 //! `failure` (what the log says of it), `certificates` (what is presented), `viewers` and `certificate` (what viewers show).
 mod admission;
 mod attempts;
@@ -15,6 +15,8 @@ mod certificate;
 mod certificates;
 mod failure;
 mod greeting;
+#[cfg(feature = "http3")]
+mod quic;
 mod viewers;
 mod wants;
 
@@ -31,6 +33,8 @@ use rustls::{HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection};
 pub(super) use self::attempts::Greeting;
 pub use self::certificates::Certificates;
 use self::certificates::Current;
+#[cfg(feature = "http3")]
+pub(in crate::proxy) use self::quic::{Offer, Quic};
 pub use self::viewers::TrustStoreFiles;
 pub use self::wants::Sites;
 use self::wants::Wants;

@@ -45,7 +45,7 @@ pub struct Request {
     pub method: Method,
     /// How the viewer came.
     pub scheme: Scheme,
-    /// 1.0, 1.1 or 2.
+    /// 1.0, 1.1, 2 or 3.
     pub version: Version,
     /// `Host` or `:authority` as sent, port included; checked.
     pub host: HeaderValue,
@@ -91,7 +91,7 @@ pub enum Body {
     None,
     /// This many bytes.
     Length(u64),
-    /// Until it ends: chunked, or an HTTP/2 stream without a length.
+    /// Until it ends: chunked, or a stream of HTTP/2 or HTTP/3 without a length.
     Chunked,
 }
 
@@ -121,7 +121,7 @@ impl Refusal {
 /// Whether the transport says that a body follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
-    /// The head was all (HTTP/2 END_STREAM, or no framing field).
+    /// The head was all (the stream ended with it, or there is no framing field).
     Ended,
     /// Data follows.
     Open,
@@ -256,12 +256,12 @@ fn framing(version: Version, stream: Stream, headers: &HeaderMap) -> Result<Body
         (Some(_), None) => Err(Refusal::Malformed("a Transfer-Encoding other than chunked")),
         (None, Some(0)) => Ok(Body::None),
         (None, Some(length)) => Ok(Body::Length(length)),
-        (None, None) if stream == Stream::Open && version == Version::HTTP_2 => Ok(Body::Chunked),
+        (None, None) if stream == Stream::Open && version >= Version::HTTP_2 => Ok(Body::Chunked),
         (None, None) => Ok(Body::None),
     }
 }
 
-/// HTTP/2 may split Cookie over several fields: one list from here on (RFC 9113 §8.2.3, threats M8).
+/// From HTTP/2 on viewers may split Cookie over several fields: one list from here on (RFC 9113 §8.2.3, threats M8).
 fn join_cookies(headers: &mut HeaderMap) {
     use http::header::COOKIE;
     if headers.get_all(COOKIE).iter().nth(1).is_none() {

@@ -37,7 +37,7 @@ pub(crate) fn is_to_websocket(headers: &HeaderMap) -> bool {
 }
 
 /// Whether a request has the looks of a gRPC call *(unsure)*: the content type's prefix tells, whatever the message
-/// format behind it, and over HTTP/1.1, which has no place for its trailers, it is an ordinary request (§11.5).
+/// format behind it. CloudFront carries them over HTTP/2; over any other version it is an ordinary request (§11.5).
 pub(crate) fn is_grpc_call(method: &Method, version: Version, content_type: Option<&HeaderValue>) -> bool {
     *method == Method::POST
         && version == Version::HTTP_2

@@ -128,6 +128,9 @@ impl Bundle {
         if let Some(name) = distribution.tags {
             config["CacheTagConfig"] = json!({ "HeaderName": name });
         }
+        if let Some(version) = distribution.http {
+            config["HttpVersion"] = json!(version);
+        }
         if let Some(mode) = distribution.mtls {
             let store = json!({ "TrustStoreId": "ts-case" });
             config["ViewerMtlsConfig"] = match mode.as_str() {

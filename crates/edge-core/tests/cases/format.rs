@@ -275,6 +275,8 @@ pub(crate) struct Distribution {
     pub(crate) disabled: bool,
     /// The security policy, beside a certificate of its own; `TLSv1.2_2021` if absent.
     pub(crate) policy: Option<String>,
+    /// `HttpVersion`; `http2` if absent.
+    pub(crate) http: Option<String>,
     /// Whether viewers are asked for a certificate: the `Mode` of `ViewerMtlsConfig`.
     pub(crate) mtls: Option<String>,
     /// Countries: those that are served, or those that are not.

@@ -30,7 +30,7 @@ use edge_core::viewer::deployment::{self, Choice, Side};
 use edge_core::viewer::device::Memo;
 use edge_core::viewer::traffic::Traffic;
 use edge_core::viewer::{Request, Scheme, Stream, Tls};
-use http::header::SET_COOKIE;
+use http::header::{ALT_SVC, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Version};
 use serde_json::Value as Json;
 
@@ -146,6 +146,7 @@ struct Before {
     set_cookie: Option<HeaderValue>,
     /// What is known for the access log before there is an answer.
     record: Option<Record>,
+    alt_svc: Option<HeaderValue>,
 }
 
 impl<'w> Simulator<'w> {
@@ -162,7 +163,8 @@ impl<'w> Simulator<'w> {
         let anywhere = Arc::new(Endpoint::parse("http://lambda.invalid").unwrap());
         let rules = |mut distribution: distribution::Distribution| {
             distribution.locate_lambdas(|_, _| Some(Arc::clone(&anywhere)));
-            Arc::new(Rules { distribution, guard, place: Place::new(7, None), devices: Memo::new(16) })
+            let place = Place::new(7, None).offering_http3(&distribution, Some(443));
+            Arc::new(Rules { distribution, guard, place, devices: Memo::new(16) })
         };
         let staging = staging.map(|staging| rules(staging.standing_in_for(&distribution)));
         let rules = rules(distribution);
@@ -306,6 +308,7 @@ impl<'w> Simulator<'w> {
             rules = if side == Side::Staging { staging } else { rules };
             walk.before.set_cookie = set_cookie;
         }
+        walk.before.alt_svc = rules.place.alt_svc(request.scheme).cloned();
         record.rules = Arc::clone(rules);
         walk.before.record = Some(record);
         let mut decision = exchange::begin(rules, request, id, world.now);
@@ -578,7 +581,10 @@ impl<'w> Simulator<'w> {
         }
         let asked = std::mem::take(&mut walk.asked);
         let step_is_head = walk.step.request.trim_start().starts_with("HEAD ");
-        let Before { key, called, set_cookie, record } = std::mem::take(&mut walk.before);
+        let Before { key, called, set_cookie, alt_svc, record } = std::mem::take(&mut walk.before);
+        if let Some(alt_svc) = alt_svc {
+            response.headers.insert(ALT_SVC, alt_svc);
+        }
         if let Some(set_cookie) = set_cookie {
             response.headers.append(SET_COOKIE, set_cookie);
         }
@@ -673,6 +679,7 @@ fn head(step: &Step, message: &Message) -> Result<(http::request::Parts, Scheme)
         Some("1.0") => Version::HTTP_10,
         None | Some("1.1") => Version::HTTP_11,
         Some("2") => Version::HTTP_2,
+        Some("3") => Version::HTTP_3,
         Some(other) => return Err(format!("http = {other:?} is no version")),
     };
     let scheme = match step.scheme.as_deref() {

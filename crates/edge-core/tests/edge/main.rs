@@ -14,6 +14,8 @@ mod grpc;
 mod guarded;
 mod h2;
 mod handshakes;
+#[cfg(feature = "http3")]
+mod http3;
 mod interim;
 mod invalidated;
 mod lambdas;

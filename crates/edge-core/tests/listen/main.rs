@@ -9,6 +9,8 @@ mod connection_log;
 mod fingerprints;
 mod framing;
 mod http2;
+#[cfg(feature = "http3")]
+mod http3;
 mod interim;
 mod limits;
 mod mtls;

@@ -34,7 +34,7 @@ pub(crate) fn distribution_with(alias: &str, fields: &str) -> Distribution {
     load(&text).unwrap().distribution
 }
 
-fn with_policy(alias: &str, policy: &str, method: &str) -> Distribution {
+pub(crate) fn with_policy(alias: &str, policy: &str, method: &str) -> Distribution {
     let certificate = r#""ACMCertificateArn": "arn:aws:acm:us-east-1:111122223333:certificate/a""#;
     let more = format!(r#", "SSLSupportMethod": "{method}", "MinimumProtocolVersion": "{policy}""#);
     distribution(alias, &format!("{certificate}{more}"))

@@ -7,12 +7,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use edge_core::proxy::listen::{Counters, Interims, Limits, Listener, Peer, Refusal, Service, Stop};
+use edge_core::proxy::listen::{
+    Counters, Interims, Limits, Listener, Peer, Refusal, RequestBody, Service, Stop,
+};
 use edge_core::proxy::tls::Tls;
 use http::{Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -35,9 +36,9 @@ impl Service for Site {
     type Body = Answer;
     type Error = Infallible;
 
-    async fn call(
+    async fn call<B: RequestBody>(
         &self,
-        request: Request<Incoming>,
+        request: Request<B>,
         peer: &Peer,
         interims: Interims<'_>,
     ) -> Response<Answer> {
@@ -80,7 +81,7 @@ impl Service for Site {
 
 impl Site {
     /// Grants the upgrade and echoes one line.
-    fn upgrade(&self, request: Request<Incoming>) -> Response<Answer> {
+    fn upgrade<B: RequestBody>(&self, request: Request<B>) -> Response<Answer> {
         tokio::spawn(async move {
             let mut io = TokioIo::new(hyper::upgrade::on(request).await.unwrap());
             let mut line = [0; 5];
@@ -168,6 +169,19 @@ pub(crate) fn start(limits: Limits) -> Running {
 
 pub(crate) fn start_with(limits: Limits, tls: Option<Arc<Tls>>) -> Running {
     let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), tls, limits).unwrap();
+    let (addr, counters) = (listener.local_addr().unwrap(), listener.counters());
+    let (sender, seen) = mpsc::unbounded_channel();
+    let gate = Arc::new(Semaphore::new(0));
+    let stop = Stop::new();
+    let ended = tokio::spawn(listener.serve(Site { seen: sender, gate: Arc::clone(&gate) }, stop.clone()));
+    Running { addr, stop, ended, counters, seen, gate }
+}
+
+/// A QUIC listener that serves one.
+#[cfg(feature = "http3")]
+pub(crate) fn start_quic(limits: Limits, tls: Arc<Tls>) -> Running {
+    let listener =
+        edge_core::proxy::listen::QuicListener::bind("127.0.0.1:0".parse().unwrap(), tls, limits).unwrap();
     let (addr, counters) = (listener.local_addr().unwrap(), listener.counters());
     let (sender, seen) = mpsc::unbounded_channel();
     let gate = Arc::new(Semaphore::new(0));

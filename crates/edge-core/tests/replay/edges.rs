@@ -258,7 +258,8 @@ fn running(
 ) -> Running {
     let staging = staging.map(|staging| staging.standing_in_for(&distribution));
     let rules = |distribution| {
-        Arc::new(Rules { distribution, guard, place: Place::new(7, None), devices: Memo::new(16) })
+        let place = Place::new(7, None).offering_http3(&distribution, Some(443));
+        Arc::new(Rules { distribution, guard, place, devices: Memo::new(16) })
     };
     let running = Running::new(rules(distribution), Arc::clone(origins));
     match staging {

@@ -63,7 +63,7 @@ pub(super) async fn serve<S: Service>(
 }
 
 /// A socket for both families calls an IPv4 address `::ffff:192.0.2.1`; nobody else does.
-fn canonical(addr: SocketAddr) -> SocketAddr {
+pub(super) fn canonical(addr: SocketAddr) -> SocketAddr {
     SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }
 

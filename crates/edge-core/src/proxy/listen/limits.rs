@@ -33,14 +33,14 @@ pub struct Limits {
     /// Header fields. 100: up to that many hyper parses without allocating.
     pub fields_max: usize,
 
-    /// Requests in flight on one HTTP/2 connection. 100.
+    /// Requests in flight on one connection of HTTP/2 or HTTP/3. 100.
     pub h2_streams_max: u32,
     /// Streams reset by the viewer before we saw them. 20, then the connection is closed.
     pub h2_pending_resets_max: usize,
     /// Streams we reset because of the viewer's errors. 100, then the connection is closed (CVE-2025-8671).
     pub h2_error_resets_max: usize,
     /// Requests the viewer may call off before the connection is closed, not counting one for every two it let finish.
-    /// 200 (CVE-2023-44487).
+    /// 200 (CVE-2023-44487). HTTP/3 too, as for the two windows.
     pub h2_cancels_max: u64,
     /// What a viewer may send ahead on one stream, in bytes. 262,144.
     pub h2_stream_window: u32,
@@ -52,6 +52,12 @@ pub struct Limits {
     pub h2_ping_interval: Option<Duration>,
     /// How long a ping may stay unanswered. 20 s.
     pub h2_ping_timeout: Duration,
+
+    /// What one connection of HTTP/3 may hold in bytes that the viewer has not confirmed. 1,048,576.
+    pub h3_send_buffer_bytes_max: u64,
+    /// Handshakes over QUIC with viewers who have not shown that they are where they say; who comes then is asked to show
+    /// it first (RFC 9000 §8.1.2). 128.
+    pub h3_unproven_handshakes_max: usize,
 }
 
 impl Default for Limits {
@@ -79,6 +85,8 @@ impl Default for Limits {
             h2_send_buffer_bytes_max: 128 * 1024,
             h2_ping_interval: None,
             h2_ping_timeout: Duration::from_secs(20),
+            h3_send_buffer_bytes_max: 1024 * 1024,
+            h3_unproven_handshakes_max: 128,
         }
     }
 }

@@ -39,6 +39,14 @@ pub(super) struct Wants {
     protocols: Protocols,
     nameless: Nameless,
     viewers: Viewers,
+    http3: Http3,
+}
+
+/// Whether a site is there for viewers over QUIC.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Http3 {
+    Offered,
+    Not,
 }
 
 impl Sites {
@@ -49,6 +57,7 @@ impl Sites {
             protocols,
             nameless: Nameless::Served,
             viewers: Viewers::Unasked,
+            http3: Http3::Not,
         };
         Self { distributions: Vec::new(), wants: vec![wants], fingerprints: Fingerprints::NotTaken }
     }
@@ -98,7 +107,17 @@ impl Wants {
         };
         let tls = &distribution.viewer_tls;
         let viewers = Viewers::of(tls.mtls.as_ref(), files)?;
-        Ok(Self { policy: tls.policy, protocols, nameless: tls.nameless, viewers })
+        let http3 = if distribution.offers_http3() { Http3::Offered } else { Http3::Not };
+        Ok(Self { policy: tls.policy, protocols, nameless: tls.nameless, viewers, http3 })
+    }
+
+    /// The cipher a viewer with these gets over QUIC; `None` if he is not served there.
+    #[cfg(feature = "http3")]
+    pub(super) fn cipher_over_quic(&self, offered: &[rustls::CipherSuite]) -> Option<&'static str> {
+        let offered = |cipher: &&str| offered.iter().any(|suite| cipher_name(*suite) == *cipher);
+        // Those of TLS 1.3 have names of their own.
+        let mut allowed = self.policy.ciphers().filter(|cipher| cipher.starts_with("TLS_"));
+        (self.http3 == Http3::Offered).then(|| allowed.find(offered)).flatten()
     }
 
     /// Whether somebody who names nobody is dropped (§11.3).
@@ -140,7 +159,7 @@ impl Wants {
 }
 
 /// The provider with the ciphers of a policy alone, in the policy's order.
-fn restricted(policy: SecurityPolicy) -> CryptoProvider {
+pub(super) fn restricted(policy: SecurityPolicy) -> CryptoProvider {
     let mut provider = provider();
     let known = std::mem::take(&mut provider.cipher_suites);
     let named = |name: &str| known.iter().find(|suite| cipher_name(suite.suite()) == name).copied();

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use http::{HeaderValue, Request, Response};
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex, join};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
@@ -14,7 +13,7 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::proxy::listen::Bounds;
 use crate::proxy::listen::connection::{Accepted, serve_http1};
-use crate::proxy::listen::{Host, Limits, Peer, Refusal, Scheme, Service, Stop};
+use crate::proxy::listen::{Host, Limits, Peer, Refusal, RequestBody, Scheme, Service, Stop};
 
 /// Less than any head, so that every message is written in pieces.
 const SOCKET_BYTES: usize = 16;
@@ -35,9 +34,9 @@ impl Service for Hints {
     type Body = Full<Bytes>;
     type Error = Infallible;
 
-    async fn call(
+    async fn call<B: RequestBody>(
         &self,
-        request: Request<Incoming>,
+        request: Request<B>,
         _: &Peer,
         interims: Interims<'_>,
     ) -> Response<Self::Body> {
