@@ -81,7 +81,7 @@ pub const FIELDS: &[Field] = &[
         name: "cs-uri-stem",
         place: Place::Standard(8),
         about: "The path the viewer asked for, whatever a function made of it.",
-        value: |record, out| out.maybe(record.path()),
+        value: |record, out| out.maybe(record.request.as_ref().map(|request| &request.path)),
     },
     Field {
         name: "sc-status",
@@ -107,10 +107,7 @@ pub const FIELDS: &[Field] = &[
         name: "cs-uri-query",
         place: Place::Standard(12),
         about: "The whole query string, whatever the policies say, without the `?`.",
-        value: |record, out| {
-            let target = record.request.as_ref().and_then(|request| request.target.as_ref());
-            out.maybe(target.and_then(|target| target.query()));
-        },
+        value: |record, out| out.maybe(record.request.as_ref().and_then(|request| request.query.as_ref())),
     },
     Field {
         name: "cs(Cookie)",
@@ -355,7 +352,7 @@ fn version(version: Version) -> Option<&'static str> {
 
 impl Record {
     fn path(&self) -> Option<&str> {
-        Some(self.request.as_ref()?.target.as_ref()?.path())
+        std::str::from_utf8(&self.request.as_ref()?.path).ok()
     }
 
     fn behavior(&self) -> Option<BehaviorId> {
@@ -408,7 +405,8 @@ impl Record {
     /// Whether it was a call of gRPC that the behavior carries, as the gate says it (§11.5).
     fn is_call(&self) -> bool {
         let grpc = |id| self.rules.distribution.behavior(id).grpc == Grpc::On;
-        self.request.as_ref().is_some_and(super::Asked::is_grpc_call) && self.behavior().is_some_and(grpc)
+        self.request.as_ref().is_some_and(|request| request.looks_like_grpc)
+            && self.behavior().is_some_and(grpc)
     }
 }
 
