@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use http::Version;
 
-use super::{End, Out, Record};
+use super::{Answered, Asked, End, Out, Record};
 use crate::distribution::{CookieLogging, Grpc};
 use crate::viewer::Scheme;
 use crate::viewer::gate::BehaviorId;
@@ -69,7 +69,7 @@ pub const FIELDS: &[Field] = &[
         name: "cs-method",
         place: Place::Standard(6),
         about: "The method.",
-        value: |record, out| out.maybe(record.request.as_ref().map(|request| request.method.as_str())),
+        value: |record, out| out.maybe(record.asked(|request| Some(request.method.as_str()))),
     },
     Field {
         name: "cs(Host)",
@@ -81,7 +81,7 @@ pub const FIELDS: &[Field] = &[
         name: "cs-uri-stem",
         place: Place::Standard(8),
         about: "The path the viewer asked for, whatever a function made of it.",
-        value: |record, out| out.maybe(record.request.as_ref().map(|request| &request.path)),
+        value: |record, out| out.maybe(record.asked(|request| Some(&request.path))),
     },
     Field {
         name: "sc-status",
@@ -93,21 +93,19 @@ pub const FIELDS: &[Field] = &[
         name: "cs(Referer)",
         place: Place::Standard(10),
         about: "`Referer`.",
-        value: |record, out| out.maybe(record.request.as_ref().and_then(|request| request.referer.as_ref())),
+        value: |record, out| out.maybe(record.asked(|request| request.referer.as_ref())),
     },
     Field {
         name: "cs(User-Agent)",
         place: Place::Standard(11),
         about: "`User-Agent`.",
-        value: |record, out| {
-            out.maybe(record.request.as_ref().and_then(|request| request.user_agent.as_ref()))
-        },
+        value: |record, out| out.maybe(record.asked(|request| request.user_agent.as_ref())),
     },
     Field {
         name: "cs-uri-query",
         place: Place::Standard(12),
         about: "The whole query string, whatever the policies say, without the `?`.",
-        value: |record, out| out.maybe(record.request.as_ref().and_then(|request| request.query.as_ref())),
+        value: |record, out| out.maybe(record.asked(|request| request.query.as_ref())),
     },
     Field {
         name: "cs(Cookie)",
@@ -115,7 +113,7 @@ pub const FIELDS: &[Field] = &[
         about: "`Cookie`, where the distribution's `Logging` has `IncludeCookies`.",
         value: |record, out| {
             if record.rules.distribution.cookie_logging == CookieLogging::On {
-                out.maybe(record.request.as_ref().and_then(|request| request.cookie.as_ref()));
+                out.maybe(record.asked(|request| request.cookie.as_ref()));
             }
         },
     },
@@ -135,7 +133,7 @@ pub const FIELDS: &[Field] = &[
         name: "x-host-header",
         place: Place::Standard(16),
         about: "The viewer's `Host`.",
-        value: |record, out| out.maybe(record.request.as_ref().and_then(|request| request.host.as_ref())),
+        value: |record, out| out.maybe(record.asked(|request| request.host.as_ref())),
     },
     Field {
         name: "cs-protocol",
@@ -159,9 +157,7 @@ pub const FIELDS: &[Field] = &[
         name: "x-forwarded-for",
         place: Place::Standard(20),
         about: "`X-Forwarded-For`, as the viewer sent it.",
-        value: |record, out| {
-            out.maybe(record.request.as_ref().and_then(|request| request.forwarded_for.as_ref()));
-        },
+        value: |record, out| out.maybe(record.asked(|request| request.forwarded_for.as_ref())),
     },
     Field {
         name: "ssl-protocol",
@@ -185,7 +181,7 @@ pub const FIELDS: &[Field] = &[
         name: "cs-protocol-version",
         place: Place::Standard(24),
         about: "The version of HTTP.",
-        value: |record, out| out.maybe(record.request.as_ref().and_then(|request| version(request.version))),
+        value: |record, out| out.maybe(record.asked(|request| version(request.version))),
     },
     Field {
         name: "fle-status",
@@ -221,16 +217,14 @@ pub const FIELDS: &[Field] = &[
         name: "sc-content-type",
         place: Place::Standard(30),
         about: "The response's `Content-Type`.",
-        value: |record, out| {
-            out.maybe(record.answer.as_ref().and_then(|answer| answer.content_type.as_ref()))
-        },
+        value: |record, out| out.maybe(record.answered(|answer| answer.content_type.as_ref())),
     },
     Field {
         name: "sc-content-len",
         place: Place::Standard(31),
         about: "Its `Content-Length`.",
         value: |record, out| {
-            if let Some(length) = record.answer.as_ref().and_then(|answer| answer.content_length) {
+            if let Some(length) = record.answered(|answer| answer.content_length) {
                 out.number(length);
             }
         },
@@ -240,7 +234,7 @@ pub const FIELDS: &[Field] = &[
         place: Place::Standard(32),
         about: "The first byte of its `Content-Range`.",
         value: |record, out| {
-            if let Some(range) = record.answer.as_ref().and_then(|answer| answer.range) {
+            if let Some(range) = record.answered(|answer| answer.range) {
                 out.number(range.first);
             }
         },
@@ -250,7 +244,7 @@ pub const FIELDS: &[Field] = &[
         place: Place::Standard(33),
         about: "The last one.",
         value: |record, out| {
-            if let Some(range) = record.answer.as_ref().and_then(|answer| answer.range) {
+            if let Some(range) = record.answered(|answer| answer.range) {
                 out.number(range.last);
             }
         },
@@ -328,7 +322,7 @@ pub const FIELDS: &[Field] = &[
         place: Place::RealTime,
         about: "`Failover:` and a status, where the second origin of a group was asked: the first one's status, or the one that stands for its failure.",
         value: |record, out| {
-            if let Some(status) = record.answer.as_ref().and_then(|answer| answer.results.failed_over) {
+            if let Some(status) = record.answered(|answer| answer.results.failed_over) {
                 out.text("Failover:");
                 out.text(status.as_str());
             }
@@ -351,6 +345,14 @@ fn version(version: Version) -> Option<&'static str> {
 }
 
 impl Record {
+    fn asked<'a, T>(&'a self, value: impl FnOnce(&'a Asked) -> Option<T>) -> Option<T> {
+        value(self.request.as_ref()?)
+    }
+
+    fn answered<'a, T>(&'a self, value: impl FnOnce(&'a Answered) -> Option<T>) -> Option<T> {
+        value(self.answer.as_ref()?)
+    }
+
     fn path(&self) -> Option<&str> {
         std::str::from_utf8(&self.request.as_ref()?.path).ok()
     }
@@ -360,7 +362,7 @@ impl Record {
     }
 
     fn origin_first_byte(&self) -> Option<std::time::Duration> {
-        self.answer.as_ref()?.results.origin_first_byte
+        self.answered(|answer| answer.results.origin_first_byte)
     }
 
     /// `x-edge-response-result-type`.
@@ -376,7 +378,7 @@ impl Record {
     /// `x-edge-detailed-result-type`.
     fn detailed(&self) -> &'static str {
         // An upload that broke off is not an answer nobody waited for.
-        let uploaded = self.request.as_ref().and_then(|request| request.body_bytes);
+        let uploaded = self.asked(|request| request.body_bytes);
         let hung_up = uploaded.is_some_and(|bytes| bytes > self.received_of_body());
         match (&self.answer, self.end) {
             (Some(answer), End::Whole) => answer.results.detailed_text(),
@@ -387,7 +389,7 @@ impl Record {
     }
 
     fn received_of_body(&self) -> u64 {
-        self.received.saturating_sub(self.request.as_ref().map_or(0, |request| request.head_bytes))
+        self.received.saturating_sub(self.asked(|request| Some(request.head_bytes)).unwrap_or_default())
     }
 
     /// `cs-protocol`.
@@ -405,8 +407,7 @@ impl Record {
     /// Whether it was a call of gRPC that the behavior carries, as the gate says it (§11.5).
     fn is_call(&self) -> bool {
         let grpc = |id| self.rules.distribution.behavior(id).grpc == Grpc::On;
-        self.request.as_ref().is_some_and(|request| request.looks_like_grpc)
-            && self.behavior().is_some_and(grpc)
+        self.asked(|request| Some(request.looks_like_grpc)) == Some(true) && self.behavior().is_some_and(grpc)
     }
 }
 
