@@ -7,6 +7,7 @@
 mod encode;
 mod format;
 mod table;
+mod told;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -2,12 +2,8 @@
 
 use std::fmt::Write as _;
 
-use http::Version;
-
-use super::{Answered, Asked, End, Out, Record};
-use crate::distribution::{CookieLogging, Grpc};
-use crate::viewer::Scheme;
-use crate::viewer::gate::BehaviorId;
+use super::{Out, Record};
+use crate::distribution::CookieLogging;
 
 /// A field.
 #[derive(Debug)]
@@ -181,7 +177,7 @@ pub const FIELDS: &[Field] = &[
         name: "cs-protocol-version",
         place: Place::Standard(24),
         about: "The version of HTTP.",
-        value: |record, out| out.maybe(record.asked(|request| version(request.version))),
+        value: |record, out| out.maybe(record.asked(|request| super::told::version(request.version))),
     },
     Field {
         name: "fle-status",
@@ -318,6 +314,22 @@ pub const FIELDS: &[Field] = &[
         },
     },
     Field {
+        name: "primary-distribution-id",
+        place: Place::Second,
+        about: "Where a staging distribution answered, the id of its primary.",
+        value: |record, out| {
+            out.maybe(record.rules.distribution.primary.as_ref().map(|primary| &primary.id));
+        },
+    },
+    Field {
+        name: "primary-distribution-dns-name",
+        place: Place::Second,
+        about: "Likewise, the primary's domain name.",
+        value: |record, out| {
+            out.maybe(record.rules.distribution.primary.as_ref().map(|primary| &primary.domain_name));
+        },
+    },
+    Field {
         name: "sr-reason",
         place: Place::RealTime,
         about: "`Failover:` and a status, where the second origin of a group was asked: the first one's status, or the one that stands for its failure.",
@@ -331,85 +343,6 @@ pub const FIELDS: &[Field] = &[
 ];
 
 fn nothing(_: &Record, _: &mut Out<'_>) {}
-
-/// As CloudFront writes it (§11.2).
-fn version(version: Version) -> Option<&'static str> {
-    match version {
-        Version::HTTP_09 => Some("HTTP/0.9"),
-        Version::HTTP_10 => Some("HTTP/1.0"),
-        Version::HTTP_11 => Some("HTTP/1.1"),
-        Version::HTTP_2 => Some("HTTP/2.0"),
-        Version::HTTP_3 => Some("HTTP/3.0"),
-        _ => None,
-    }
-}
-
-impl Record {
-    fn asked<'a, T>(&'a self, value: impl FnOnce(&'a Asked) -> Option<T>) -> Option<T> {
-        value(self.request.as_ref()?)
-    }
-
-    fn answered<'a, T>(&'a self, value: impl FnOnce(&'a Answered) -> Option<T>) -> Option<T> {
-        value(self.answer.as_ref()?)
-    }
-
-    fn path(&self) -> Option<&str> {
-        std::str::from_utf8(&self.request.as_ref()?.path).ok()
-    }
-
-    fn behavior(&self) -> Option<BehaviorId> {
-        Some(self.rules.distribution.behavior_for(self.path()?))
-    }
-
-    fn origin_first_byte(&self) -> Option<std::time::Duration> {
-        self.answered(|answer| answer.results.origin_first_byte)
-    }
-
-    /// `x-edge-response-result-type`.
-    fn response_result(&self) -> &'static str {
-        self.answer.as_ref().map_or("Error", |answer| answer.results.result.word())
-    }
-
-    /// `x-edge-result-type`.
-    fn result(&self) -> &'static str {
-        if self.end == End::Whole { self.response_result() } else { "Error" }
-    }
-
-    /// `x-edge-detailed-result-type`.
-    fn detailed(&self) -> &'static str {
-        // An upload that broke off is not an answer nobody waited for.
-        let uploaded = self.asked(|request| request.body_bytes);
-        let hung_up = uploaded.is_some_and(|bytes| bytes > self.received_of_body());
-        match (&self.answer, self.end) {
-            (Some(answer), End::Whole) => answer.results.detailed_text(),
-            (_, End::BrokenOff) => "OriginReadError",
-            (None, _) if hung_up => "ClientHungUpRequest",
-            (_, End::ViewerLeft) | (None, End::Whole) => "ClientCommError",
-        }
-    }
-
-    fn received_of_body(&self) -> u64 {
-        self.received.saturating_sub(self.asked(|request| Some(request.head_bytes)).unwrap_or_default())
-    }
-
-    /// `cs-protocol`.
-    fn protocol(&self) -> &'static str {
-        let switched = self.answer.as_ref().is_some_and(|answer| answer.status.as_u16() == 101);
-        match (self.scheme, switched, self.is_call()) {
-            (Scheme::Http, true, _) => "ws",
-            (Scheme::Https, true, _) => "wss",
-            (Scheme::Http, _, true) => "grpc",
-            (Scheme::Https, _, true) => "grpcs",
-            (scheme, ..) => scheme.as_str(),
-        }
-    }
-
-    /// Whether it was a call of gRPC that the behavior carries, as the gate says it (§11.5).
-    fn is_call(&self) -> bool {
-        let grpc = |id| self.rules.distribution.behavior(id).grpc == Grpc::On;
-        self.asked(|request| Some(request.looks_like_grpc)) == Some(true) && self.behavior().is_some_and(grpc)
-    }
-}
 
 /// The page for people: a table of the fields.
 pub fn page() -> String {
