@@ -333,6 +333,83 @@ fn what_the_api_refuses_it_explains() {
     assert!(empty.contains("<Quantity>0</Quantity>"), "nothing of all this is in force: {empty}");
 }
 
+/// A line for each request, a new file after SIGHUP, and nothing is lost at the end.
+#[test]
+fn the_access_log_is_written_and_can_be_moved_away() {
+    let directory = Directory::new("access-log");
+    let config = directory.write("d.json", DISTRIBUTION);
+    let (log, old) = (directory.0.join("access.log"), directory.0.join("access.log.1"));
+    let mut command = serve(&directory, &config, origin("hello"));
+    let running = Running::start(command.arg("--access-log").arg(&log));
+    let (http, admin) = (running.address("http"), running.address("admin"));
+    assert!(get(http, "/a?b='c'", "localhost").contains("Miss from"));
+    std::fs::rename(&log, &old).unwrap();
+    running.signal("-HUP");
+    assert!(
+        (0..2_000).any(|_| {
+            _ = get(admin, "/healthz", "localhost");
+            log.exists()
+        }),
+        "no new file"
+    );
+    assert!(get(http, "/a?b='c'", "localhost").contains("Hit from"));
+    running.signal("-TERM");
+    assert_eq!(running.end().0, Some(0));
+    let (before, after) = (std::fs::read_to_string(old).unwrap(), std::fs::read_to_string(log).unwrap());
+    for (text, result) in [(before, "Miss"), (after, "Hit")] {
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(
+            lines.len() == 3 && lines[0] == "#Version: 1.0" && lines[1].starts_with("#Fields: date time "),
+            "{text}"
+        );
+        let values: Vec<&str> = lines[2].split('\t').collect();
+        assert_eq!(
+            (values.len(), values[7], values[11], values[13]),
+            (33, "/a", "b=%27c%27", result),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn the_access_log_as_json_on_standard_output() {
+    let directory = Directory::new("access-log-json");
+    let config = directory.write("d.json", DISTRIBUTION);
+    let mut command = serve(&directory, &config, origin("hello"));
+    command.args(["--access-log", "-", "--access-log-format", "json"]);
+    command.args([
+        "--access-log-fields",
+        "cs-uri-stem,sc-status,x-edge-result-type,c-country",
+        "--country",
+        "DE",
+    ]);
+    let mut running = Running::start(&mut command);
+    get(running.address("http"), "/a", "localhost");
+    running.read_until("{");
+    let line = r#"{"cs-uri-stem":"/a","sc-status":"200","x-edge-result-type":"Miss","c-country":"DE"}"#;
+    assert_eq!(running.said.last().map(String::as_str), Some(line));
+    // It is counted when it is written, which is when it can be read.
+    let admin = running.address("admin");
+    let counted = || get(admin, "/metrics", "localhost").contains("edge_access_log_lines_total 1\n");
+    assert!((0..2_000).any(|_| counted()));
+}
+
+#[test]
+fn what_cannot_be_logged_is_said_at_the_start() {
+    let directory = Directory::new("access-log-bad");
+    let config = directory.write("d.json", DISTRIBUTION);
+    let refused = |args: &[&str]| {
+        let output = serve(&directory, &config, origin("x")).args(args).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let errors = refused(&["--access-log", "-", "--access-log-fields", "date,cs-uri-stm"]);
+    assert!(errors.contains("\"cs-uri-stm\"") && errors.contains("did you mean cs-uri-stem?"), "{errors}");
+    let errors = refused(&["--access-log", "/nowhere/at/all"]);
+    assert!(errors.contains("the access log cannot be opened"), "{errors}");
+    assert!(refused(&["--access-log-format", "json"]).contains("--access-log"));
+}
+
 #[test]
 fn a_virtual_clock_lets_an_hour_pass_at_once() {
     let directory = Directory::new("clock");

@@ -7,16 +7,17 @@
 mod encode;
 mod format;
 mod table;
+mod told;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use bytes::{Bytes, BytesMut};
 use http::header::{
     CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, COOKIE, HOST, HeaderName, REFERER, USER_AGENT,
 };
 use http::request::Parts;
-use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 
 pub use self::encode::Out;
@@ -64,27 +65,30 @@ pub struct Record {
     pub sent: u64,
 }
 
-/// What a viewer asked for, as he sent it.
+/// What a viewer asked for, as he sent it: copied into one piece, so that a record that waits keeps no buffer of his
+/// connection.
 #[derive(Debug, Clone)]
 pub struct Asked {
     /// The method.
     pub method: Method,
-    /// Path and query, before any function saw them.
-    pub target: Option<PathAndQuery>,
+    /// The path, before any function saw it.
+    pub path: Bytes,
+    /// What follows a `?`, likewise.
+    pub query: Option<Bytes>,
     /// The version of HTTP.
     pub version: Version,
     /// `Host`, or `:authority`.
-    pub host: Option<HeaderValue>,
+    pub host: Option<Bytes>,
     /// `Referer`.
-    pub referer: Option<HeaderValue>,
+    pub referer: Option<Bytes>,
     /// `User-Agent`.
-    pub user_agent: Option<HeaderValue>,
+    pub user_agent: Option<Bytes>,
     /// `Cookie`.
-    pub cookie: Option<HeaderValue>,
+    pub cookie: Option<Bytes>,
     /// `X-Forwarded-For`, as the viewer sent it.
-    pub forwarded_for: Option<HeaderValue>,
-    /// `Content-Type`: what tells a call of gRPC.
-    pub content_type: Option<HeaderValue>,
+    pub forwarded_for: Option<Bytes>,
+    /// Whether it has the looks of a call of gRPC.
+    pub looks_like_grpc: bool,
     /// Bytes of the head, as HTTP/1.1 writes it.
     pub head_bytes: u64,
     /// How many bytes the body was to have, if it said so.
@@ -118,28 +122,42 @@ pub enum End {
 }
 
 impl Asked {
-    /// What a request's head says; the values are shared with it, not copied.
+    /// What a request's head says.
     pub fn of(parts: &Parts) -> Self {
         let Parts { method, uri, version, headers, .. } = parts;
-        let one = |name: HeaderName| headers.get(name).cloned();
-        let authority = || HeaderValue::from_str(uri.authority()?.as_str()).ok();
+        let head_bytes = request_head_bytes(parts);
+        // No value is longer than the head, and all of them together are not.
+        let mut text = BytesMut::with_capacity(usize::try_from(head_bytes).unwrap_or_default());
+        let mut copy = |values: &mut dyn Iterator<Item = &[u8]>, between: &str| {
+            text.extend_from_slice(values.next()?);
+            for value in values {
+                text.extend_from_slice(between.as_bytes());
+                text.extend_from_slice(value);
+            }
+            Some(text.split().freeze())
+        };
+        let mut one = |value: Option<&[u8]>| copy(&mut value.into_iter(), "");
+        let path = one(Some(uri.path().as_bytes())).unwrap_or_default();
+        let query = one(uri.query().map(str::as_bytes));
+        let field = |name: &HeaderName| headers.get(name).map(HeaderValue::as_bytes);
+        let authority = || uri.authority().map(|authority| authority.as_str().as_bytes());
+        let host = one(field(&HOST).or_else(authority));
+        let (referer, user_agent) = (one(field(&REFERER)), one(field(&USER_AGENT)));
+        let lines = |name: &HeaderName| headers.get_all(name).iter().map(HeaderValue::as_bytes);
         Self {
             method: method.clone(),
-            target: uri.path_and_query().cloned(),
+            path,
+            query,
             version: *version,
-            host: one(HOST).or_else(authority),
-            referer: one(REFERER),
-            user_agent: one(USER_AGENT),
-            cookie: joined(headers, &COOKIE, "; "),
-            forwarded_for: joined(headers, &FORWARDED_FOR, ", "),
-            content_type: one(CONTENT_TYPE),
-            head_bytes: request_head_bytes(parts),
+            host,
+            referer,
+            user_agent,
+            cookie: copy(&mut lines(&COOKIE), "; "),
+            forwarded_for: copy(&mut lines(&FORWARDED_FOR), ", "),
+            looks_like_grpc: traffic::is_grpc_call(method, *version, headers.get(CONTENT_TYPE)),
+            head_bytes,
             body_bytes: number(headers),
         }
-    }
-
-    fn is_grpc_call(&self) -> bool {
-        traffic::is_grpc_call(&self.method, self.version, self.content_type.as_ref())
     }
 }
 
@@ -187,17 +205,6 @@ fn lines_bytes(headers: &HeaderMap) -> usize {
 
 fn number(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-/// The one value, or all of them in one.
-fn joined(headers: &HeaderMap, name: &HeaderName, between: &str) -> Option<HeaderValue> {
-    let mut values = headers.get_all(name).iter();
-    let first = values.next()?;
-    if values.next().is_none() {
-        return Some(first.clone());
-    }
-    let all: Vec<&[u8]> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
-    HeaderValue::from_bytes(&all.join(between.as_bytes())).ok()
 }
 
 #[cfg(test)]

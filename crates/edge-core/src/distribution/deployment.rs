@@ -70,6 +70,15 @@ impl Deployment {
     }
 }
 
+/// The distribution that a staging distribution stands in for, by its names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Primary {
+    /// `E…`.
+    pub id: String,
+    /// `d….cloudfront.net`.
+    pub domain_name: String,
+}
+
 impl Distribution {
     /// This staging distribution as viewers of `primary` find it: under the names of that, and none of its own.
     #[must_use]
@@ -78,6 +87,7 @@ impl Distribution {
         self.aliases.push(Alias::Name(primary.domain_name.clone()));
         // Their handshakes were with that.
         self.viewer_tls.clone_from(&primary.viewer_tls);
+        self.primary = Some(Primary { id: primary.id.clone(), domain_name: primary.domain_name.clone() });
         self
     }
 }

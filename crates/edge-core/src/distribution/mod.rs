@@ -32,7 +32,7 @@ pub use crate::header::glob::Glob;
 pub use crate::header::names::{Name, Names};
 pub use alias::{Alias, Clash, HostMatch, most_specific};
 pub use cors::{AllowedHost, AllowedOrigin};
-pub use deployment::{Deployment, Stage};
+pub use deployment::{Deployment, Primary, Stage};
 pub use document::{Document, Loaded, load, load_value};
 pub use geo::{Country, GeoRestriction};
 pub use lambda::{Lambda, LambdaEvent, Lambdas};
@@ -59,6 +59,8 @@ pub struct Distribution {
     pub stage: Stage,
     /// Which of its requests a staging distribution answers.
     pub deployment: Option<Deployment>,
+    /// The one it stands in for, where it is a staging distribution that is reached.
+    pub primary: Option<Primary>,
     /// A disabled distribution answers nobody (§0.2).
     pub enabled: bool,
     /// What viewers may speak (§11.2).

@@ -2,12 +2,8 @@
 
 use std::fmt::Write as _;
 
-use http::Version;
-
-use super::{End, Out, Record};
-use crate::distribution::{CookieLogging, Grpc};
-use crate::viewer::Scheme;
-use crate::viewer::gate::BehaviorId;
+use super::{Out, Record};
+use crate::distribution::CookieLogging;
 
 /// A field.
 #[derive(Debug)]
@@ -69,7 +65,7 @@ pub const FIELDS: &[Field] = &[
         name: "cs-method",
         place: Place::Standard(6),
         about: "The method.",
-        value: |record, out| out.maybe(record.request.as_ref().map(|request| request.method.as_str())),
+        value: |record, out| out.maybe(record.asked(|request| Some(request.method.as_str()))),
     },
     Field {
         name: "cs(Host)",
@@ -81,7 +77,7 @@ pub const FIELDS: &[Field] = &[
         name: "cs-uri-stem",
         place: Place::Standard(8),
         about: "The path the viewer asked for, whatever a function made of it.",
-        value: |record, out| out.maybe(record.path()),
+        value: |record, out| out.maybe(record.asked(|request| Some(&request.path))),
     },
     Field {
         name: "sc-status",
@@ -93,24 +89,19 @@ pub const FIELDS: &[Field] = &[
         name: "cs(Referer)",
         place: Place::Standard(10),
         about: "`Referer`.",
-        value: |record, out| out.maybe(record.request.as_ref().and_then(|request| request.referer.as_ref())),
+        value: |record, out| out.maybe(record.asked(|request| request.referer.as_ref())),
     },
     Field {
         name: "cs(User-Agent)",
         place: Place::Standard(11),
         about: "`User-Agent`.",
-        value: |record, out| {
-            out.maybe(record.request.as_ref().and_then(|request| request.user_agent.as_ref()))
-        },
+        value: |record, out| out.maybe(record.asked(|request| request.user_agent.as_ref())),
     },
     Field {
         name: "cs-uri-query",
         place: Place::Standard(12),
         about: "The whole query string, whatever the policies say, without the `?`.",
-        value: |record, out| {
-            let target = record.request.as_ref().and_then(|request| request.target.as_ref());
-            out.maybe(target.and_then(|target| target.query()));
-        },
+        value: |record, out| out.maybe(record.asked(|request| request.query.as_ref())),
     },
     Field {
         name: "cs(Cookie)",
@@ -118,7 +109,7 @@ pub const FIELDS: &[Field] = &[
         about: "`Cookie`, where the distribution's `Logging` has `IncludeCookies`.",
         value: |record, out| {
             if record.rules.distribution.cookie_logging == CookieLogging::On {
-                out.maybe(record.request.as_ref().and_then(|request| request.cookie.as_ref()));
+                out.maybe(record.asked(|request| request.cookie.as_ref()));
             }
         },
     },
@@ -138,7 +129,7 @@ pub const FIELDS: &[Field] = &[
         name: "x-host-header",
         place: Place::Standard(16),
         about: "The viewer's `Host`.",
-        value: |record, out| out.maybe(record.request.as_ref().and_then(|request| request.host.as_ref())),
+        value: |record, out| out.maybe(record.asked(|request| request.host.as_ref())),
     },
     Field {
         name: "cs-protocol",
@@ -162,9 +153,7 @@ pub const FIELDS: &[Field] = &[
         name: "x-forwarded-for",
         place: Place::Standard(20),
         about: "`X-Forwarded-For`, as the viewer sent it.",
-        value: |record, out| {
-            out.maybe(record.request.as_ref().and_then(|request| request.forwarded_for.as_ref()));
-        },
+        value: |record, out| out.maybe(record.asked(|request| request.forwarded_for.as_ref())),
     },
     Field {
         name: "ssl-protocol",
@@ -188,7 +177,7 @@ pub const FIELDS: &[Field] = &[
         name: "cs-protocol-version",
         place: Place::Standard(24),
         about: "The version of HTTP.",
-        value: |record, out| out.maybe(record.request.as_ref().and_then(|request| version(request.version))),
+        value: |record, out| out.maybe(record.asked(|request| super::told::version(request.version))),
     },
     Field {
         name: "fle-status",
@@ -224,16 +213,14 @@ pub const FIELDS: &[Field] = &[
         name: "sc-content-type",
         place: Place::Standard(30),
         about: "The response's `Content-Type`.",
-        value: |record, out| {
-            out.maybe(record.answer.as_ref().and_then(|answer| answer.content_type.as_ref()))
-        },
+        value: |record, out| out.maybe(record.answered(|answer| answer.content_type.as_ref())),
     },
     Field {
         name: "sc-content-len",
         place: Place::Standard(31),
         about: "Its `Content-Length`.",
         value: |record, out| {
-            if let Some(length) = record.answer.as_ref().and_then(|answer| answer.content_length) {
+            if let Some(length) = record.answered(|answer| answer.content_length) {
                 out.number(length);
             }
         },
@@ -243,7 +230,7 @@ pub const FIELDS: &[Field] = &[
         place: Place::Standard(32),
         about: "The first byte of its `Content-Range`.",
         value: |record, out| {
-            if let Some(range) = record.answer.as_ref().and_then(|answer| answer.range) {
+            if let Some(range) = record.answered(|answer| answer.range) {
                 out.number(range.first);
             }
         },
@@ -253,7 +240,7 @@ pub const FIELDS: &[Field] = &[
         place: Place::Standard(33),
         about: "The last one.",
         value: |record, out| {
-            if let Some(range) = record.answer.as_ref().and_then(|answer| answer.range) {
+            if let Some(range) = record.answered(|answer| answer.range) {
                 out.number(range.last);
             }
         },
@@ -327,11 +314,27 @@ pub const FIELDS: &[Field] = &[
         },
     },
     Field {
+        name: "primary-distribution-id",
+        place: Place::Second,
+        about: "Where a staging distribution answered, the id of its primary.",
+        value: |record, out| {
+            out.maybe(record.rules.distribution.primary.as_ref().map(|primary| &primary.id));
+        },
+    },
+    Field {
+        name: "primary-distribution-dns-name",
+        place: Place::Second,
+        about: "Likewise, the primary's domain name.",
+        value: |record, out| {
+            out.maybe(record.rules.distribution.primary.as_ref().map(|primary| &primary.domain_name));
+        },
+    },
+    Field {
         name: "sr-reason",
         place: Place::RealTime,
         about: "`Failover:` and a status, where the second origin of a group was asked: the first one's status, or the one that stands for its failure.",
         value: |record, out| {
-            if let Some(status) = record.answer.as_ref().and_then(|answer| answer.results.failed_over) {
+            if let Some(status) = record.answered(|answer| answer.results.failed_over) {
                 out.text("Failover:");
                 out.text(status.as_str());
             }
@@ -340,77 +343,6 @@ pub const FIELDS: &[Field] = &[
 ];
 
 fn nothing(_: &Record, _: &mut Out<'_>) {}
-
-/// As CloudFront writes it (§11.2).
-fn version(version: Version) -> Option<&'static str> {
-    match version {
-        Version::HTTP_09 => Some("HTTP/0.9"),
-        Version::HTTP_10 => Some("HTTP/1.0"),
-        Version::HTTP_11 => Some("HTTP/1.1"),
-        Version::HTTP_2 => Some("HTTP/2.0"),
-        Version::HTTP_3 => Some("HTTP/3.0"),
-        _ => None,
-    }
-}
-
-impl Record {
-    fn path(&self) -> Option<&str> {
-        Some(self.request.as_ref()?.target.as_ref()?.path())
-    }
-
-    fn behavior(&self) -> Option<BehaviorId> {
-        Some(self.rules.distribution.behavior_for(self.path()?))
-    }
-
-    fn origin_first_byte(&self) -> Option<std::time::Duration> {
-        self.answer.as_ref()?.results.origin_first_byte
-    }
-
-    /// `x-edge-response-result-type`.
-    fn response_result(&self) -> &'static str {
-        self.answer.as_ref().map_or("Error", |answer| answer.results.result.word())
-    }
-
-    /// `x-edge-result-type`.
-    fn result(&self) -> &'static str {
-        if self.end == End::Whole { self.response_result() } else { "Error" }
-    }
-
-    /// `x-edge-detailed-result-type`.
-    fn detailed(&self) -> &'static str {
-        // An upload that broke off is not an answer nobody waited for.
-        let uploaded = self.request.as_ref().and_then(|request| request.body_bytes);
-        let hung_up = uploaded.is_some_and(|bytes| bytes > self.received_of_body());
-        match (&self.answer, self.end) {
-            (Some(answer), End::Whole) => answer.results.detailed_text(),
-            (_, End::BrokenOff) => "OriginReadError",
-            (None, _) if hung_up => "ClientHungUpRequest",
-            (_, End::ViewerLeft) | (None, End::Whole) => "ClientCommError",
-        }
-    }
-
-    fn received_of_body(&self) -> u64 {
-        self.received.saturating_sub(self.request.as_ref().map_or(0, |request| request.head_bytes))
-    }
-
-    /// `cs-protocol`.
-    fn protocol(&self) -> &'static str {
-        let switched = self.answer.as_ref().is_some_and(|answer| answer.status.as_u16() == 101);
-        match (self.scheme, switched, self.is_call()) {
-            (Scheme::Http, true, _) => "ws",
-            (Scheme::Https, true, _) => "wss",
-            (Scheme::Http, _, true) => "grpc",
-            (Scheme::Https, _, true) => "grpcs",
-            (scheme, ..) => scheme.as_str(),
-        }
-    }
-
-    /// Whether it was a call of gRPC that the behavior carries, as the gate says it (§11.5).
-    fn is_call(&self) -> bool {
-        let grpc = |id| self.rules.distribution.behavior(id).grpc == Grpc::On;
-        self.request.as_ref().is_some_and(super::Asked::is_grpc_call) && self.behavior().is_some_and(grpc)
-    }
-}
 
 /// The page for people: a table of the fields.
 pub fn page() -> String {

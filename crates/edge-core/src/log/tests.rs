@@ -103,8 +103,7 @@ fn a_line_of_json_has_strings_alone() {
 fn no_viewer_can_write_a_line_of_his_own() {
     let mut record = record();
     let evil: Vec<u8> = (0x20..=0xff).filter(|byte| *byte != 0x7f).chain(*b"\t\"}\\").collect();
-    record.request.as_mut().unwrap().user_agent = HeaderValue::from_bytes(&evil).ok();
-    assert!(record.request.as_ref().unwrap().user_agent.is_some());
+    record.request.as_mut().unwrap().user_agent = Some(evil.into());
     assert_eq!(line(&Format::standard(Kind::Standard), &record).split(['\t', '\n']).count(), 33 + 1);
     let json = line(&Format::standard(Kind::Json), &record);
     assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap().as_object().unwrap().len(), 33);

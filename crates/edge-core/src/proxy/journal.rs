@@ -218,11 +218,9 @@ impl Writer {
     /// Writes until it is told to end, or nobody is left who could have lines.
     fn run<L: Line>(mut self, lines: &Receiver<L>, shared: &Shared) {
         loop {
-            // Before the look at the queue: what was in it when it was asked to finish is written.
+            // Before the look at the queue: what was in it when this was asked is written first.
             let finish = shared.finish.load(Ordering::Acquire);
-            if shared.reopen.swap(false, Ordering::Acquire) {
-                self.reopen(shared);
-            }
+            let reopen = shared.reopen.swap(false, Ordering::Acquire);
             for line in lines.try_iter() {
                 shared.lines.fetch_sub(1, Ordering::Relaxed);
                 shared.bytes.fetch_sub(line.weight(), Ordering::Relaxed);
@@ -233,6 +231,9 @@ impl Writer {
                 }
             }
             self.flush(shared);
+            if reopen {
+                self.reopen(shared);
+            }
             if finish {
                 return;
             }

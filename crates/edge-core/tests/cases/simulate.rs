@@ -145,7 +145,7 @@ struct Before {
     /// What keeps the session where it is.
     set_cookie: Option<HeaderValue>,
     /// What is known for the access log before there is an answer.
-    record: Option<Record>,
+    record: Option<Box<Record>>,
     alt_svc: Option<HeaderValue>,
 }
 
@@ -296,7 +296,7 @@ impl<'w> Simulator<'w> {
             Err(refusal) => {
                 let response = exchange::refuse_unread(&self.rules.place, refusal, &id, world.now);
                 let answer = Answer::new(response, Trace::default());
-                walk.before.record = log::is_logged(refusal).then_some(record);
+                walk.before.record = log::is_logged(refusal).then_some(Box::new(record));
                 return Ok(Begun::Answered(Box::new(self.seen(&mut walk, answer, None)?)));
             }
         };
@@ -310,7 +310,7 @@ impl<'w> Simulator<'w> {
         }
         walk.before.alt_svc = rules.place.alt_svc(request.scheme).cloned();
         record.rules = Arc::clone(rules);
-        walk.before.record = Some(record);
+        walk.before.record = Some(Box::new(record));
         let mut decision = exchange::begin(rules, request, id, world.now);
         if let Decision::Invoke(invoke) = decision {
             let body = (!message.body.is_empty()).then_some(&*message.body);
@@ -631,7 +631,7 @@ impl<'w> Simulator<'w> {
         let log = record.map_or_else(Fields::new, |record| {
             let answer = Answered::of(status, &headers, length, response.results);
             let sent = log::response_head_bytes(status, &headers) + body.len() as u64;
-            fields(&Record { answer: Some(answer), sent, ..record })
+            fields(&Record { answer: Some(answer), sent, ..*record })
         });
         Ok(Seen { status, headers, body, asked, called, trailers, closed, log, inside: Some(inside) })
     }

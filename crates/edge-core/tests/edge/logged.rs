@@ -220,6 +220,34 @@ async fn a_viewer_who_leaves_in_the_middle_of_the_answer() {
     }
 }
 
+/// Over HTTP/2 a viewer calls off one of his requests, and the connection stays.
+#[tokio::test]
+async fn a_stream_that_is_called_off() {
+    let body = noise(16 << 20);
+    let mut origin = Origin::start().await;
+    let (world, mut log) = world(&origin).await;
+    let stream = tokio::net::TcpStream::connect(world.server.http()[0]).await.unwrap();
+    let (mut sender, connection) = ::h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(async move { _ = connection.await });
+    let get = |target: &str| http::Request::get(format!("http://{HOST}{target}")).body(()).unwrap();
+    let (response, mut stream) = sender.send_request(get("/a"), true).unwrap();
+    let asked = origin.asked().await;
+    stream.send_reset(::h2::Reason::CANCEL);
+    let line = log.next().await;
+    assert_eq!(results(&line), ["000", "Error", "Error", "ClientCommError"]);
+    assert_eq!(line["cs-protocol-version"], "HTTP/2.0");
+    drop((asked, response));
+    sender = sender.ready().await.unwrap();
+    let (response, mut stream) = sender.send_request(get("/b"), true).unwrap();
+    let mut asked = origin.asked().await;
+    let sending = tokio::spawn(async move { _ = asked.wire.stream.write_all(&ok("", body)).await });
+    let response = soon("a response", response).await.unwrap();
+    stream.send_reset(::h2::Reason::CANCEL);
+    assert_eq!(results(&log.next().await), ["200", "Error", "Miss", "ClientCommError"]);
+    drop(response);
+    _ = soon("the end of the origin's answer", sending).await;
+}
+
 #[tokio::test]
 async fn an_answer_that_breaks_off() {
     let mut origin = Origin::start().await;

@@ -54,6 +54,7 @@ pub(super) fn distribution(config: &Node<'_>, identity: &Identity<'_>, library: 
         aliases,
         stage,
         deployment,
+        primary: None,
         enabled: config.required_boolean("Enabled"),
         http_version,
         viewer_tls,

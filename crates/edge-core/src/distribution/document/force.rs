@@ -44,9 +44,10 @@ fn price_class(config: &Node<'_>) {
 }
 
 fn logging(logging: &Node<'_>) {
-    logging.ignore(&["IncludeCookies", "Bucket", "Prefix"]);
+    logging.ignore(&["Bucket", "Prefix"]);
     if logging.boolean("Enabled") == Some(true) {
-        logging.not_in_force("log files are not delivered to S3");
+        logging
+            .not_in_force("log files are not delivered to S3; --access-log writes the same lines to a file");
     }
 }
 

@@ -36,6 +36,17 @@ fn read(file: &Path) -> String {
     std::fs::read_to_string(file).unwrap()
 }
 
+/// Waits until it is so, within reason.
+async fn until(what: &str, so: impl Fn() -> bool) {
+    let comes = async {
+        while !so() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let came = tokio::time::timeout(Duration::from_secs(30), comes).await;
+    came.unwrap_or_else(|_| panic!("{what} did not come"));
+}
+
 #[tokio::test]
 async fn what_was_queued_is_written_at_the_end() {
     let scratch = Scratch::new("end");
@@ -127,16 +138,11 @@ async fn a_file_that_was_moved_away_is_followed_by_a_new_one() {
     let scratch = Scratch::new("moved");
     let journal = journal(&scratch.file());
     journal.write("before".to_owned());
-    let written = || journal.counters().written.load(Relaxed);
-    while written() < 1 {
-        tokio::task::yield_now().await;
-    }
+    until("the line", || journal.counters().written.load(Relaxed) == 1).await;
     let old = scratch.0.join("log.1");
     std::fs::rename(scratch.file(), &old).unwrap();
     journal.reopen();
-    while !scratch.file().exists() {
-        tokio::task::yield_now().await;
-    }
+    until("the new file", || scratch.file().exists()).await;
     journal.write("after".to_owned());
     journal.finish().await;
     assert_eq!((read(&old).as_str(), read(&scratch.file()).as_str()), ("#head\nbefore\n", "#head\nafter\n"));
