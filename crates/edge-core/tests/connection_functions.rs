@@ -113,7 +113,7 @@ fn what_is_wrong_has_its_place() {
         (
             |all| {
                 all["ConnectionFunctions"][0]["Code"] =
-                    json!("function connectionHandler(c) {\n  c.allow(;\n}")
+                    json!("function connectionHandler(c) {\n  c.allow(;\n}");
             },
             "ConnectionFunctions[0].Code",
             "InvalidArgument",

@@ -235,5 +235,6 @@ fn fields(what: &str, value: Option<&Json>) -> Result<Vec<Field>, BadEvent> {
     })
 }
 
-#[cfg(all(test, feature = "functions"))]
+#[cfg(test)]
+#[cfg(feature = "functions")]
 mod tests;

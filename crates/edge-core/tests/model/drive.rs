@@ -94,7 +94,6 @@ impl Bench {
     pub(crate) fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let script = Arc::new(Script {
-            entry: edge_core::script::Entry::Requests,
             state: Mutex::new(State { origin: Origin::default(), version: 1, asked: Vec::new(), count: 0 }),
             go_on: watch::channel(ALL).0,
         });
