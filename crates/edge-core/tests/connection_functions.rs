@@ -1,7 +1,7 @@
 //! Connection functions in documents: where they stand, and what is said where they are not (§11.6). What they do to
 //! connections is in `listen/connection_functions.rs`.
 #![cfg(feature = "functions")]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
+#![expect(clippy::unwrap_used, reason = "a test may")]
 
 use std::sync::Arc;
 use std::time::SystemTime;
