@@ -23,6 +23,7 @@ mod runtime;
 mod serve;
 mod show;
 mod stack;
+mod test_function;
 mod trust;
 
 /// A hit allocates little but often; this allocator makes that cheap.
@@ -47,6 +48,7 @@ enum Command {
     Generate(generate::Generate),
     Invalidate(invalidate::Invalidate),
     Load(load::Load),
+    TestFunction(test_function::TestFunction),
     Trust(trust::Trust),
     ClassifyUa(classify::ClassifyUa),
 }
@@ -63,6 +65,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Generate(args) => generate::run(&args),
         Command::Invalidate(args) => invalidate::run(&args),
         Command::Load(args) => load::run(args),
+        Command::TestFunction(args) => test_function::run(&args),
         Command::Trust(args) => trust::run(&args),
         Command::ClassifyUa(args) => classify::run(&args),
     }

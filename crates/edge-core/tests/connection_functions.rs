@@ -3,13 +3,20 @@
 #![cfg(feature = "functions")]
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
+use edge_core::cache::storing::Guard;
 use edge_core::distribution::form::{self, Choices};
 use edge_core::distribution::{Distribution, Problem, load_value};
+use edge_core::exchange::Rules;
+use edge_core::explain;
+use edge_core::response::Place;
 use edge_core::script::Entry;
+use edge_core::viewer::device::Memo;
 use edge_core::viewer::gate::{Refused, admit};
 use edge_core::viewer::{Request, Scheme, Stream, Tls};
+use http::HeaderValue;
 use serde_json::{Value, json};
 
 const ARN: &str = "arn:aws:cloudfront::123456789012:key-value-store/revoked";
@@ -80,6 +87,41 @@ fn a_template_carries_the_function() {
     assert!(function.store.is_some());
 }
 
+#[test]
+fn a_plan_carries_the_function() {
+    let resource = |kind: &str, name: &str, values: Value| json!({ "address": format!("{kind}.{name}"), "mode": "managed", "type": kind, "name": name, "values": values });
+    let plan = json!({ "format_version": "1.0", "terraform_version": "1.9.0", "values": { "root_module": { "resources": [
+        resource("aws_cloudfront_distribution", "site", json!({
+            "enabled": true, "http_version": "http2", "id": "E1", "domain_name": "d1.cloudfront.net",
+            "origin": [{ "origin_id": "a", "domain_name": "a.example.com", "custom_origin_config": [{
+                "http_port": 80, "https_port": 443, "origin_protocol_policy": "http-only", "origin_ssl_protocols": ["TLSv1.2"] }] }],
+            "default_cache_behavior": [{ "target_origin_id": "a", "viewer_protocol_policy": "https-only",
+                "allowed_methods": ["GET", "HEAD"], "cached_methods": ["GET", "HEAD"],
+                "cache_policy_id": "658327ea-f89d-4fab-a63d-7e88639e58f6" }],
+            "restrictions": [{ "geo_restriction": [{ "restriction_type": "none", "locations": [] }] }],
+            "viewer_certificate": [{ "cloudfront_default_certificate": true }],
+            "viewer_mtls_config": [{ "mode": "optional", "trust_store_config": [{
+                "trust_store_id": "ts", "advertise_trust_store_ca_names": true, "ignore_certificate_expiry": false }] }],
+            "connection_function_association": [{ "id": "cf_1" }],
+        })),
+        resource("aws_cloudfront_connection_function", "guard", json!({
+            "id": "cf_1", "name": "guard", "publish": true, "connection_function_code": CODE, "tags": null, "tags_all": {},
+            "connection_function_arn": "arn:aws:cloudfront::123456789012:connection-function/cf_1", "etag": "E", "status": "DEPLOYED",
+            "connection_function_config": [{ "comment": "", "runtime": "cloudfront-js-2.0",
+                "key_value_store_association": [{ "key_value_store_arn": ARN }] }],
+        })),
+        resource("aws_cloudfront_key_value_store", "revoked", json!({ "id": "kvs", "name": "revoked", "arn": ARN })),
+    ] } } });
+    let loaded =
+        form::load(&plan.to_string(), &Choices::default()).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(heard(&loaded.warnings), [""; 0]);
+    let function = loaded.distribution.viewer_tls.function.unwrap();
+    assert_eq!((function.name.as_str(), function.entry), ("guard", Entry::Connections));
+    assert!(function.store.is_some());
+    let unknown: Vec<_> = loaded.warnings.iter().filter(|problem| problem.code == "UnknownField").collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+}
+
 /// What is changed in the bundle, and what is said: place, code, and part of the message or the hint.
 type Row = (fn(&mut Value), &'static str, &'static str, &'static str);
 
@@ -113,7 +155,7 @@ fn what_is_wrong_has_its_place() {
         (
             |all| {
                 all["ConnectionFunctions"][0]["Code"] =
-                    json!("function connectionHandler(c) {\n  c.allow(;\n}")
+                    json!("function connectionHandler(c) {\n  c.allow(;\n}");
             },
             "ConnectionFunctions[0].Code",
             "InvalidArgument",
@@ -158,16 +200,33 @@ fn what_is_wrong_has_its_place() {
     }
 }
 
-/// What becomes of a request on a connection that this distribution's function let in.
-fn asked(distribution: &Distribution, scheme: Scheme, allowed_by: Option<&str>) -> Option<Refused> {
+fn request(distribution: &Distribution, scheme: Scheme, tls: Option<Tls>) -> Request {
     let (parts, ()) =
         http::Request::get("/").header("host", &distribution.domain_name).body(()).unwrap().into_parts();
     let peer = "192.0.2.1:1234".parse().unwrap();
     let mut request = Request::read(parts, scheme, Stream::Ended, peer).unwrap();
-    if scheme == Scheme::Https {
-        request.tls = Some(Tls { allowed_by: allowed_by.map(Into::into), ..Tls::default() });
-    }
+    request.tls = tls;
+    request
+}
+
+/// What becomes of a request on a connection that this distribution's function let in.
+fn asked(distribution: &Distribution, scheme: Scheme, allowed_by: Option<&str>) -> Option<Refused> {
+    let tls = Tls { allowed_by: allowed_by.map(Into::into), ..Tls::default() };
+    let request = request(distribution, scheme, (scheme == Scheme::Https).then_some(tls));
     admit(distribution, request, SystemTime::UNIX_EPOCH).err().map(|(refused, _)| refused)
+}
+
+/// What a connection function decides no request shows: the story is that of one who was let in.
+#[test]
+fn a_story_begins_behind_the_function() {
+    let distribution = load_value(bundle()).unwrap().distribution;
+    let request = request(&distribution, Scheme::Https, None);
+    let place = Place::new(0, None);
+    let rules = Arc::new(Rules { distribution, guard: Guard::Off, place, devices: Memo::new(4) });
+    let (id, now) = (HeaderValue::from_static("id"), SystemTime::UNIX_EPOCH);
+    let told = explain::tell(&rules, request, id, None, &mut |_| None, &mut |_| None, now);
+    let told = format!("{told:?}");
+    assert!(told.contains("the function guard is asked") && told.contains("to origin"), "{told}");
 }
 
 /// Nobody comes past a function by a handshake with another distribution.

@@ -2,7 +2,7 @@
 //!
 //! A script is given an event made of the request ([`event`]), and what it returns is checked ([`validate`]) before it
 //! changes anything. Both are functions of values; what runs in between is `script`'s affair. Nothing here knows what
-//! is cached, and of an origin only what a function may ask for ([`reroute`]). A function of connections decides about a
+//! is cached, and of an origin only what a function may ask for ([`reroute`]). One by itself is tested with an event somebody wrote ([`trial`]). A function of connections decides about a
 //! viewer before his first request ([`connection`]).
 
 pub mod connection;
@@ -11,4 +11,5 @@ pub mod lambda;
 pub mod reroute;
 pub mod rule;
 pub mod run;
+pub mod trial;
 pub mod validate;

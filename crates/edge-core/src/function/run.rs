@@ -48,7 +48,6 @@ impl Failed {
 
     /// Its sentence (§10.4, R9 and R11 to R13).
     pub fn reason(&self) -> String {
-        const NOT_RUN: &str = "The CloudFront function associated with the CloudFront distribution is invalid or could not run.";
         match self {
             Self::Execution(_) => NOT_RUN.to_owned(),
             Self::Validation(invalid) => invalid.to_string(),
@@ -74,6 +73,10 @@ impl fmt::Display for Failed {
     }
 }
 
+/// What is said of a function that did not run to its end (§10.4, §14.4).
+pub(super) const NOT_RUN: &str =
+    "The CloudFront function associated with the CloudFront distribution is invalid or could not run.";
+
 /// What a function decided about a request.
 #[derive(Debug, Clone)]
 pub struct Decided {
@@ -84,16 +87,16 @@ pub struct Decided {
 }
 
 /// What a script handed back.
-struct Back {
-    value: Json,
+pub(super) struct Back {
+    pub(super) value: Json,
     /// The fields of the value that are as they were given, and not in it.
-    same: Vec<String>,
-    origin: Json,
+    pub(super) same: Vec<String>,
+    pub(super) origin: Json,
 }
 
 impl Back {
     /// Of what `script::Output` holds. Half a pair of surrogates is the one thing the engine writes that is no text.
-    fn read(text: &str) -> Result<Self, Invalid> {
+    pub(super) fn read(text: &str) -> Result<Self, Invalid> {
         let mut back: Json = serde_json::from_str(text)
             .map_err(|_| Invalid::Value("it holds a string that is no text".to_owned()))?;
         let mut take = |name: &str| back.get_mut(name).map(Json::take).unwrap_or_default();

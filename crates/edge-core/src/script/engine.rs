@@ -388,6 +388,7 @@ fn prelude(
     given.set("version", if version == Version::Two { 2 } else { 1 })?;
     given.set("shared", sharing == Sharing::Shared)?;
     given.set("logMax", LOG_CHARS_MAX)?;
+    given.set("linesBefore", LINES_BEFORE)?;
     given.set(
         "hash",
         Function::new(ctx.clone(), |algorithm: String, key: Option<String>, data: String| {

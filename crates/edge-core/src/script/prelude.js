@@ -632,8 +632,8 @@ return {
     let line = '';
     try {
       line = text(error);
-      const place = /(?:^|[\s(])((?!prelude:|guards:)[^\s()]+:\d+:\d+)/.exec(error.stack);
-      if (place) line += ' (' + place[1] + ')';
+      const place = /(?:^|[\s(])((?!prelude:|guards:)[^\s()]+):(\d+):(\d+)/.exec(error.stack);
+      if (place) line += ' (' + place[1] + ':' + (place[2] - host.linesBefore || 1) + ':' + place[3] + ')';
     } catch (unreadable) {}
     return line;
   },

@@ -4,7 +4,8 @@ use edge_core::distribution::{Distribution, load_value};
 use serde_json::{Value, json};
 
 use crate::mtls::{Authority, NOW, Shows, World, store};
-use crate::support::in_time;
+use crate::support::{ask, in_time};
+use crate::tls::connect;
 
 /// `a.example.com` with this connection function, and a store that has a serial number.
 pub(crate) fn deciding(mode: &str, code: &str, revoked: &str) -> Distribution {
@@ -118,6 +119,29 @@ async fn a_function_that_fails_lets_nobody_in() {
         assert_eq!((first, second), (None, None), "{body}");
         assert!(other.is_some(), "{body}");
     }
+}
+
+/// A reload changes who is asked from the next handshake on; who was let in stays.
+#[tokio::test]
+async fn another_function_is_asked_after_a_reload() {
+    let one = Authority::new("one");
+    let shows = one.viewer("a", NOW);
+    let decides = |what: &str| {
+        deciding(
+            "required",
+            &format!("function connectionHandler(connection) {{ connection.{what}() }}"),
+            "00",
+        )
+    };
+    let mut world = World::new("reload-1", &[&one], vec![decides("allow")]);
+    let viewer = world.viewer(Some(&shows));
+    let mut stands = connect(&world.running, &viewer.config, "a.example.com").await.unwrap();
+    assert!(ask(&mut stands, "/peer").await.contains("allowed_by: Some"));
+    world.replace("reload-2", &[&one], vec![decides("deny")]);
+    assert!(!world.lets_in(Some(&shows)).await);
+    assert!(ask(&mut stands, "/peer").await.contains("allowed_by: Some"));
+    world.replace("reload-3", &[&one], vec![decides("allow")]);
+    assert!(world.lets_in(Some(&shows)).await);
 }
 
 /// A connection tells whose function let its viewer in; where there is none, nobody's.

@@ -124,6 +124,7 @@ pub(crate) fn wants(mode: &str, store: &str) -> Distribution {
 
 pub(crate) struct World {
     pub(crate) running: Running,
+    tls: Arc<Tls>,
     root: CertificateDer<'static>,
 }
 
@@ -142,8 +143,17 @@ impl World {
         let file = file(name, trusted);
         let (certificates, root) = certificates(name);
         let sites = Sites::of(distributions, &HashMap::from([("ts".to_owned(), file)])).unwrap();
-        let tls = more(Tls::of(certificates, sites).unwrap());
-        Self { running: start_with(limits, Some(Arc::new(tls))), root }
+        let tls = Arc::new(more(Tls::of(certificates, sites).unwrap()));
+        Self { running: start_with(limits, Some(Arc::clone(&tls))), tls, root }
+    }
+
+    /// Puts other distributions in force.
+    pub(crate) fn replace(&mut self, name: &str, trusted: &[&Authority], distributions: Vec<Distribution>) {
+        let file = file(name, trusted);
+        let sites = Sites::of(distributions, &HashMap::from([("ts".to_owned(), file)])).unwrap();
+        let (certificates, root) = certificates(name);
+        self.tls.replace(certificates, sites).unwrap();
+        self.root = root;
     }
 
     pub(crate) fn viewer(&self, shows: Option<&Shows>) -> Viewer {
@@ -171,7 +181,7 @@ impl World {
 }
 
 pub(crate) struct Viewer {
-    config: Arc<ClientConfig>,
+    pub(crate) config: Arc<ClientConfig>,
     resolver: Arc<Resolver>,
 }
 
