@@ -22,6 +22,7 @@ use crate::proxy::listen::streams::PanicCounter;
 use crate::proxy::listen::{Interims, Limits, Refusal, Service, count};
 
 /// What came instead of a request, or with it.
+#[expect(clippy::large_enum_variant, reason = "there is one for each request, and it is taken apart at once")]
 enum Asked {
     Request(Request<Body>),
     Refused(Refusal),
