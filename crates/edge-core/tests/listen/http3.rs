@@ -354,6 +354,31 @@ async fn a_slow_answer_does_not_end_the_connection() {
 }
 
 #[tokio::test]
+async fn heads_that_are_not_whole_are_kept_within_bounds() {
+    let (mut running, root) = start("h3-heads", Limits::default());
+    let viewer = connect(&running, &root).await;
+    let (half, rest) = (get("/half"), 9);
+    let mut begun = Vec::new();
+    for _ in 0..16 {
+        let (mut send, receive) = viewer.quic.open_bi().await.unwrap();
+        send.write_all(&half[..half.len() - rest]).await.unwrap();
+        begun.push((send, receive));
+    }
+    let (_send, mut waiting) = viewer.send(&get("/behind")).await;
+    let early = tokio::time::timeout(SOON, running.next_seen()).await;
+    assert!(early.is_err(), "it did not wait: {early:?}");
+    let (send, _) = &mut begun[7];
+    send.write_all(&half[half.len() - rest..]).await.unwrap();
+    send.finish().unwrap();
+    let mut seen = [running.next_seen().await, running.next_seen().await];
+    seen.sort();
+    assert_eq!(seen, ["GET /behind", "GET /half"]);
+    assert!(
+        String::from_utf8_lossy(&in_time(waiting.read_to_end(1_000)).await.unwrap()).ends_with("/behind")
+    );
+}
+
+#[tokio::test]
 async fn a_stop_finishes_what_was_accepted() {
     let (mut running, root) = start("h3-stop", Limits::default());
     let viewer = connect(&running, &root).await;
