@@ -23,7 +23,7 @@
 //! | [`compare`] | what two configurations differ in |
 //! | `proxy` | the data path (feature `proxy`, on by default) |
 //!
-//! The feature `functions`, on by default too, brings the engine that runs scripts.
+//! The features `functions` and `http3`, on by default too, bring the engine that runs scripts, and QUIC.
 //!
 //! What holds everywhere: time is an argument; a request is checked once, at the door; only the gate makes what key
 //! and origin request accept; a verdict carries its reason; nothing from a wire or a file panics.

@@ -187,6 +187,24 @@ fn what_protects_nothing_says_so() {
     assert!(loud.contains(&"WebACLId"), "{loud:?}");
 }
 
+#[test]
+fn http3_beside_certificates_of_viewers_is_warned_about() {
+    let Loaded { document, .. } = fixture("get-distribution-config.json");
+    let mut value = document.value().clone();
+    for (version, mode, warned) in [
+        ("http2and3", json!({ "Mode": "passthrough" }), true),
+        ("http3", json!(null), false),
+        ("http2", json!({ "Mode": "passthrough" }), false),
+    ] {
+        value["DistributionConfig"]["HttpVersion"] = json!(version);
+        value["DistributionConfig"]["ViewerMtlsConfig"] = mode;
+        let loaded = load_value(value.clone()).unwrap();
+        let about = |problem: &&Problem| problem.place == "DistributionConfig.HttpVersion";
+        assert_eq!(loaded.warnings.iter().find(about).is_some(), warned, "{version}");
+        assert_eq!(loaded.distribution.offers_http3(), version == "http3");
+    }
+}
+
 /// The API does not print the certificates of a trust store: a bundle carries them beside what it prints.
 #[test]
 fn a_bundle_may_carry_trust_stores() {

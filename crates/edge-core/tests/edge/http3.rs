@@ -366,3 +366,18 @@ async fn it_is_offered_where_it_is_spoken() {
         assert_eq!(alt_svc(&world).await.as_deref(), Some("h3=\":1\""), "{number}: what the origin says");
     }
 }
+
+#[tokio::test]
+async fn a_port_that_is_taken_over_udp_is_said() {
+    let origin = Origin::answering(|_, _| ok("", "page")).await;
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = std::net::UdpSocket::bind(free.local_addr().unwrap()).unwrap();
+    drop(free);
+    let mut settings = world(&origin, |_| {}).await.settings;
+    settings.https = vec![taken.local_addr().unwrap()];
+    let error = Server::start(settings.clone()).await.unwrap_err().to_string();
+    assert!(error.starts_with("cannot listen on UDP 127.0.0.1:") && error.contains("--no-http3"), "{error}");
+    settings.http3 = Http3::Off;
+    let server = Server::start(settings).await.unwrap();
+    assert_eq!((server.https()[0], server.http3()), (taken.local_addr().unwrap(), &[][..]));
+}

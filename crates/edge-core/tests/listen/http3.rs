@@ -340,6 +340,45 @@ async fn time_is_bounded() {
 }
 
 #[tokio::test]
+async fn a_slow_answer_does_not_end_the_connection() {
+    let limits = Limits { head_timeout: SOON, idle_timeout: SOON, stall_timeout: SOON, ..Limits::default() };
+    let (mut running, root) = start("h3-slow", limits);
+    let viewer = connect(&running, &root).await;
+    let (_send, mut waiting) = viewer.send(&get("/wait")).await;
+    assert_eq!(running.next_seen().await, "GET /wait");
+    let silence = tokio::time::timeout(SOON * 5, viewer.quic.closed()).await;
+    assert!(silence.is_err(), "it was closed: {silence:?}");
+    running.gate.add_permits(1);
+    let answer = in_time(waiting.read_to_end(1_000)).await.unwrap();
+    assert!(String::from_utf8_lossy(&answer).ends_with("waited"));
+}
+
+#[tokio::test]
+async fn heads_that_are_not_whole_are_kept_within_bounds() {
+    let (mut running, root) = start("h3-heads", Limits::default());
+    let viewer = connect(&running, &root).await;
+    let (half, rest) = (get("/half"), 9);
+    let mut begun = Vec::new();
+    for _ in 0..16 {
+        let (mut send, receive) = viewer.quic.open_bi().await.unwrap();
+        send.write_all(&half[..half.len() - rest]).await.unwrap();
+        begun.push((send, receive));
+    }
+    let (_send, mut waiting) = viewer.send(&get("/behind")).await;
+    let early = tokio::time::timeout(SOON, running.next_seen()).await;
+    assert!(early.is_err(), "it did not wait: {early:?}");
+    let (send, _) = &mut begun[7];
+    send.write_all(&half[half.len() - rest..]).await.unwrap();
+    send.finish().unwrap();
+    let mut seen = [running.next_seen().await, running.next_seen().await];
+    seen.sort();
+    assert_eq!(seen, ["GET /behind", "GET /half"]);
+    assert!(
+        String::from_utf8_lossy(&in_time(waiting.read_to_end(1_000)).await.unwrap()).ends_with("/behind")
+    );
+}
+
+#[tokio::test]
 async fn a_stop_finishes_what_was_accepted() {
     let (mut running, root) = start("h3-stop", Limits::default());
     let viewer = connect(&running, &root).await;
@@ -397,7 +436,9 @@ async fn each_name_has_its_policy_over_quic_too() {
         Limits::default(),
         vec![with_http3(NAME, "TLSv1.2_2021"), with_http3("b.example.com", "TLSv1.3_2025"), plain],
     );
-    let (any, chacha): (fn(&str) -> bool, fn(&str) -> bool) = (|_| true, |name| name.contains("CHACHA"));
+    type Has = fn(&str) -> bool;
+    let any: Has = |_| true;
+    let chacha: Has = |name| name.contains("CHACHA");
     for (name, has, cipher) in [
         (Some(NAME), any, Some("TLS_AES_128_GCM_SHA256")),
         (Some(NAME), chacha, Some("TLS_CHACHA20_POLY1305_SHA256")),

@@ -85,7 +85,13 @@ fn http_version(config: &Node<'_>) -> HttpVersion {
         ("HTTP1.1", HttpVersion::Http1),
         ("HTTP2", HttpVersion::Http2),
     ];
-    config.choice("HttpVersion", &words).unwrap_or(HttpVersion::Http2)
+    let version = config.choice("HttpVersion", &words).unwrap_or(HttpVersion::Http2);
+    let is_http3 = matches!(version, HttpVersion::Http3 | HttpVersion::Http2And3);
+    if is_http3 && config.at("ViewerMtlsConfig").is_present() {
+        let message = "CloudFront asks no viewer for a certificate over HTTP/3: beside ViewerMtlsConfig it is not spoken";
+        config.at("HttpVersion").warn(INVALID_ARGUMENT, message);
+    }
+    version
 }
 
 fn default_root_object(config: &Node<'_>) -> Option<String> {

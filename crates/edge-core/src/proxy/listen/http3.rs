@@ -82,7 +82,8 @@ impl QuicListener {
         let places_max = limits.connections_max.min(Semaphore::MAX_PERMITS as u32);
         let places = Arc::new(Semaphore::new(places_max as usize));
         let host = Arc::new(Host { service, tls: None, limits, counters, stop });
-        let door = Door { host: Arc::clone(&host), config, quic, unproven: Arc::default() };
+        let port = endpoint.local_addr().map_or(0, |addr| addr.port());
+        let door = Door { host: Arc::clone(&host), config, quic, port, unproven: Arc::default() };
         let accepting = async {
             while let Some(incoming) = endpoint.accept().await {
                 match Arc::clone(&places).try_acquire_owned() {
@@ -110,6 +111,7 @@ impl QuicListener {
 
 /// What a viewer may make QUIC keep: the same figures as for HTTP/2.
 fn transport(limits: &Limits) -> TransportConfig {
+    let silence_max = limits.idle_timeout.max(limits.head_timeout).max(limits.stall_timeout);
     let mut transport = TransportConfig::default();
     transport
         .max_concurrent_bidi_streams(limits.h2_streams_max.into())
@@ -118,21 +120,22 @@ fn transport(limits: &Limits) -> TransportConfig {
         .receive_window(limits.h2_connection_window.into())
         .send_window(limits.h3_send_buffer_bytes_max)
         .datagram_receive_buffer_size(None)
-        // Of silence: quinn finds the dead by it. Who is alive and wants nothing, the connection's driver finds.
-        .max_idle_timeout(Some(idle_timeout(limits)));
+        // By silence quinn finds the dead. That they are asked makes no difference to the idle, whom the connection's
+        // driver finds, and lets those live who wait for a slow origin.
+        .max_idle_timeout(Some(IdleTimeout::try_from(silence_max).unwrap_or(VarInt::MAX.into())))
+        .keep_alive_interval(Some(silence_max / ASKED_WITHIN));
     transport
 }
 
-fn idle_timeout(limits: &Limits) -> IdleTimeout {
-    let longest = limits.idle_timeout.max(limits.head_timeout).max(limits.stall_timeout);
-    IdleTimeout::try_from(longest).unwrap_or_else(|_| IdleTimeout::from(VarInt::MAX))
-}
+/// How often the silent are asked before they are taken for dead.
+const ASKED_WITHIN: u32 = 3;
 
 /// Who comes in, and how.
 struct Door<S> {
     host: Arc<Host<S>>,
     config: quinn::ServerConfig,
     quic: Quic,
+    port: u16,
     /// Handshakes with viewers who have not shown that they are where they say.
     unproven: Arc<AtomicUsize>,
 }
@@ -151,7 +154,7 @@ impl<S: Service> Door<S> {
         let Some(Offer { crypto, met }) = self.quic.greeting() else { return incoming.refuse() };
         let mut config = self.config.clone();
         config.crypto = crypto;
-        let host = Arc::clone(&self.host);
+        let (host, port) = (Arc::clone(&self.host), self.port);
         tokio::spawn(async move {
             let _place = place;
             let local_ip = incoming.local_ip();
@@ -174,7 +177,7 @@ impl<S: Service> Door<S> {
             let bounds = Bounds { stop: host.stop.clone(), limits: Arc::clone(&host.limits) };
             let peer = Peer {
                 addr,
-                local: SocketAddr::new(local, 0),
+                local: SocketAddr::new(local, port),
                 scheme: Scheme::Https,
                 tls: Some(Arc::new(facts)),
                 used: Arc::default(),

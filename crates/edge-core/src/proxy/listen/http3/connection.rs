@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -32,6 +33,8 @@ const MAX_FIELD_SECTION_SIZE: u64 = 0x6;
 const NO_REQUEST: u64 = (1 << 62) - 4;
 /// Streams in one direction that a viewer may have open: three have a purpose, the rest is for what nobody knows.
 pub(super) const SIDE_STREAMS_MAX: u32 = 8;
+/// Heads that are read at once; each may be kept, as far as it has come. Most come whole in a packet.
+const HEADS_AT_ONCE: usize = 16;
 /// Round trips after which what was sent before a notice has come.
 const ROUND_TRIPS: u32 = 3;
 
@@ -42,6 +45,8 @@ pub(super) struct Shared<S> {
     pub(super) connection: quinn::Connection,
     pub(super) finished: AtomicU64,
     pub(super) cancelled: AtomicU64,
+    /// Taken while a head is read.
+    pub(super) heads: Semaphore,
     /// Which of the streams beside the requests there are; each may be there once.
     seen: [AtomicBool; 4],
 }
@@ -51,8 +56,9 @@ pub(super) async fn serve<S: Service>(host: Arc<Host<S>>, peer: Peer, connection
     let limits = Arc::clone(&host.limits);
     let greeting = timeout(limits.handshake_timeout, Control::open(&connection, &limits)).await;
     let Ok(Some(control)) = greeting else { return connection.close(Code::InternalError.into(), b"") };
-    let (finished, cancelled, seen) = Default::default();
-    let shared = Arc::new(Shared { host, peer, connection, finished, cancelled, seen });
+    let (finished, cancelled, seen, heads) =
+        (AtomicU64::new(0), AtomicU64::new(0), Default::default(), Semaphore::new(HEADS_AT_ONCE));
+    let shared = Arc::new(Shared { host, peer, connection, finished, cancelled, heads, seen });
     let code = Driver::new(&shared, control).run().await;
     shared.connection.close(code.into(), b"");
 }

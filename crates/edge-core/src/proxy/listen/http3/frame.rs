@@ -224,7 +224,7 @@ mod tests {
             while let Some(frame) = frames.next(&mut read)? {
                 match (out.last_mut(), frame) {
                     (Some(Frame::Data(before)), Frame::Data(more)) => {
-                        *before = [&before[..], &more].concat().into()
+                        *before = [&before[..], &more].concat().into();
                     }
                     (_, frame) => out.push(frame),
                 }

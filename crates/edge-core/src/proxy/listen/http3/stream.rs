@@ -22,6 +22,7 @@ use crate::proxy::listen::streams::PanicCounter;
 use crate::proxy::listen::{Interims, Limits, Refusal, Service, count};
 
 /// What came instead of a request, or with it.
+#[expect(clippy::large_enum_variant, reason = "there is one for each request, and it is taken apart at once")]
 enum Asked {
     Request(Request<Body>),
     Refused(Refusal),
@@ -52,7 +53,7 @@ pub(super) async fn serve<S: Service>(
         let mut unwanted = pin!(out.stream.stopped());
         let incoming = Incoming::new(shared.connection.clone(), receive, role(&host.limits));
         let asked = tokio::select! {
-            asked = timeout(host.limits.head_timeout, ask(incoming, &host.limits)) => asked,
+            asked = timeout(host.limits.head_timeout, ask(incoming, &shared)) => asked,
             _ = &mut unwanted => Ok(Asked::Nothing(Code::RequestCancelled)),
         };
         let response = match asked {
@@ -89,7 +90,10 @@ pub(super) async fn serve<S: Service>(
 }
 
 /// Reads the head, and what must be known of the body before anybody is asked for an answer.
-async fn ask(mut incoming: Incoming, limits: &Arc<Limits>) -> Asked {
+async fn ask<S>(mut incoming: Incoming, shared: &Shared<S>) -> Asked {
+    let limits = &shared.host.limits;
+    // Nobody closes it. Until a head is whole it is kept, and on many streams that would be much.
+    let one_of_the_heads = shared.heads.acquire().await;
     let block = match poll_fn(|cx| incoming.poll_next(cx)).await {
         Ok(Some(Frame::Whole(kind::HEADERS, block))) => block,
         Ok(Some(_)) => {
@@ -107,6 +111,7 @@ async fn ask(mut incoming: Incoming, limits: &Arc<Limits>) -> Asked {
         Ok(request) => request,
         Err(refusal) => return Asked::Refused(refusal),
     };
+    drop(one_of_the_heads);
     let length = head::length(request.headers());
     let mut body = Body::new(incoming, length, Arc::clone(limits));
     // These have a body only where somebody is odd: their answer may not depend on how packets were cut.
