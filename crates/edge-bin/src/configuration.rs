@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use edge_core::distribution::document::Document;
 use edge_core::distribution::form::{self, Choices};
 use edge_core::distribution::problem::{Problem, Severity};
 use edge_core::distribution::{Distribution, Loaded, Origin, Problems};
@@ -128,10 +129,10 @@ impl ConfigArgs {
     }
 
     /// The document, whatever it is made from; what is remarkable in it is among what it says.
-    pub(crate) fn document(&self) -> Result<(serde_json::Value, String), BadConfiguration> {
+    pub(crate) fn document(&self) -> Result<(Document, String), BadConfiguration> {
         let Read { loaded, name, .. } = self.read()?;
         let loaded = loaded.map_err(|problems| BadConfiguration(in_file(&name, &problems.0)))?;
-        Ok((loaded.document.value().clone(), in_file(&name, &loaded.warnings)))
+        Ok((loaded.document, in_file(&name, &loaded.warnings)))
     }
 
     /// Reads it, and has it loaded; whether it loads is the caller's to ask.

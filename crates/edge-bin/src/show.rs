@@ -1,6 +1,9 @@
 //! `edge-bin show`: the document a configuration comes to, as the API has it.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
+
+use edge_core::distribution::document;
 
 use crate::BAD_CONFIGURATION;
 use crate::configuration::ConfigArgs;
@@ -15,11 +18,15 @@ use crate::configuration::ConfigArgs;
 pub(crate) struct Show {
     #[command(flatten)]
     config: ConfigArgs,
+    /// The configuration of a staging distribution: print what promoting it would make of this one
+    /// (`aws cloudfront update-distribution-with-staging-config`).
+    #[arg(long, value_name = "STAGING")]
+    promote: Option<PathBuf>,
 }
 
 /// Prints it.
 pub(crate) fn run(args: &Show) -> anyhow::Result<ExitCode> {
-    match args.config.document() {
+    match shown(args) {
         Ok((document, remarks)) => {
             eprint!("{remarks}");
             println!("{}", serde_json::to_string_pretty(&document)?);
@@ -30,4 +37,17 @@ pub(crate) fn run(args: &Show) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::from(BAD_CONFIGURATION))
         }
     }
+}
+
+fn shown(args: &Show) -> Result<(serde_json::Value, String), String> {
+    let document = |config: &ConfigArgs| config.document().map_err(|error| error.to_string());
+    let (primary, remarks) = document(&args.config)?;
+    let Some(path) = &args.promote else { return Ok((primary.value().clone(), remarks)) };
+    let config = Some(path.clone());
+    let (staging, more) = document(&ConfigArgs { config, ..args.config.clone() })?;
+    let promoted = primary.promoted(&staging).map_err(|why| format!("{}: {why}", path.display()))?;
+    // Both loaded; together they have to as well.
+    document::load_value(promoted.clone())
+        .map_err(|problems| format!("what promotion makes of them does not load:\n{problems}"))?;
+    Ok((promoted, remarks + &more))
 }

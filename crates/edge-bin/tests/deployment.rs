@@ -79,3 +79,37 @@ fn a_policy_of_the_cli_leads_to_the_staging_distribution() {
         "{said}"
     );
 }
+
+/// `show --promote` prints what the primary becomes, and that is served.
+#[test]
+fn what_is_promoted_is_served() {
+    let directory = Directory::new("promotion");
+    let names = json!({ "Quantity": 1, "Items": ["www.example.com"] });
+    let primary = distribution("EPRIMARY", |config| config["Aliases"] = names.clone());
+    let primary = directory.write("primary.json", &primary);
+    let staging = distribution("ESTAGING", |config| {
+        config["Staging"] = json!(true);
+        config["Comment"] = json!("new");
+    });
+    let staging = directory.write("staging.json", &staging);
+    let show = |first: &std::path::Path, promoted: &std::path::Path| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_edge-bin"));
+        command.arg("show").arg(first).arg("--promote").arg(promoted).output().unwrap()
+    };
+    let output = show(&primary, &staging);
+    let promoted: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let config = &promoted["Distribution"]["DistributionConfig"];
+    assert_eq!((&config["Comment"], &config["Aliases"]), (&json!("new"), &names));
+    let promoted = directory.write("promoted.json", &promoted.to_string());
+    let running = Running::start(&mut serve(&directory, &promoted, origin("page")));
+    assert!(get(running.address("http"), "/", "www.example.com").ends_with("page"));
+    running.signal("-TERM");
+    running.end();
+
+    let output = show(&staging, &primary);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        output.status.code() == Some(2) && said.contains("give the primary distribution first"),
+        "{said}"
+    );
+}

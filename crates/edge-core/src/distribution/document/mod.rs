@@ -17,6 +17,7 @@ mod names;
 mod node;
 mod origin;
 mod policies;
+mod promotion;
 mod response_headers;
 mod signers;
 mod store;
@@ -32,6 +33,7 @@ use config::Identity;
 pub use deployment::load_deployment;
 use library::Library;
 use node::{Node, Report};
+pub use promotion::NotPromoted;
 
 /// A document that loaded.
 #[derive(Debug, Clone)]
