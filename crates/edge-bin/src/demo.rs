@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use edge_core::proxy::server::{Server, Settings, StartError};
 
 use crate::BAD_CONFIGURATION;
+use crate::access_log::AccessLogArgs;
 use crate::configuration::ConfigArgs;
 use crate::runtime::{self, Signals};
 use crate::serve::{self, Listeners};
@@ -20,6 +21,8 @@ use site::Site;
 pub(crate) struct Demo {
     #[command(flatten)]
     listeners: Listeners,
+    #[command(flatten)]
+    access_log: AccessLogArgs,
 }
 
 /// Serves until a signal ends it.
@@ -47,6 +50,7 @@ async fn demo(args: &Demo) -> anyhow::Result<ExitCode> {
     let mut settings = Settings::new(configured.distribution);
     settings.servers = configured.servers;
     args.listeners.apply(&mut settings)?;
+    settings.access_log = args.access_log.settings().map_err(anyhow::Error::msg)?;
     let server = match start(settings).await {
         Ok(server) => server,
         Err(error) => {

@@ -4,9 +4,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+mod access_log;
 mod admin;
 mod classify;
 mod configuration;
+mod connection_log;
 mod demo;
 mod deployment;
 mod diff;
@@ -21,6 +23,7 @@ mod runtime;
 mod serve;
 mod show;
 mod stack;
+mod test_function;
 mod trust;
 
 /// A hit allocates little but often; this allocator makes that cheap.
@@ -45,6 +48,7 @@ enum Command {
     Generate(generate::Generate),
     Invalidate(invalidate::Invalidate),
     Load(load::Load),
+    TestFunction(test_function::TestFunction),
     Trust(trust::Trust),
     ClassifyUa(classify::ClassifyUa),
 }
@@ -61,6 +65,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Generate(args) => generate::run(&args),
         Command::Invalidate(args) => invalidate::run(&args),
         Command::Load(args) => load::run(args),
+        Command::TestFunction(args) => test_function::run(&args),
         Command::Trust(args) => trust::run(&args),
         Command::ClassifyUa(args) => classify::run(&args),
     }

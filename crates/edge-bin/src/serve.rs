@@ -1,6 +1,7 @@
 //! `edge-bin serve`: an edge in front of real servers, until it is told to stop.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,13 +12,15 @@ use edge_core::distribution::problem::codes;
 use edge_core::distribution::{Behavior, Country, Distribution, GeoRestriction, Target};
 use edge_core::proxy::clock::Clock;
 use edge_core::proxy::geo::GeoSettings;
-use edge_core::proxy::server::{Http3, Server, Settings};
+use edge_core::proxy::server::{Http3, ORIGIN_REQUESTS_DEFAULT, Server, Settings};
 use edge_core::viewer::geo::Location;
 use http::HeaderName;
 
 use crate::BAD_CONFIGURATION;
+use crate::access_log::AccessLogArgs;
 use crate::admin::{Admin, Time, moment};
 use crate::configuration::{ConfigArgs, Configured, Warning, origin_called};
+use crate::connection_log::{ConnectionLog, ConnectionLogArgs};
 use crate::deployment;
 use crate::lambda::{self, LambdaArgs};
 use crate::runtime::{self, Asked, Signals};
@@ -30,8 +33,9 @@ use crate::runtime::{self, Asked, Signals};
 ///   edge-bin serve blog.json shop.json --geo-db GeoLite2-City.mmdb
 ///   edge-bin serve primary.json staging.json --deployment-policy policy.json
 ///   edge-bin serve edge.toml --https 0.0.0.0:443 --cert fullchain.pem --key privkey.pem
+///   edge-bin serve edge.toml --access-log access.log
 ///
-/// SIGHUP reads the configuration again, and keeps the old one if the new one is bad. SIGTERM
+/// SIGHUP reads the configuration again, and keeps the old one if the new one is bad; it opens the access log anew. SIGTERM
 /// finishes what was accepted and ends.
 #[derive(clap::Args, Debug)]
 #[command(verbatim_doc_comment)]
@@ -71,6 +75,10 @@ pub(crate) struct Serve {
     pub(crate) sign_origins: bool,
     #[command(flatten)]
     pub(crate) lambdas: LambdaArgs,
+    #[command(flatten)]
+    pub(crate) access_log: AccessLogArgs,
+    #[command(flatten)]
+    pub(crate) connection_log: ConnectionLogArgs,
     /// Who is sent to the staging distribution, which is given beside its primary: what `aws cloudfront
     /// get-continuous-deployment-policy-config` prints. For the first configuration, where its bundle has no such policy.
     #[arg(long, value_name = "FILE")]
@@ -173,6 +181,13 @@ pub(crate) struct Listeners {
     /// The size of the cache: 512M, 4G.
     #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = parse_size)]
     pub(crate) cache_size: u64,
+    /// Requests that may wait for origins at once; more get what is stale, or 503 with X-Cache CapacityExceeded.
+    #[arg(long, value_name = "N", default_value_t = ORIGIN_REQUESTS_DEFAULT)]
+    pub(crate) origin_requests_max: u32,
+    /// Requests a second for each distribution; more get 503 with X-Cache LimitExceeded. CloudFront's quota is 250,000
+    /// unless raised [default: as many as come].
+    #[arg(long, value_name = "N")]
+    pub(crate) requests_per_second: Option<NonZeroU32>,
 }
 
 /// An address to listen on, or none.
@@ -229,6 +244,8 @@ impl Listeners {
         settings.http3 = if self.no_http3 { Http3::Off } else { Http3::WhereOffered };
         settings.certificates = self.cert.iter().cloned().zip(self.key.iter().cloned()).collect();
         settings.cache_bytes = self.cache_size;
+        settings.origin_requests_max = self.origin_requests_max;
+        settings.requests_per_second = self.requests_per_second;
         settings.local_ca = Some(match &self.data_dir {
             Some(directory) => directory.clone(),
             None => runtime::data_directory()?,
@@ -287,6 +304,7 @@ impl Serve {
             settings.credentials = Some(Arc::new(runtime::credentials()?));
         }
         settings.lambdas = self.lambdas.endpoints()?;
+        settings.access_log = self.access_log.settings()?;
         lambda::check(&settings.lambdas, std::iter::once(&settings.distribution).chain(&settings.others))?;
         self.listeners.apply(&mut settings).map_err(|error| error.to_string())?;
         let is_moot = |problem: &Warning| {
@@ -305,21 +323,23 @@ impl Serve {
 pub(crate) fn run(args: &Serve) -> anyhow::Result<ExitCode> {
     runtime::start_logs();
     let time = args.time();
-    let settings = match args.settings(&time.clock) {
-        Ok((settings, warnings)) => {
-            warnings.iter().for_each(|warning| eprint!("warning: {warning}"));
-            settings
-        }
+    let opened = args.settings(&time.clock).and_then(|(mut settings, warnings)| {
+        warnings.iter().for_each(|warning| eprint!("warning: {warning}"));
+        let log = args.connection_log.open(&mut settings)?;
+        Ok((settings, log))
+    });
+    let (settings, log) = match opened {
+        Ok(opened) => opened,
         Err(problems) => {
             eprintln!("error: {problems}");
             return Ok(ExitCode::from(BAD_CONFIGURATION));
         }
     };
     let runtime = runtime::build(args.listeners.threads.map(usize::from))?;
-    runtime.block_on(serve(args, settings, time))
+    runtime.block_on(serve(args, settings, time, log))
 }
 
-async fn serve(args: &Serve, settings: Settings, time: Time) -> anyhow::Result<ExitCode> {
+async fn serve(args: &Serve, settings: Settings, time: Time, log: ConnectionLog) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
     let described: String =
         std::iter::once(&settings.distribution).chain(&settings.others).map(describe).collect();
@@ -345,10 +365,11 @@ async fn serve(args: &Serve, settings: Settings, time: Time) -> anyhow::Result<E
     println!("ready");
     while signals.next().await == Asked::Reload {
         reload(args, &server, &time.clock);
+        log.reopen();
     }
     eprintln!("stopping: requests under way are finished (a second signal ends at once)");
     tokio::select! {
-        () = server.stop() => Ok(ExitCode::SUCCESS),
+        () = async { server.stop().await; log.finish().await } => Ok(ExitCode::SUCCESS),
         _ = signals.next() => Ok(ExitCode::FAILURE),
     }
 }
@@ -367,6 +388,10 @@ pub(crate) fn announce(server: &Server, admin: Option<&Admin>) {
 }
 
 fn reload(args: &Serve, server: &Server, clock: &Clock) {
+    // First, and whatever the configuration is like: what moved the file away waits for it.
+    if let Some(log) = server.edge().access_log() {
+        log.reopen();
+    }
     let (settings, warnings) = match args.settings(clock) {
         Ok(read) => read,
         Err(problems) => return eprintln!("error: the configuration stays as it was: {problems}"),

@@ -117,6 +117,61 @@ fn a_trust_store_that_is_missing_is_exit_code_2() {
     assert!(get(running.address("http"), "/", "localhost").starts_with("HTTP/1.1 403"));
 }
 
+/// What comes to nothing before any request is in the connection log, and a log that is moved away is made anew.
+#[test]
+fn the_connection_log_tells_of_handshakes() {
+    let directory = Directory::new("connection-log");
+    let plain = directory.write("plain.json", DISTRIBUTION);
+    let log = directory.0.join("connections.log");
+    let with_log = |config: &Path| {
+        let mut command = serve(&directory, config, origin("x"));
+        command.arg("--connection-log").arg(&log);
+        command
+    };
+    let running = Running::start(&mut with_log(&plain));
+    running.signal("-TERM");
+    let errors = running.end().1;
+    assert!(errors.contains("warning: --connection-log: no distribution asks"), "{errors}");
+
+    let wanted =
+        r#"{ "ViewerMtlsConfig": {"Mode": "required", "TrustStoreConfig": {"TrustStoreId": "ts_1"}},"#;
+    let config = directory.write("d.json", &DISTRIBUTION.replacen('{', wanted, 1));
+    let mut command = with_log(&config);
+    let authority = directory.0.join("data").join("ca.pem");
+    let running = Running::start(command.arg("--trust-store").arg(format!("ts_1={}", authority.display())));
+    let (https, aside) = (running.address("https"), directory.0.join("aside.log"));
+    // While it answers other requests.
+    let waits_for = |what: &str, is_so: &dyn Fn() -> bool| {
+        let admin = running.address("admin");
+        assert!(
+            (0..20_000).any(|_| get(admin, "/healthz", "localhost").ends_with("ok\n") && is_so()),
+            "{what}"
+        );
+    };
+    let has_line = |file: &Path| std::fs::read_to_string(file).is_ok_and(|text| text.ends_with('\n'));
+    assert!(!get(https, "/", "localhost").contains("HTTP/"), "it speaks no TLS");
+    waits_for("a line", &|| has_line(&log));
+    std::fs::rename(&log, &aside).unwrap();
+    running.signal("-HUP");
+    waits_for("a new file", &|| log.exists());
+    assert!(!get(https, "/", "localhost").contains("HTTP/"));
+    running.signal("-TERM");
+    assert_eq!(running.end().0, Some(0));
+    for file in [&aside, &log] {
+        let text = std::fs::read_to_string(file).unwrap();
+        let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(line["connectionStatus"], "Failed:UnmappedConnectionError", "{text}");
+        assert_eq!(line["clientIp"], "127.0.0.1");
+    }
+
+    let nowhere = directory.0.join("missing").join("log");
+    let closed =
+        serve(&directory, &config, origin("x")).arg("--connection-log").arg(nowhere).output().unwrap();
+    assert_eq!(closed.status.code(), Some(2));
+    let errors = String::from_utf8(closed.stderr).unwrap();
+    assert!(errors.contains("--connection-log") && errors.contains("missing"), "{errors}");
+}
+
 /// A restriction that nothing can enforce is said loudly.
 #[test]
 fn countries_that_nobody_can_know_are_warned_of() {
@@ -276,6 +331,83 @@ fn what_the_api_refuses_it_explains() {
     assert!(get(admin, "/else", "localhost").contains("/2020-05-31/"));
     let empty = get(admin, &place, "localhost");
     assert!(empty.contains("<Quantity>0</Quantity>"), "nothing of all this is in force: {empty}");
+}
+
+/// A line for each request, a new file after SIGHUP, and nothing is lost at the end.
+#[test]
+fn the_access_log_is_written_and_can_be_moved_away() {
+    let directory = Directory::new("access-log");
+    let config = directory.write("d.json", DISTRIBUTION);
+    let (log, old) = (directory.0.join("access.log"), directory.0.join("access.log.1"));
+    let mut command = serve(&directory, &config, origin("hello"));
+    let running = Running::start(command.arg("--access-log").arg(&log));
+    let (http, admin) = (running.address("http"), running.address("admin"));
+    assert!(get(http, "/a?b='c'", "localhost").contains("Miss from"));
+    std::fs::rename(&log, &old).unwrap();
+    running.signal("-HUP");
+    assert!(
+        (0..2_000).any(|_| {
+            _ = get(admin, "/healthz", "localhost");
+            log.exists()
+        }),
+        "no new file"
+    );
+    assert!(get(http, "/a?b='c'", "localhost").contains("Hit from"));
+    running.signal("-TERM");
+    assert_eq!(running.end().0, Some(0));
+    let (before, after) = (std::fs::read_to_string(old).unwrap(), std::fs::read_to_string(log).unwrap());
+    for (text, result) in [(before, "Miss"), (after, "Hit")] {
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(
+            lines.len() == 3 && lines[0] == "#Version: 1.0" && lines[1].starts_with("#Fields: date time "),
+            "{text}"
+        );
+        let values: Vec<&str> = lines[2].split('\t').collect();
+        assert_eq!(
+            (values.len(), values[7], values[11], values[13]),
+            (33, "/a", "b=%27c%27", result),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn the_access_log_as_json_on_standard_output() {
+    let directory = Directory::new("access-log-json");
+    let config = directory.write("d.json", DISTRIBUTION);
+    let mut command = serve(&directory, &config, origin("hello"));
+    command.args(["--access-log", "-", "--access-log-format", "json"]);
+    command.args([
+        "--access-log-fields",
+        "cs-uri-stem,sc-status,x-edge-result-type,c-country",
+        "--country",
+        "DE",
+    ]);
+    let mut running = Running::start(&mut command);
+    get(running.address("http"), "/a", "localhost");
+    running.read_until("{");
+    let line = r#"{"cs-uri-stem":"/a","sc-status":"200","x-edge-result-type":"Miss","c-country":"DE"}"#;
+    assert_eq!(running.said.last().map(String::as_str), Some(line));
+    // It is counted when it is written, which is when it can be read.
+    let admin = running.address("admin");
+    let counted = || get(admin, "/metrics", "localhost").contains("edge_access_log_lines_total 1\n");
+    assert!((0..2_000).any(|_| counted()));
+}
+
+#[test]
+fn what_cannot_be_logged_is_said_at_the_start() {
+    let directory = Directory::new("access-log-bad");
+    let config = directory.write("d.json", DISTRIBUTION);
+    let refused = |args: &[&str]| {
+        let output = serve(&directory, &config, origin("x")).args(args).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let errors = refused(&["--access-log", "-", "--access-log-fields", "date,cs-uri-stm"]);
+    assert!(errors.contains("\"cs-uri-stm\"") && errors.contains("did you mean cs-uri-stem?"), "{errors}");
+    let errors = refused(&["--access-log", "/nowhere/at/all"]);
+    assert!(errors.contains("the access log cannot be opened"), "{errors}");
+    assert!(refused(&["--access-log-format", "json"]).contains("--access-log"));
 }
 
 #[test]

@@ -22,17 +22,20 @@ mod error_page;
 mod failover;
 mod found;
 mod functions;
+mod keyed;
 mod lambdas;
 mod refuse;
 mod serve;
 mod standing;
 mod switched;
+mod trace;
 
 pub use failover::Because as FailedOver;
 pub use lambdas::Invoke;
-pub use refuse::refuse_unread;
+pub use refuse::{Exceeded, refuse_exceeding, refuse_unread};
 pub use standing::{Did, Mood, Standing, StoodIn};
 pub use switched::WEBSOCKET_IDLE_MAX;
+pub use trace::Trace;
 
 use std::fmt;
 use std::sync::Arc;
@@ -43,17 +46,14 @@ use http::header::{AUTHORIZATION, COOKIE};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
-use crate::cache::freshness::Lifetime;
 use crate::cache::invalidation::Subject;
-use crate::cache::reuse::Verdict;
 pub use crate::cache::storing::Ending;
-use crate::cache::storing::{Guard, Unkeyed, Withheld};
+use crate::cache::storing::{Guard, Unkeyed};
 use crate::cache::{Epoch, Held, Holds, Key, Stored};
-use crate::distribution::{Behavior, Distribution, LambdaEvent, OptionsCaching, Rule, ViewerRequest};
-use crate::function::lambda::{Calls, Invocation};
+use crate::distribution::{Behavior, Distribution, LambdaEvent, Rule, ViewerRequest};
+use crate::function::lambda::Invocation;
 use crate::function::reroute::Reroute;
-use crate::function::rule::{Applied, SESSION_HEADER};
-use crate::function::run::Ran;
+use crate::function::rule::SESSION_HEADER;
 use crate::header::conditional::Validators;
 use crate::header::encoding::{AcceptEncoding, Coding};
 use crate::origin::{self, Call, Failure, Ranges};
@@ -61,9 +61,7 @@ use crate::response::server_timing::Upstream;
 use crate::response::{self, Connection, Place, Response, XCache};
 use crate::viewer::Request;
 use crate::viewer::device::{Device, Memo};
-use crate::viewer::gate::{self, Admitted, BehaviorId, Refused};
-use crate::viewer::signing::Signed;
-use crate::viewer::traffic::Traffic;
+use crate::viewer::gate::{self, Admitted};
 
 /// What an edge decides by; shared by all its requests until the next reload.
 #[derive(Debug)]
@@ -129,6 +127,7 @@ pub struct Answer {
 impl Answer {
     /// An answer that stores nothing.
     pub fn new(response: Response, trace: Trace) -> Self {
+        let response = Response { results: trace.results(response.results), ..response };
         Self { response, storing: None, compress: None, refresh: None, trace }
     }
 }
@@ -156,41 +155,6 @@ pub enum Storing {
         /// Under this key.
         key: Key,
     },
-}
-
-/// What was decided and why. Small facts, no text: text is made when somebody asks.
-#[derive(Debug, Clone, Default)]
-pub struct Trace {
-    /// Which behavior, if the request got that far.
-    pub behavior: Option<BehaviorId>,
-    /// The gate's refusal.
-    pub refused: Option<Refused>,
-    /// The signature that let the request in (§12.2).
-    pub signed: Option<Signed>,
-    /// What the viewer-request rule did.
-    pub applied: Option<Applied>,
-    /// What the viewer-request function did.
-    pub ran_at_request: Option<Box<Ran>>,
-    /// What the viewer-response function did.
-    pub ran_at_response: Option<Box<Ran>>,
-    /// The Lambdas that were called.
-    pub lambdas: Calls,
-    /// What the viewer's device is taken for, where anything needed to know.
-    pub device: Option<Device>,
-    /// The verdict on the look-up.
-    pub found: Option<Verdict>,
-    /// How the origin failed.
-    pub failure: Option<Failure>,
-    /// What CloudFront's rules say of storing the response.
-    pub lifetime: Option<Lifetime>,
-    /// What the guard withheld.
-    pub withheld: Option<Withheld>,
-    /// A stale object stood in for the origin's error.
-    pub stood_in: Option<StoodIn>,
-    /// The group's first origin failed, and the second was asked (§5.9).
-    pub failed_over: Option<FailedOver>,
-    /// The viewer gets a custom error page instead of this status (§10.1).
-    pub page_for: Option<StatusCode>,
 }
 
 /// A question to the store.
@@ -286,8 +250,6 @@ struct Passage {
     looked_up_at: SystemTime,
     /// When the last outage of the origin was over, where that makes a difference.
     origin_back_since: Option<SystemTime>,
-    /// How long the origin's answer took, once it is there.
-    upstream: Option<Upstream>,
     trace: Trace,
 }
 
@@ -314,36 +276,27 @@ impl Passage {
             since: Epoch::default(),
             looked_up_at: now,
             origin_back_since: None,
-            upstream: None,
             trace,
         }
     }
 
     /// On from the functions of the viewer's side: to the default root object, if that is what he wants (§2.5).
-    fn proceed(mut self) -> Step {
+    fn proceed(&mut self) -> Option<Key> {
         if let Some(object) = &self.rules.distribution.default_root_object
             && self.request().target.path() == "/"
         {
             self.root = Some(format!("/{object}"));
         }
-        self.enter()
+        self.key()
     }
 
-    /// Looks for what may be held, or asks at once.
-    fn enter(mut self) -> Step {
-        self.accept = accepted(self.behavior(), self.request());
-        if !is_looked_up(self.behavior(), self.request()) {
-            return Step::Ask(Box::new(Ask::new(self, None, None, None)));
+    /// Looks for what may be held under the key, or asks at once.
+    #[inline(always)] // a passage is large, and each call moves it
+    fn enter(self, key: Option<Key>) -> Step {
+        match key {
+            Some(key) => Step::LookUp(LookUp { passage: self, key }),
+            None => Step::Ask(Box::new(Ask::new(self, None, None, None))),
         }
-        let key = Key::of(
-            (&self.rules.distribution, self.rules.guard),
-            &self.behavior().key,
-            &self.admitted,
-            self.path(),
-            self.accept,
-            self.device,
-        );
-        Step::LookUp(LookUp { passage: self, key })
     }
 
     fn behavior(&self) -> &Behavior {
@@ -403,17 +356,8 @@ pub fn begin(rules: &Arc<Rules>, request: Request, id: HeaderValue, now: SystemT
             }
         }
     }
-    passage.proceed()
-}
-
-/// Accept-Encoding as the behavior's key has it (§4.4).
-fn accepted(behavior: &Behavior, request: &Request) -> AcceptEncoding {
-    let (gzip, brotli) = (behavior.key.gzip, behavior.key.brotli);
-    if gzip || brotli {
-        AcceptEncoding::normalise(&request.headers, request.version, gzip, brotli)
-    } else {
-        AcceptEncoding::Absent
-    }
+    let key = passage.proceed();
+    passage.enter(key)
 }
 
 /// What the viewer's device is taken for. A User-Agent is parsed only where something depends on it.
@@ -422,20 +366,6 @@ fn device(rules: &Rules, behavior: &Behavior, request: &Request) -> Option<Devic
         let agent = request.headers.get(http::header::USER_AGENT);
         rules.devices.device(agent.map_or(b"", HeaderValue::as_bytes))
     })
-}
-
-/// Which requests are ever answered from the cache (§3, §7.1, §7.10).
-fn is_looked_up(behavior: &Behavior, request: &Request) -> bool {
-    !behavior.ttl.caching_disabled()
-        && request.traffic == Traffic::Messages
-        && match request.method {
-            Method::GET | Method::HEAD => true,
-            // A body goes to the origin and is in no key (threats K4).
-            Method::OPTIONS => {
-                behavior.options == OptionsCaching::On && request.body == crate::viewer::Body::None
-            }
-            _ => false,
-        }
 }
 
 fn needs_device(behavior: &Behavior) -> bool {
@@ -550,12 +480,12 @@ impl Ask {
 
     /// How long the answer took that comes next: for `Server-Timing` (§8.5), decided by no rule.
     pub fn measured(mut self, upstream: Upstream) -> Self {
-        self.passage.upstream = Some(upstream);
+        self.passage.trace.upstream = Some(upstream);
         self
     }
 
     /// Another request's fill brought this object: collapsed waiters are Hits (§7.11).
-    pub fn joined(self, held: Held<'_>, now: SystemTime) -> Step {
+    pub fn joined(mut self, held: Held<'_>, now: SystemTime) -> Step {
         self.passage.serve(held, XCache::Hit, None, now)
     }
 }

@@ -15,6 +15,7 @@
 //! | [`origin`] | the origin request |
 //! | [`response`] | what viewers see |
 //! | [`exchange`] | begin, found, answered: the conductor |
+//! | [`log`] | what a request came to, as CloudFront's access logs tell it |
 //! | [`explain`] | all of it for one request, with the places in the configuration |
 //! | [`lint`] | what is likely wrong with a distribution that loads |
 //! | [`site`] | `edge.toml` and presets into AWS documents |
@@ -36,6 +37,7 @@ pub mod function;
 pub mod generate;
 pub mod header;
 pub mod lint;
+pub mod log;
 pub mod origin;
 #[cfg(feature = "proxy")]
 pub mod proxy;

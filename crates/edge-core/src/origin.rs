@@ -81,6 +81,8 @@ pub enum Failure {
     CompletionTimeout,
     /// A 206 whose `Content-Range` and `Content-Length` contradict each other (§7.10).
     ContentRange,
+    /// The viewer stopped sending before the end of his body.
+    ViewerBody,
 }
 
 impl Call {
@@ -99,7 +101,7 @@ impl Failure {
             Self::Dns => {
                 (StatusCode::BAD_GATEWAY, "CloudFront wasn't able to resolve the origin domain name.")
             }
-            Self::Connect | Self::Invalid | Self::HeadTooLarge | Self::ContentRange => {
+            Self::Connect | Self::Invalid | Self::HeadTooLarge | Self::ContentRange | Self::ViewerBody => {
                 (StatusCode::BAD_GATEWAY, NOT_CONNECTED)
             }
             Self::Closed => (StatusCode::BAD_GATEWAY, "The origin closed the connection."),
@@ -110,9 +112,10 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Failure {
+    /// `x-edge-detailed-result-type` (§10.3).
+    pub fn detailed(self) -> &'static str {
+        match self {
             Self::Dns => "OriginDnsError",
             Self::Connect => "OriginConnectError",
             Self::ConnectTimeout | Self::ReadTimeout | Self::Closed | Self::CompletionTimeout => {
@@ -121,7 +124,14 @@ impl fmt::Display for Failure {
             Self::Invalid => "OriginInvalidResponseError",
             Self::HeadTooLarge => "OriginHeaderTooBigError",
             Self::ContentRange => "OriginContentRangeLengthError",
-        })
+            Self::ViewerBody => "ClientHungUpRequest",
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.detailed())
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod cors;
 mod pending;
+mod results;
 pub mod server_timing;
 
 use std::fmt::Write as _;
@@ -26,6 +27,7 @@ use crate::origin::REQUEST_ID;
 use crate::viewer::{Request, Scheme, without_port};
 
 pub use self::pending::Pending;
+pub use self::results::{Detailed, Results};
 
 /// `X-Cache`.
 pub const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
@@ -92,6 +94,12 @@ impl XCache {
             Self::LimitExceeded => "LimitExceeded from cloudfront",
             Self::CapacityExceeded => "CapacityExceeded from cloudfront",
         }
+    }
+
+    /// The word before ` from cloudfront`, which is the result type of the logs too (§15.1).
+    pub fn word(self) -> &'static str {
+        let text = self.text();
+        text.split_once(' ').map_or(text, |(word, _)| word)
     }
 
     /// What a Lambda that came to nothing is to viewers (§14.4).
@@ -173,6 +181,8 @@ pub struct Response {
     pub pending: Option<Box<Pending>>,
     /// Whether the connection may carry another request.
     pub connection: Connection,
+    /// What a log says of it.
+    pub results: Results,
 }
 
 /// Where a response's body comes from.

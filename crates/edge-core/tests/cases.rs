@@ -122,6 +122,8 @@ fn every_expectation_can_fail() {
         "the viewer's Server",
         "the viewer's Date",
         "connection closed",
+        "the log's sc-status",
+        "logged",
         "refused",
         "behavior",
         "key",

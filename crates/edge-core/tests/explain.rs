@@ -15,7 +15,7 @@ use edge_core::distribution::load_value;
 use edge_core::exchange::{Ask, Ending, Outcome};
 use edge_core::explain::{self, Explanation};
 use edge_core::proxy::clock::{Clock, Hand};
-use edge_core::proxy::edge::{Running, Viewer};
+use edge_core::proxy::edge::{Room, Running, Viewer};
 use edge_core::proxy::server::Settings;
 use edge_core::response::Source;
 use edge_core::viewer::{Request, Scheme, Stream};
@@ -323,7 +323,7 @@ fn edge(setting: &Setting, addr: SocketAddr) -> (Edge, Running, Hand) {
     settings.servers.insert("origin.test".to_owned(), vec![format!("http://{addr}")]);
     let (clock, hand) = Clock::manual(UNIX_EPOCH + Duration::from_secs(START_SECONDS));
     let (running, told) = (Running::of(&settings).unwrap(), Running::of(&settings).unwrap());
-    (Edge::new(running, 1 << 24, clock), told, hand)
+    (Edge::new(running, Room { cache_bytes: 1 << 24, origin_requests_max: 64 }, clock), told, hand)
 }
 
 #[test]

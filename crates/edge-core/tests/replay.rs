@@ -149,6 +149,8 @@ fn every_expectation_can_fail() {
         "the viewer's Date",
         "the trailers' X",
         "connection closed",
+        "the log's sc-status",
+        "logged",
         "refused",
     ];
     format::assert_said(&failures, &all);

@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context as _;
 use bytes::Bytes;
+use edge_core::proxy::access_log::AccessLog;
 use edge_core::proxy::edge::Edge;
+use edge_core::proxy::journal::Counters;
 use edge_core::proxy::listen::{Interims, Limits, Listener, Peer, Refusal, RequestBody, Service, Stop};
 use http::header::ORIGIN;
 use http::{Method, StatusCode};
@@ -151,6 +153,8 @@ fn metrics(edge: &Edge) -> String {
     let counters = edge.counters();
     let (objects, bytes) = edge.cache_size();
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let log = edge.access_log().and_then(AccessLog::counters);
+    let logged = |counter: fn(&Counters) -> &AtomicU64| log.map_or(0, |log| read(counter(log)));
     [
         ("edge_requests_total", "counter", "Requests read from viewers", read(&counters.requests)),
         (
@@ -165,8 +169,33 @@ fn metrics(edge: &Edge) -> String {
             "Responses the guard kept from being shared",
             read(&counters.guarded),
         ),
+        (
+            "edge_exceeded_total",
+            "counter",
+            "Requests refused for a quota, or for want of room",
+            read(&counters.exceeded),
+        ),
+        (
+            "edge_origin_requests_waiting",
+            "gauge",
+            "Requests that wait for origins, or whose answers are still arriving",
+            u64::from(edge.waiting()),
+        ),
+        (
+            "edge_bytes_uploaded_total",
+            "counter",
+            "Bytes of the bodies of OPTIONS, POST and PUT",
+            read(&counters.bytes_uploaded),
+        ),
         ("edge_cache_objects", "gauge", "Objects held", objects),
         ("edge_cache_bytes", "gauge", "What they weigh", bytes),
+        ("edge_access_log_lines_total", "counter", "Lines of the access log", logged(|log| &log.written)),
+        (
+            "edge_access_log_dropped_total",
+            "counter",
+            "Lines of the access log that were lost",
+            logged(|log| &log.dropped),
+        ),
     ]
     .map(|(name, kind, help, value)| format!("# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n"))
     .concat()

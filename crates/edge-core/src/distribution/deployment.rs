@@ -70,12 +70,24 @@ impl Deployment {
     }
 }
 
+/// The distribution that a staging distribution stands in for, by its names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Primary {
+    /// `E…`.
+    pub id: String,
+    /// `d….cloudfront.net`.
+    pub domain_name: String,
+}
+
 impl Distribution {
     /// This staging distribution as viewers of `primary` find it: under the names of that, and none of its own.
     #[must_use]
     pub fn standing_in_for(mut self, primary: &Distribution) -> Self {
         self.aliases.clone_from(&primary.aliases);
         self.aliases.push(Alias::Name(primary.domain_name.clone()));
+        // Their handshakes were with that.
+        self.viewer_tls.clone_from(&primary.viewer_tls);
+        self.primary = Some(Primary { id: primary.id.clone(), domain_name: primary.domain_name.clone() });
         self
     }
 }

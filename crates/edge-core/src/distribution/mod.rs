@@ -32,7 +32,7 @@ pub use crate::header::glob::Glob;
 pub use crate::header::names::{Name, Names};
 pub use alias::{Alias, Clash, HostMatch, most_specific};
 pub use cors::{AllowedHost, AllowedOrigin};
-pub use deployment::{Deployment, Stage};
+pub use deployment::{Deployment, Primary, Stage};
 pub use document::{Document, Loaded, load, load_value};
 pub use geo::{Country, GeoRestriction};
 pub use lambda::{Lambda, LambdaEvent, Lambdas};
@@ -59,6 +59,8 @@ pub struct Distribution {
     pub stage: Stage,
     /// Which of its requests a staging distribution answers.
     pub deployment: Option<Deployment>,
+    /// The one it stands in for, where it is a staging distribution that is reached.
+    pub primary: Option<Primary>,
     /// A disabled distribution answers nobody (§0.2).
     pub enabled: bool,
     /// What viewers may speak (§11.2).
@@ -81,6 +83,18 @@ pub struct Distribution {
     pub cache_tag_header: Option<HeaderName>,
     /// At most one per error code (§10.1).
     pub error_responses: Vec<ErrorResponse>,
+    /// Whether viewers' cookies are in the access log (§15.1).
+    pub cookie_logging: CookieLogging,
+}
+
+/// `Logging.IncludeCookies`, which is good for every kind of access log, whether the distribution keeps one or not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CookieLogging {
+    /// They are in it.
+    On,
+    /// They are not.
+    #[default]
+    Off,
 }
 
 /// `HttpVersion` (§11.2).

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use super::{HttpVersion, Stage};
+use crate::script::Script;
 
 /// All a handshake depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct ViewerTls {
     pub nameless: Nameless,
     /// Whether viewers are asked for a certificate, and what for.
     pub mtls: Option<ViewerMtls>,
+    /// Who decides whom it serves of those the handshake let pass.
+    pub function: Option<Arc<Script>>,
 }
 
 impl super::Distribution {

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use http::header::{AGE, CONTENT_LENGTH, RANGE, VIA};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
-use super::refuse::page;
+use super::refuse::{self, Exceeded, page};
 use super::{Answer, Ask, Had, Mood, Outcome, Passage, Sharing, Step, StoodIn, Storing};
 use crate::cache::freshness::{self, Lifetime};
 use crate::cache::parts::Parts;
@@ -59,6 +59,15 @@ impl Ask {
         }
     }
 
+    /// There is no room for one more who waits for an origin: what is stale answers here too, and 503 where nothing is held.
+    pub fn without_room(&self, now: SystemTime) -> Answer {
+        self.unanswered(now).unwrap_or_else(|| {
+            let Passage { rules, id, trace, .. } = &self.passage;
+            let response = refuse::refuse_exceeding(&rules.place, Exceeded::Capacity, id, now);
+            Answer::new(response, trace.clone())
+        })
+    }
+
     /// What becomes of what the origin did.
     pub(super) fn settle(mut self, outcome: Outcome, now: SystemTime) -> Step {
         if let Some(because) = self.fails_over(&outcome) {
@@ -80,6 +89,7 @@ impl Ask {
                 self.switched(headers, now)
             }
             Outcome::Response { status, headers, ending } => {
+                self.passage.trace.empty_error = status.as_u16() >= 400 && says_nothing(&headers);
                 if status.is_server_error()
                     && let Some(held) = self.held_for_errors(now)
                 {
@@ -243,9 +253,10 @@ impl Ask {
             Some(given) => Source::Given(given),
             None => Source::Origin,
         };
+        let results = passage.results(XCache::Miss, status);
         let (status, connection) = (passage.shown(status), passage.connection);
-        let response = passage
-            .at_response(Response { status, headers, body, instead: None, pending: None, connection }, now);
+        let response = Response { status, headers, body, instead: None, pending: None, connection, results };
+        let response = passage.at_response(response, now);
         Step::Answer(Answer { storing, compress, ..Answer::new(response, passage.trace) })
     }
 
@@ -416,6 +427,11 @@ pub(super) fn stand_in(
     passage.trace.stood_in = Some(StoodIn::ForFailure);
     let storing = key.map(|key| Storing::Head { key, stored: Arc::clone(&stored) });
     passage.serve(Held { head: &stored, length: held.length }, XCache::Hit, storing, now)
+}
+
+/// Whether a response says that there is no byte of it.
+fn says_nothing(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_LENGTH).is_some_and(|length| length == "0")
 }
 
 /// Of an error that has a page of its own nobody ever sees the body.

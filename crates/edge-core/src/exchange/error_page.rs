@@ -11,7 +11,7 @@ use http::{HeaderValue, StatusCode};
 
 use super::{Passage, Rules, Step, Storing, Trace};
 use crate::distribution::ErrorPage;
-use crate::response::Connection;
+use crate::response::{Connection, Results, XCache};
 use crate::viewer::gate::{self, Refused};
 use crate::viewer::traffic::Traffic;
 use crate::viewer::{Body, Request};
@@ -45,8 +45,10 @@ pub(super) fn for_refused(
     let page = configured(rules, StatusCode::FORBIDDEN).filter(|_| may_have_page)?;
     // Its body is not wanted (threats M5, M9).
     let connection = if request.body == Body::None { Connection::Kept } else { Connection::Closed };
-    let page = fetch((rules, now), request.clone(), id, (StatusCode::FORBIDDEN, page), connection)?;
     let trace = Trace { refused: Some(refused), ..Trace::default() };
+    let error = trace.results(Results::of(XCache::Error));
+    let failed = (StatusCode::FORBIDDEN, page, error);
+    let page = fetch((rules, now), request.clone(), id, failed, connection)?;
     Some(Step::Instead { storing: None, trace: Box::new(trace), page: Box::new(page) })
 }
 
@@ -60,7 +62,7 @@ fn fetch(
     (rules, now): (&Arc<Rules>, SystemTime),
     mut request: Request,
     id: &HeaderValue,
-    (status, page): (StatusCode, &ErrorPage),
+    (status, page, error): (StatusCode, &ErrorPage, Results),
     connection: Connection,
 ) -> Option<Step> {
     let target: PathAndQuery = page.path.parse().ok()?;
@@ -68,14 +70,15 @@ fn fetch(
     request.ask_for_all(); // by GET: *(unsure)*
     let admitted = gate::admit_error_page(&rules.distribution, request, failed);
     let mut passage = Passage::new(rules, admitted, id.clone(), now);
-    passage.trace.page_for = Some(status);
+    (passage.trace.page_for, passage.trace.error_of) = (Some(status), Some(error));
     passage.page_status = Some(page.response_code);
     // §10.1: with a page, these statuses end an HTTP/1.1 connection.
     passage.connection = match status.as_u16() {
         400 | 405 | 414 | 416 | 500 | 501 => Connection::Closed,
         _ => connection,
     };
-    Some(passage.enter())
+    let key = passage.key();
+    Some(passage.enter(key))
 }
 
 impl Passage {
@@ -92,12 +95,14 @@ impl Passage {
     pub(super) fn fetch_page(&self, status: StatusCode) -> Option<Step> {
         let page = self.page_for(status)?;
         let request = self.admitted.request.clone();
-        fetch((&self.rules, self.looked_up_at), request, &self.id, (status, page), self.connection)
+        let failed = (status, page, self.trace.results(Results::of(XCache::Error)));
+        fetch((&self.rules, self.looked_up_at), request, &self.id, failed, self.connection)
     }
 
     /// The page instead of what came of this request.
-    pub(super) fn instead(self, storing: Option<Storing>, page: Step) -> Step {
-        Step::Instead { storing, trace: Box::new(self.trace), page: Box::new(page) }
+    pub(super) fn instead(&mut self, storing: Option<Storing>, page: Step) -> Step {
+        let trace = Box::new(std::mem::take(&mut self.trace));
+        Step::Instead { storing, trace, page: Box::new(page) }
     }
 
     /// What the viewer sees of the page's own status: the configured one, unless the page is itself an error.

@@ -51,6 +51,16 @@ pub enum Because {
     Failed(Failure),
 }
 
+impl Because {
+    /// The status of the criteria it came under.
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::Status(status) => status,
+            Self::Failed(failure) => stands_for(failure).unwrap_or_else(|| failure.answer().0),
+        }
+    }
+}
+
 impl fmt::Display for Because {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -131,6 +141,10 @@ fn stands_for(failure: Failure) -> Option<StatusCode> {
     match failure {
         Failure::Dns | Failure::Connect | Failure::ConnectTimeout => Some(StatusCode::SERVICE_UNAVAILABLE),
         Failure::ReadTimeout | Failure::CompletionTimeout => Some(StatusCode::GATEWAY_TIMEOUT),
-        Failure::Closed | Failure::Invalid | Failure::HeadTooLarge | Failure::ContentRange => None,
+        Failure::Closed
+        | Failure::Invalid
+        | Failure::HeadTooLarge
+        | Failure::ContentRange
+        | Failure::ViewerBody => None,
     }
 }

@@ -15,7 +15,7 @@ use crate::distribution::LambdaEvent;
 use crate::function::event::{self, Context};
 use crate::function::run::{self, Call, Failed};
 use crate::function::validate::{self, Changes, Returned};
-use crate::response::{self, Connection, Response, Source, X_CACHE, XCache};
+use crate::response::{self, Connection, Response, Results, Source, X_CACHE, XCache};
 use crate::script::Script;
 use crate::viewer::Body;
 use crate::viewer::gate::Admitted;
@@ -103,8 +103,8 @@ impl Passage {
         let body = body.unwrap_or_default();
         headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
         let body = Source::Text(body);
-        let response =
-            Response { status, headers, body, instead: None, pending: None, connection: self.after_body() };
+        let (connection, results) = (self.after_body(), Results::of(XCache::FunctionGenerated));
+        let response = Response { status, headers, body, instead: None, pending: None, connection, results };
         Step::Answer(Answer::new(response, self.trace.clone()))
     }
 
@@ -116,6 +116,7 @@ impl Passage {
             Failed::Validation(_) => XCache::FunctionValidationError,
         };
         response.headers.insert(X_CACHE, x_cache.value());
+        response.results = Results::of(x_cache);
         self.apply_policy(&mut response.headers, x_cache, now);
         response
     }

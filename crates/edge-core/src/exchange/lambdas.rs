@@ -21,7 +21,7 @@ use crate::function::lambda::event::{self, Sent};
 use crate::function::lambda::result::{self, Changes, Returned};
 use crate::function::lambda::{Failed, Invocation, Invoked};
 use crate::origin::{self, Call};
-use crate::response::{self, Pending, Response, Source, X_CACHE, XCache};
+use crate::response::{self, Pending, Response, Results, Source, X_CACHE, XCache};
 use crate::viewer::traffic::Traffic;
 use crate::viewer::{Body, Request};
 
@@ -117,7 +117,8 @@ impl Passage {
         match returned {
             Ok(Returned::Request(changes)) => {
                 self.change(*changes);
-                self.proceed()
+                let key = self.proceed();
+                self.enter(key)
             }
             Ok(Returned::Response(answer)) => self.answered_by_lambda(*answer, now),
             Err(failed) => {
@@ -157,7 +158,8 @@ impl Passage {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
         let (status, connection) = (answer.status, self.after_body());
         let body = Source::Text(body);
-        let response = Response { status, headers, body, instead: None, pending: None, connection };
+        let results = Results::of(XCache::LambdaGenerated);
+        let response = Response { status, headers, body, instead: None, pending: None, connection, results };
         Step::Answer(Answer::new(response, self.trace))
     }
 
@@ -166,6 +168,7 @@ impl Passage {
         let mut response = page(&self.rules.place, failed.status(), &failed.reason(), &self.id, now);
         let x_cache = XCache::of_lambda(failed);
         response.headers.insert(X_CACHE, x_cache.value());
+        response.results = Results::of(x_cache);
         self.apply_policy(&mut response.headers, x_cache, now);
         response
     }

@@ -6,7 +6,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 
 use super::{Answer, Rules, Trace};
-use crate::response::{self, Connection, Place, Response, Source, XCache};
+use crate::response::{self, Connection, Detailed, Place, Response, Results, Source, X_CACHE, XCache};
 use crate::viewer::gate::Refused;
 use crate::viewer::signing::Denied;
 use crate::viewer::{Refusal, Request};
@@ -50,7 +50,8 @@ fn unsigned(place: &Place, denied: Denied, id: &HeaderValue, now: SystemTime) ->
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/xml"));
     let body = Source::Text(response::error_document(code, message));
     let (status, connection) = (StatusCode::FORBIDDEN, Connection::Kept);
-    Response { status, headers, body, instead: None, pending: None, connection }
+    let results = Results::of(XCache::Error);
+    Response { status, headers, body, instead: None, pending: None, connection, results }
 }
 
 fn redirect(
@@ -70,12 +71,40 @@ fn redirect(
         instead: None,
         pending: None,
         connection: Connection::Kept,
+        results: Results::of(XCache::Redirect),
     }
 }
 
 /// A request that could not be read: 400, 414 or 494, and the connection ends (§10.2, threats "second rule").
 pub fn refuse_unread(place: &Place, refusal: Refusal, id: &HeaderValue, now: SystemTime) -> Response {
-    Response { connection: Connection::Closed, ..page(place, refusal.status(), BAD_REQUEST, id, now) }
+    let results = Results { detailed: Detailed::InvalidRequest, ..Results::of(XCache::Error) };
+    Response {
+        connection: Connection::Closed,
+        results,
+        ..page(place, refusal.status(), BAD_REQUEST, id, now)
+    }
+}
+
+/// What is used up (§8.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exceeded {
+    /// The requests a distribution is allowed in a second.
+    Limit,
+    /// The room of whoever serves.
+    Capacity,
+}
+
+/// 503 at a quota, or where there is no room; no error page of one's own stands for it (§10.1, §10.2). What CloudFront's page
+/// says before the sentence about too much traffic is not known: here nothing *(unsure)*.
+pub fn refuse_exceeding(place: &Place, exceeded: Exceeded, id: &HeaderValue, now: SystemTime) -> Response {
+    let x_cache = match exceeded {
+        Exceeded::Limit => XCache::LimitExceeded,
+        Exceeded::Capacity => XCache::CapacityExceeded,
+    };
+    let mut response = page(place, StatusCode::SERVICE_UNAVAILABLE, "", id, now);
+    response.headers.insert(X_CACHE, x_cache.value());
+    // Whatever body the request has is not read (threats M5).
+    Response { connection: Connection::Closed, results: Results::of(x_cache), ..response }
 }
 
 /// 412 from the cache (§7.8).
@@ -98,5 +127,6 @@ pub(super) fn page(
 ) -> Response {
     let headers = response::generated(place, id, XCache::Error, now);
     let body = Source::Text(response::error_page(status, reason, id));
-    Response { status, headers, body, instead: None, pending: None, connection: Connection::Kept }
+    let (connection, results) = (Connection::Kept, Results::of(XCache::Error));
+    Response { status, headers, body, instead: None, pending: None, connection, results }
 }

@@ -11,7 +11,7 @@ use crate::cache::{Held, Holds, Stored};
 use crate::header::conditional::{self, Precondition};
 use crate::header::range::{self, ContentRange, Selected, Slice, Span};
 use crate::origin::REQUEST_ID;
-use crate::response::{self, Connection, Response, Source, X_CACHE, XCache, server_timing};
+use crate::response::{self, Connection, Response, Results, Source, X_CACHE, XCache, server_timing};
 
 /// How boundaries of `multipart/byteranges` begin; 32 hexadecimal digits follow *(unsure)*.
 const BOUNDARY: &str = "CloudFront-";
@@ -35,9 +35,10 @@ pub(super) enum Cut {
 }
 
 impl Passage {
-    /// Answers from what is held. What is stored on the way is done even where an error page is the answer.
+    /// Answers from what is held, which is the passage's end. What is stored on the way is done even where an error page
+    /// is the answer.
     pub(super) fn serve(
-        self,
+        &mut self,
         held: Held<'_>,
         x_cache: XCache,
         storing: Option<Storing>,
@@ -59,7 +60,7 @@ impl Passage {
             Precondition::NotModified => return self.not_modified(headers, x_cache, storing, now),
             Precondition::Failed => {
                 let response = refuse::precondition_failed(&self.rules.place, &self.id, now);
-                return Step::Answer(Answer { storing, ..Answer::new(response, self.trace) });
+                return self.end(response, storing);
             }
         }
         let cut = match self.cut(held, &headers) {
@@ -84,18 +85,23 @@ impl Passage {
         headers
     }
 
+    /// What a log says of a response, so far: of an error page an error, whatever status it is sent with.
+    pub(super) fn results(&self, x_cache: XCache, status: StatusCode) -> Results {
+        Results::of(if self.page_status.is_some() { XCache::Error } else { x_cache.of(status) })
+    }
+
     /// What the response headers policy of the behavior makes of a response that leaves (§8.4): stored ones are kept
     /// as they were without it.
     pub(super) fn apply_policy(&self, headers: &mut HeaderMap, x_cache: XCache, now: SystemTime) {
         if let Some(policy) = &self.behavior().response_headers {
-            let (place, id, upstream) = (&self.rules.place, &self.id, self.upstream);
+            let (place, id, upstream) = (&self.rules.place, &self.id, self.trace.upstream);
             let facts = server_timing::Facts { place, id, x_cache, upstream };
             response::apply_policy(headers, policy, self.request(), &facts, now);
         }
     }
 
     fn not_modified(
-        mut self,
+        &mut self,
         mut headers: HeaderMap,
         x_cache: XCache,
         storing: Option<Storing>,
@@ -110,9 +116,10 @@ impl Passage {
             instead: None,
             pending: None,
             connection: Connection::Kept,
+            results: Results::of(x_cache),
         };
         let response = self.at_response(response, now);
-        Step::Answer(Answer { storing, ..Answer::new(response, self.trace) })
+        self.end(response, storing)
     }
 
     /// Which bytes the viewer wants of a body whose length is known (§7.12).
@@ -132,7 +139,7 @@ impl Passage {
     }
 
     fn deliver_held(
-        mut self,
+        &mut self,
         stored: &Stored,
         (mut headers, x_cache): (HeaderMap, XCache),
         cut: Cut,
@@ -149,10 +156,17 @@ impl Passage {
             _ => (stored.status, Source::Stored),
         };
         self.apply_policy(&mut headers, x_cache, now);
+        let results = self.results(x_cache, stored.status);
         let (status, connection) = (self.shown(status), self.connection);
-        let response = self
-            .at_response(Response { status, headers, body, instead: None, pending: None, connection }, now);
-        Step::Answer(Answer { storing, ..Answer::new(response, self.trace) })
+        let response = Response { status, headers, body, instead: None, pending: None, connection, results };
+        let response = self.at_response(response, now);
+        self.end(response, storing)
+    }
+
+    /// The answer, with all that was decided on the way to it.
+    fn end(&mut self, response: Response, storing: Option<Storing>) -> Step {
+        let trace = std::mem::take(&mut self.trace);
+        Step::Answer(Answer { storing, ..Answer::new(response, trace) })
     }
 
     /// One part as it is, several as `multipart/byteranges`.
@@ -182,12 +196,12 @@ impl Passage {
     }
 
     /// 416 (§7.12); its page, if there is one.
-    fn unsatisfiable(self, length: u64, storing: Option<Storing>, now: SystemTime) -> Step {
+    fn unsatisfiable(&mut self, length: u64, storing: Option<Storing>, now: SystemTime) -> Step {
         if let Some(page) = self.fetch_page(StatusCode::RANGE_NOT_SATISFIABLE) {
             return self.instead(storing, page);
         }
         let mut response = refuse::unsatisfiable(&self.rules.place, &self.id, now);
         response.headers.insert(CONTENT_RANGE, range::unsatisfied(length));
-        Step::Answer(Answer { storing, ..Answer::new(response, self.trace) })
+        self.end(response, storing)
     }
 }

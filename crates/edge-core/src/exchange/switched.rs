@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::{Answer, Ask, Step};
 use crate::origin::{Failure, REQUEST_ID};
-use crate::response::{self, Connection, Response, Source, XCache};
+use crate::response::{self, Connection, Response, Results, Source, XCache};
 use crate::viewer::traffic::{Traffic, is_to_websocket};
 
 /// How long a WebSocket may go without a byte from the origin (§1.3).
@@ -29,10 +29,10 @@ impl Ask {
         passage.apply_policy(&mut headers, XCache::Miss, now);
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-        let (body, connection) = (Source::Tunnel, Connection::Kept);
+        let (body, connection, results) = (Source::Tunnel, Connection::Kept, Results::of(XCache::Miss));
         // The viewer-response function does not run *(unsure)*: there is no response it could change.
         Step::Answer(Answer::new(
-            Response { status, headers, body, instead: None, pending: None, connection },
+            Response { status, headers, body, instead: None, pending: None, connection, results },
             passage.trace,
         ))
     }

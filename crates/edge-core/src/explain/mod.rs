@@ -81,6 +81,17 @@ pub fn tell(
             Some("ViewerMtlsConfig".to_owned()),
         );
     }
+    if let Some(function) = &distribution.viewer_tls.function
+        && request.scheme == Scheme::Https
+    {
+        let tls = request.tls.get_or_insert_default();
+        if tls.allowed_by.is_none() {
+            tls.allowed_by = Some(distribution.domain_name.as_str().into());
+            let said =
+                format!("the function {} is asked at the handshake, and let the viewer in", function.name);
+            story.say("connection", said, Some("ConnectionFunctionAssociation".to_owned()));
+        }
+    }
     let mut step = exchange::begin(rules, request, id, now);
     loop {
         step = match step {

@@ -48,7 +48,6 @@ impl Failed {
 
     /// Its sentence (§10.4, R9 and R11 to R13).
     pub fn reason(&self) -> String {
-        const NOT_RUN: &str = "The CloudFront function associated with the CloudFront distribution is invalid or could not run.";
         match self {
             Self::Execution(_) => NOT_RUN.to_owned(),
             Self::Validation(invalid) => invalid.to_string(),
@@ -65,13 +64,7 @@ impl From<Invalid> for Failed {
 impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Execution(Fault::Threw(what)) => write!(f, "503: it threw {what}"),
-            Self::Execution(Fault::TooLong) => f.write_str("503: it ran too long"),
-            Self::Execution(Fault::TooLarge) => f.write_str("503: it needed too much memory"),
-            Self::Execution(Fault::Unreadable(what)) => {
-                write!(f, "503: what it returned cannot be read: {what}")
-            }
-            Self::Execution(Fault::NoEngine) => f.write_str("503: this build runs no functions"),
+            Self::Execution(fault) => write!(f, "503: {fault}"),
             Self::Validation(Invalid::ReadOnly(name)) => write!(f, "502: {name} is read-only"),
             Self::Validation(Invalid::Disallowed(name)) => write!(f, "502: {name} may not be set"),
             Self::Validation(Invalid::Value(what)) => write!(f, "502: {what}"),
@@ -79,6 +72,10 @@ impl fmt::Display for Failed {
         }
     }
 }
+
+/// What is said of a function that did not run to its end (§10.4, §14.4).
+pub(super) const NOT_RUN: &str =
+    "The CloudFront function associated with the CloudFront distribution is invalid or could not run.";
 
 /// What a function decided about a request.
 #[derive(Debug, Clone)]
@@ -90,16 +87,16 @@ pub struct Decided {
 }
 
 /// What a script handed back.
-struct Back {
-    value: Json,
+pub(super) struct Back {
+    pub(super) value: Json,
     /// The fields of the value that are as they were given, and not in it.
-    same: Vec<String>,
-    origin: Json,
+    pub(super) same: Vec<String>,
+    pub(super) origin: Json,
 }
 
 impl Back {
     /// Of what `script::Output` holds. Half a pair of surrogates is the one thing the engine writes that is no text.
-    fn read(text: &str) -> Result<Self, Invalid> {
+    pub(super) fn read(text: &str) -> Result<Self, Invalid> {
         let mut back: Json = serde_json::from_str(text)
             .map_err(|_| Invalid::Value("it holds a string that is no text".to_owned()))?;
         let mut take = |name: &str| back.get_mut(name).map(Json::take).unwrap_or_default();
@@ -177,7 +174,7 @@ fn run(
 }
 
 /// Chance, the same for the same request (FNV-1a).
-fn seed(request_id: &str) -> u32 {
+pub(super) fn seed(request_id: &str) -> u32 {
     request_id.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 

@@ -166,6 +166,12 @@ fn body(body: Option<&Json>) -> Result<Option<Bytes>, Invalid> {
     }
 }
 
+/// Fields that nothing was given before.
+pub(super) fn given(what: &str, value: Option<&Json>) -> Result<Vec<Field>, Invalid> {
+    let back = fields(what, &[], value)?;
+    Ok(back.into_iter().map(|Back { name, values, .. }| Field { name, values }).collect())
+}
+
 /// A field as it came back.
 struct Back {
     name: String,

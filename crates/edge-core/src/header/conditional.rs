@@ -33,6 +33,9 @@ pub enum Precondition {
 ///
 /// A field that cannot be read is ignored; so is a date next to an entity-tag condition, readable or not.
 pub fn evaluate(request: &HeaderMap, stored: &HeaderMap) -> Precondition {
+    if !is_asked(request) {
+        return Precondition::Proceed;
+    }
     let etag = only(stored, &ETAG);
     // Steps 1 and 2.
     let failed = match listed(request, &IF_MATCH, etag, strongly) {
@@ -56,6 +59,13 @@ pub fn evaluate(request: &HeaderMap, stored: &HeaderMap) -> Precondition {
         }),
     };
     if not_modified { Precondition::NotModified } else { Precondition::Proceed }
+}
+
+/// Whether a request carries a validator of its own (RFC 9110 §13.1).
+pub fn is_asked(request: &HeaderMap) -> bool {
+    [&IF_NONE_MATCH, &IF_MODIFIED_SINCE, &IF_MATCH, &IF_UNMODIFIED_SINCE]
+        .iter()
+        .any(|&name| request.contains_key(name))
 }
 
 /// Whether a `Range` applies: there is no `If-Range`, or it names the stored response by a validator that is strong on

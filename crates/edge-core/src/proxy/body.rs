@@ -8,14 +8,22 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
+use super::access_log::Following;
 use super::fetch::CallBody;
 use super::fill::{Broken, Reader};
 use super::store::{Content, Piece};
 use crate::header::range::{Slice, Span};
+use crate::response::{Results, XCache};
 
 /// What hyper sends.
-#[derive(Debug, Default)]
-pub struct Body(Inner);
+#[derive(Debug)]
+pub struct Body {
+    inner: Inner,
+    /// What a log says of the response.
+    results: Results,
+    /// Who wants to know how far it comes.
+    followed: Option<Following>,
+}
 
 #[derive(Debug, Default)]
 enum Inner {
@@ -71,7 +79,7 @@ impl Iterator for Slices {
 impl Body {
     /// Nothing.
     pub fn empty() -> Self {
-        Self(Inner::Empty)
+        Self::of(Inner::Empty)
     }
 
     /// A whole object.
@@ -79,7 +87,7 @@ impl Body {
         match content {
             Content::One(bytes) => Self::from(bytes.clone()),
             Content::Many(pieces) => {
-                Self(Inner::Many { pieces: Arc::clone(pieces), next: 0, left: content.len() })
+                Self::of(Inner::Many { pieces: Arc::clone(pieces), next: 0, left: content.len() })
             }
         }
     }
@@ -91,23 +99,43 @@ impl Body {
             Slice::Stored(span) => span.length(),
         };
         let left = slices.iter().map(length).sum();
-        Self(Inner::Slices(Slices { content: content.clone(), slices: slices.into_iter(), rest: None, left }))
+        let (content, slices) = (content.clone(), slices.into_iter());
+        Self::of(Inner::Slices(Slices { content, slices, rest: None, left }))
     }
 
     /// The answer of a call of gRPC, trailers and all.
     pub fn of_call(call: Box<CallBody>) -> Self {
-        Self(Inner::Call(call))
+        Self::of(Inner::Call(call))
     }
 
     /// A response that is still arriving, `length` bytes long if that is known.
     pub fn following(reader: Reader, length: Option<u64>) -> Self {
-        Self(Inner::Following { reader, left: length })
+        Self::of(Inner::Following { reader, left: length })
+    }
+
+    fn of(inner: Inner) -> Self {
+        Self { inner, results: Results::of(XCache::Error), followed: None }
+    }
+
+    /// Of a response of which a log says this.
+    #[must_use]
+    pub(super) fn with_results(self, results: Results) -> Self {
+        Self { results, ..self }
+    }
+
+    pub(super) fn results(&self) -> Results {
+        self.results
+    }
+
+    /// From now on somebody wants to know how far it comes.
+    pub(super) fn follow(&mut self, followed: Following) {
+        self.followed = Some(followed);
     }
 }
 
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
-        Self(if bytes.is_empty() { Inner::Empty } else { Inner::One(bytes) })
+        Self::of(if bytes.is_empty() { Inner::Empty } else { Inner::One(bytes) })
     }
 }
 
@@ -119,11 +147,29 @@ impl http_body::Body for Body {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        match &mut self.0 {
+        let frame = self.inner.poll_frame(context);
+        if let Some(followed) = &self.followed {
+            followed.saw(&frame, self.inner.is_end_stream());
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl Inner {
+    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match self {
             Inner::Empty => Poll::Ready(None),
             Inner::One(bytes) => {
                 let bytes = std::mem::take(bytes);
-                self.0 = Inner::Empty;
+                *self = Inner::Empty;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
             Inner::Many { pieces, next, left } => {
@@ -154,7 +200,7 @@ impl http_body::Body for Body {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.0 {
+        match self {
             Inner::Empty => true,
             Inner::One(_) => false,
             Inner::Many { pieces, next, .. } => *next >= pieces.len(),
@@ -166,7 +212,7 @@ impl http_body::Body for Body {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
+        match self {
             Inner::Empty => SizeHint::with_exact(0),
             Inner::One(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Inner::Many { left, .. } => SizeHint::with_exact(*left),

@@ -7,42 +7,48 @@ mod begun;
 mod errand;
 mod form;
 mod invoke;
+mod noted;
 mod origin;
 mod pump;
+mod quota;
 mod running;
 mod standings;
 mod teller;
 mod tunnel;
+mod way;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::{ALT_SVC, SET_COOKIE};
-use http::{HeaderValue, Method, Version};
+use http::{HeaderValue, Method};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use self::begun::Begun;
+use self::begun::{Begun, Counted};
 use self::errand::Errand;
 use self::form::Form;
 pub use self::running::Running;
 use self::standings::Standings;
+use self::tunnel::Offered;
+use self::way::{Settled, Way};
+use super::access_log::{AccessLog, Note};
 use super::body::Body;
 use super::clock::Clock;
-use super::fetch::Origins;
 use super::flights::{Boarding, Cargo, Flights};
 use super::ids::RequestIds;
 use super::invalidations::{Batch, Invalidations, NotInvalidated};
 use super::listen::{Interims, Upgrade};
 use super::store::{Object, Store};
-use crate::cache::Key;
-use crate::cache::invalidation::Subject;
-use crate::exchange::{self, Invoke, LookUp, Rules, Sharing, Step, Trace};
+use crate::exchange::{self, Exceeded, Rules, Sharing, Step, Trace};
 use crate::response::{Pending, Source};
 use crate::viewer::traffic::Traffic;
-use crate::viewer::{self, Refusal, Scheme, Stream};
+use crate::viewer::{self, Scheme, Stream};
+
+/// Methods whose bodies are uploads in the metrics (§3).
+const UPLOADS: [Method; 3] = [Method::OPTIONS, Method::POST, Method::PUT];
 
 /// An edge: clones are the same edge.
 #[derive(Debug, Clone)]
@@ -52,12 +58,25 @@ pub struct Edge(Arc<Inner>);
 struct Inner {
     running: ArcSwap<Running>,
     store: Store,
+    room: Room,
+    /// One for each request that may wait for an origin.
+    places: Arc<Semaphore>,
     flights: Arc<Flights>,
     standings: Standings,
     invalidations: Arc<Invalidations>,
     clock: Clock,
     ids: RequestIds,
     counters: Counters,
+    log: Option<Arc<AccessLog>>,
+}
+
+/// How much an edge may keep, and how many it may keep waiting.
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    /// The size of the cache in bytes.
+    pub cache_bytes: u64,
+    /// Requests that may wait for origins at once; more are answered with what is stale, or with 503.
+    pub origin_requests_max: u32,
 }
 
 /// What an edge counted since it started.
@@ -69,8 +88,12 @@ pub struct Counters {
     pub origin_requests: AtomicU64,
     /// Responses the guard kept from being shared.
     pub guarded: AtomicU64,
+    /// Requests refused for a quota, or for want of room.
+    pub exceeded: AtomicU64,
     /// WebSockets that are open now.
     pub tunnels: AtomicU64,
+    /// Bytes of the bodies of OPTIONS, POST and PUT (§3, §15.3).
+    pub bytes_uploaded: AtomicU64,
 }
 
 /// Who asks, and how he came.
@@ -85,17 +108,25 @@ pub struct Viewer {
 }
 
 impl Edge {
-    /// An edge with an empty cache of this many bytes.
-    pub fn new(running: Running, cache_bytes: u64, clock: Clock) -> Self {
+    /// An edge with an empty cache.
+    pub fn new(running: Running, room: Room, clock: Clock) -> Self {
+        Self::logging(running, room, clock, None)
+    }
+
+    /// The same, with an access log.
+    pub fn logging(running: Running, room: Room, clock: Clock, log: Option<AccessLog>) -> Self {
         Self(Arc::new(Inner {
             running: ArcSwap::from_pointee(running),
-            store: Store::new(cache_bytes),
+            store: Store::new(room.cache_bytes),
+            places: Arc::new(Semaphore::new(room.origin_requests_max as usize)),
+            room,
             flights: Arc::default(),
             standings: Standings::default(),
             invalidations: Arc::default(),
             clock,
             ids: RequestIds::new(),
             counters: Counters::default(),
+            log: log.map(Arc::new),
         }))
     }
 
@@ -113,6 +144,17 @@ impl Edge {
     /// What was counted so far.
     pub fn counters(&self) -> &Counters {
         &self.0.counters
+    }
+
+    /// The access log, if there is one.
+    pub fn access_log(&self) -> Option<&AccessLog> {
+        self.0.log.as_deref()
+    }
+
+    /// Requests that wait for origins now, or whose answers are still arriving.
+    pub fn waiting(&self) -> u32 {
+        let Inner { room, places, .. } = &*self.0;
+        room.origin_requests_max.saturating_sub(places.available_permits() as u32)
     }
 
     /// Objects held, roughly, and what they weigh in bytes.
@@ -165,17 +207,21 @@ impl Edge {
         B::Error: std::fmt::Display + Send + Unpin,
     {
         let head = request.method() == Method::HEAD;
-        let (decided, beside) = self.decide(request, viewer, upgrade.as_ref());
+        let mut beside = Beside::default();
+        let decided = self.decide(request, viewer, upgrade.as_ref(), &mut beside);
+        let note = &beside.note;
+        let offered =
+            |upgrade: Option<Upgrade>| upgrade.map(|upgrade| Offered { upgrade, note: note.clone() });
         let mut response = match decided {
             Decided::Answered(response) => response,
             // Boxed, or the state of a miss would be a part of every hit's future.
             Decided::Goes(mut errand, body) => {
-                errand.upgrade = upgrade;
-                Box::pin(self.ask(errand, Begun::whole(body), interims)).await
+                errand.upgrade = offered(upgrade);
+                Box::pin(self.ask(errand, body, interims)).await
             }
-            Decided::Calls(mut call, body) => {
-                call.upgrade = upgrade;
-                Box::pin(self.enter(call, body, interims)).await
+            Decided::Calls(mut way, body) => {
+                way.upgrade = offered(upgrade);
+                Box::pin(self.go(way, body, interims)).await
             }
         };
         if let Some(pending) = response.extensions_mut().remove::<Box<Pending>>() {
@@ -187,16 +233,23 @@ impl Edge {
         if let Some(alt_svc) = beside.alt_svc {
             response.headers_mut().insert(ALT_SVC, alt_svc);
         }
+        if let Some(note) = beside.note {
+            note.answered(&mut response);
+        }
         response
     }
 
     /// All that needs no waiting: a hit is a function call.
-    fn decide<B: http_body::Body>(
+    fn decide<B>(
         &self,
         request: http::Request<B>,
         viewer: Viewer,
         upgrade: Option<&Upgrade>,
-    ) -> (Decided<B>, Beside) {
+        beside: &mut Beside,
+    ) -> Decided<B>
+    where
+        B: http_body::Body<Data = Bytes> + Unpin,
+    {
         let inner = &*self.0;
         inner.counters.requests.fetch_add(1, Ordering::Relaxed);
         let now = inner.clock.now();
@@ -205,119 +258,59 @@ impl Edge {
         let (parts, body) = request.into_parts();
         let head = parts.method == Method::HEAD;
         let form = Form { version: parts.version, head, arrived: Instant::now() };
+        let mut note = self.note(Some(&parts), &viewer, (&id, running.rules()), form);
         let stream = if body.is_end_stream() { Stream::Ended } else { Stream::Open };
+        let is_upload = stream == Stream::Open && UPLOADS.contains(&parts.method);
         let mut request = match viewer::Request::read(parts, viewer.scheme, stream, viewer.addr) {
             Ok(request) => request,
             Err(refusal) => {
                 let response = exchange::refuse_unread(&running.rules().place, refusal, &id, now);
-                return (Decided::Answered(form.plain(response)), Beside::default());
+                beside.note = note.and_then(|note| note.refused(refusal));
+                return Decided::Answered(form.plain(response));
             }
         };
-        let (site, set_cookie) = running.choose(&mut request, &id, now);
-        let beside = Beside { set_cookie, alt_svc: site.rules.place.alt_svc(request.scheme).cloned() };
-        running.locate(&mut request, site);
+        let site = running.choose(&mut request, &id, now, &mut beside.set_cookie);
+        beside.alt_svc = site.rules.place.alt_svc(request.scheme).cloned();
+        running.locate(&mut request, site, inner.log.as_deref());
+        if let Some(note) = &mut note {
+            note.is_for(&site.rules, request.location.as_ref());
+        }
+        beside.note = note.map(Arc::new);
+        if site.quota.as_ref().is_some_and(|quota| quota.is_exceeded(now)) {
+            inner.counters.exceeded.fetch_add(1, Ordering::Relaxed);
+            let place = &site.rules.place;
+            let response = exchange::refuse_exceeding(place, Exceeded::Limit, &id, now);
+            return Decided::Answered(form.plain(response));
+        }
         request.tls = viewer.tls;
         if upgrade.is_none() {
             request.traffic = Traffic::Messages; // whoever embeds the service has no connection to give away
         }
-        let mut step = exchange::begin(&site.rules, request, id, now);
         let mut held = None;
-        loop {
-            let look_up = match step {
-                Step::LookUp(look_up) => look_up,
-                // The page of an error that is stored, or is our own: there is nothing to keep.
-                Step::Instead { trace, page, .. } => {
-                    self.report(&trace, &site.rules);
-                    step = *page;
-                    continue;
-                }
-                Step::Ask(_) | Step::Invoke(_) | Step::Answer(_) => break,
-            };
-            (step, held) = self.look_up(look_up, now);
-        }
-        let decided = match step {
-            Step::Answer(mut answer) => {
+        // Most are looked up, and that is their end.
+        let first = match exchange::begin(&site.rules, request, id, now) {
+            Step::LookUp(look_up) => self.look_up(look_up, &mut held, now),
+            step => step,
+        };
+        let begun = |body| {
+            let upload = is_upload.then(|| self.clone());
+            Begun::whole(body).counted(Counted { upload, note: beside.note.clone() })
+        };
+        match self.settled(first, &mut held, &site.rules, now) {
+            Settled::Answer(answer) => {
                 self.report(&answer.trace, &site.rules);
-                if answer.refresh.is_some() {
-                    self.refresh(answer.refresh.take(), held.as_ref(), &running.origins);
-                }
-                Decided::Answered(form.answer(answer.response, held.as_deref()))
+                Decided::Answered(self.answer(answer, held.as_ref(), &running.origins, form))
             }
-            Step::Ask(ask) => {
+            Settled::Ask(ask) => {
                 let origins = Arc::clone(&running.origins);
-                Decided::Goes(Errand { ask, held, origins, form, upgrade: None }, body)
+                Decided::Goes(Errand { ask, held, origins, form, upgrade: None }, begun(body))
             }
-            Step::Invoke(invoke) => {
-                let origins = Arc::clone(&running.origins);
-                Decided::Calls(Box::new(Entering { invoke, origins, form, upgrade: None }), body)
+            Settled::Invoke(invoke) => {
+                let (rules, origins) = (Arc::clone(&site.rules), Arc::clone(&running.origins));
+                let step = Step::Invoke(invoke);
+                Decided::Calls(Box::new(Way { step, rules, held, origins, form, upgrade: None }), begun(body))
             }
-            // Both lead on, above.
-            Step::LookUp(_) | Step::Instead { .. } => Decided::Answered(form.broken()),
-        };
-        (decided, beside)
-    }
-
-    /// A Lambda at viewer-request is called, then all goes on as without it.
-    async fn enter<B>(&self, entering: Box<Entering>, body: B, interims: Interims<'_>) -> http::Response<Body>
-    where
-        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
-        B::Error: std::fmt::Display + Send + Unpin,
-    {
-        let Entering { invoke, origins, form, upgrade } = *entering;
-        let (rules, mut body) = (Arc::clone(invoke.rules()), Begun::whole(body));
-        let (mut step, mut held) = (Step::Invoke(invoke), None);
-        loop {
-            step = match step {
-                Step::Invoke(invoke) => self.invoke(invoke, &origins, &mut body).await,
-                Step::LookUp(look_up) => {
-                    let found = self.look_up(look_up, self.0.clock.now());
-                    held = found.1;
-                    found.0
-                }
-                Step::Instead { .. } => self.failed(step, &rules, None),
-                Step::Ask(ask) => {
-                    let errand = Errand { ask, held, origins, form, upgrade };
-                    return self.ask(errand, body, interims).await;
-                }
-                Step::Answer(mut answer) => {
-                    self.report(&answer.trace, &rules);
-                    self.refresh(answer.refresh.take(), held.as_ref(), &origins);
-                    return form.answer(answer.response, held.as_deref());
-                }
-            };
         }
-    }
-
-    /// What the store holds, and what follows from it.
-    fn look_up(&self, mut look_up: LookUp, now: SystemTime) -> (Step, Option<Arc<Object>>) {
-        let Inner { store, standings, .. } = &*self.0;
-        // Before the look: what comes in between covers what this request brings.
-        let since = store.in_force().epoch();
-        let object = self.held(look_up.key(), look_up.asked_for());
-        let held = object.as_deref().map(Object::held);
-        if let Some(origin) = held.and_then(|held| look_up.waits_for(held)) {
-            let standing = standings.of(look_up.rules(), origin);
-            look_up = look_up.knowing(standing);
-        }
-        (look_up.found(held, since, now), object)
-    }
-
-    /// What is held under the key and may still be used, whatever the viewer called it.
-    fn held(&self, key: &Key, asked_for: Option<Subject<'_>>) -> Option<Arc<Object>> {
-        let store = &self.0.store;
-        let covered = |object: &Object| {
-            asked_for.as_ref().is_some_and(|subject| store.in_force().covers(object.head.since, subject))
-        };
-        store.get(key).filter(|object| !covered(object))
-    }
-
-    /// Refuses a head the listener would not read.
-    pub fn refuse_unread(&self, refusal: Refusal) -> http::Response<Body> {
-        let inner = &*self.0;
-        let form = Form { version: Version::HTTP_11, head: false, arrived: Instant::now() };
-        let running = inner.running.load();
-        let place = &running.rules().place;
-        form.plain(exchange::refuse_unread(place, refusal, &inner.ids.next(), inner.clock.now()))
     }
 
     /// Goes to the origin, or waits for somebody who is on the way there.
@@ -326,11 +319,14 @@ impl Edge {
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: std::fmt::Display + Send + Unpin,
     {
+        let Ok(place) = Arc::clone(&self.0.places).try_acquire_owned() else {
+            return self.without_room(errand);
+        };
         let key = match errand.ask.sharing() {
             Sharing::Collapsed => errand.ask.key(),
             Sharing::Alone => None,
         };
-        let Some(key) = key else { return self.run(errand, body, None, interims).await };
+        let Some(key) = key else { return self.run(errand, body, (None, place), interims).await };
         let asked_for = errand.ask.asked_for();
         match self.0.flights.board((key, asked_for), errand.ask.since(), self.0.store.in_force()) {
             Boarding::Leads(lead) => {
@@ -343,26 +339,36 @@ impl Edge {
                         drop(lead);
                         self.joined(errand, &Cargo::Whole(object)).await
                     }
-                    None => self.run(errand, body, Some(lead), interims).await,
+                    None => self.run(errand, body, (Some(lead), place), interims).await,
                 }
             }
             Boarding::Waits(waiter) => match waiter.wait().await {
                 Some(cargo) if errand.ask.may_join(cargo.held()) => self.joined(errand, &cargo).await,
-                _ => self.run(errand, body, None, interims).await,
+                _ => self.run(errand, body, (None, place), interims).await,
             },
         }
+    }
+
+    /// Answers at once: too many wait already.
+    fn without_room(&self, errand: Errand) -> http::Response<Body> {
+        self.0.counters.exceeded.fetch_add(1, Ordering::Relaxed);
+        let Errand { ask, held, form, .. } = errand;
+        let answer = ask.without_room(self.0.clock.now());
+        self.report(&answer.trace, ask.rules());
+        form.answer(answer.response, held.as_deref())
     }
 
     /// Answers with what another's flight brought.
     async fn joined(&self, errand: Errand, cargo: &Cargo) -> http::Response<Body> {
         let Errand { ask, form, origins, .. } = errand;
+        let rules = Arc::clone(ask.rules());
         let object = match cargo {
             Cargo::Whole(object) => Some(object),
             Cargo::Arriving { .. } => None,
         };
         let response = match ask.joined(cargo.held(), self.0.clock.now()) {
             Step::Answer(answer) => answer.response,
-            step => return self.walk(step, object.cloned(), origins, form).await,
+            step => return self.walk(step, rules, object.cloned(), origins, form).await,
         };
         match cargo {
             Cargo::Arriving { follower, length, .. } if response.body == Source::Stored => {
@@ -396,32 +402,25 @@ impl Edge {
     }
 }
 
-/// What an answer carries that no step decides, whatever it is.
-#[derive(Default)]
-struct Beside {
-    /// Keeps the viewer's session where it is (§17.1).
-    set_cookie: Option<HeaderValue>,
-    /// Tells of HTTP/3 (§8.1).
-    alt_svc: Option<HeaderValue>,
-}
-
 /// What became of a request before anything was waited for.
-enum Decided<B> {
+enum Decided<B: http_body::Body> {
     /// It is answered.
     Answered(http::Response<Body>),
     /// It goes to an origin, with its body.
-    Goes(Errand, B),
+    Goes(Errand, Begun<B>),
     /// A Lambda is called first.
-    Calls(Box<Entering>, B),
+    Calls(Box<Way>, Begun<B>),
 }
 
-/// A request that waits for a Lambda at viewer-request.
-struct Entering {
-    invoke: Box<Invoke>,
-    origins: Arc<Origins>,
-    form: Form,
-    /// The viewer's connection, where he offers it.
-    upgrade: Option<Upgrade>,
+/// What a request has beside its answer.
+#[derive(Default)]
+struct Beside {
+    /// What keeps the viewer's session where it is (§17.1).
+    set_cookie: Option<HeaderValue>,
+    /// Tells of HTTP/3 (§8.1).
+    alt_svc: Option<HeaderValue>,
+    /// What the access log is told.
+    note: Option<Arc<Note>>,
 }
 
 fn is_same(one: Option<&Arc<Object>>, other: Option<&Arc<Object>>) -> bool {

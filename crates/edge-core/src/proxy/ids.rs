@@ -29,13 +29,9 @@ impl RequestIds {
     /// The next id.
     pub(super) fn next(&self) -> HeaderValue {
         let mut id = [b'='; LENGTH];
-        for chunk in id[..LENGTH - 2].chunks_mut(10) {
-            let mut bits = self.draw();
-            for place in chunk {
-                *place = ALPHABET[(bits & 63) as usize];
-                bits >>= 6;
-            }
-        }
+        let (tens, rest) = id[..LENGTH - 2].as_chunks_mut::<10>();
+        tens.iter_mut().for_each(|chunk| fill(chunk, self.draw()));
+        fill(rest, self.draw());
         HeaderValue::from_bytes(&id).unwrap_or(const { HeaderValue::from_static("") })
     }
 
@@ -52,6 +48,15 @@ impl RequestIds {
             mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
             mixed ^ (mixed >> 31)
         })
+    }
+}
+
+/// Up to ten characters, of six bits each.
+#[inline]
+fn fill(places: &mut [u8], mut bits: u64) {
+    for place in places {
+        *place = ALPHABET[(bits & 63) as usize];
+        bits >>= 6;
     }
 }
 

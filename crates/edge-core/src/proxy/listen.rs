@@ -106,14 +106,16 @@ impl Peer {
     /// What a request that comes now needed of a handshake: only the first on its connection needed one (§6).
     pub(super) fn tls_of_request(&self) -> Option<viewer::Tls> {
         let used = self.used.swap(true, Ordering::Relaxed);
-        let TlsFacts { version, cipher, session, certificate, fingerprint, .. } = self.tls.as_deref()?;
+        let TlsFacts { version, cipher, session, certificate, fingerprint, allowed_by, .. } =
+            self.tls.as_deref()?;
         let handshake = match session {
             _ if used => Handshake::Reused,
             Session::Resumed => Handshake::Resumed,
             Session::Full => Handshake::Full,
         };
         let (certificate, fingerprint) = (certificate.clone(), fingerprint.clone());
-        Some(viewer::Tls { version, cipher, handshake, certificate, fingerprint })
+        let allowed_by = allowed_by.clone();
+        Some(viewer::Tls { version, cipher, handshake, certificate, fingerprint, allowed_by })
     }
 }
 

@@ -3,6 +3,7 @@
 //! Everything that waits, connects, spawns or reads a clock is in here, and only here do tokio, hyper and pingora
 //! have names.
 
+pub mod access_log;
 pub mod body;
 pub mod clock;
 mod compress;
@@ -13,6 +14,7 @@ pub mod flights;
 pub mod geo;
 mod ids;
 pub mod invalidations;
+pub mod journal;
 pub mod listen;
 pub mod local_ca;
 pub mod pool;

@@ -20,16 +20,19 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
 use self::secure::{Ports, Secure};
+use super::access_log::{AccessLog, AccessLogSettings};
 use super::clock::Clock;
-use super::edge::{Edge, Running, Viewer};
+use super::edge::{Edge, Room, Running, Viewer};
 use super::fetch::{ClientCertificate, Origins, OriginsConfig, OriginsError, Scheme, read_roots};
 use super::geo::{GeoError, GeoSettings, Locator};
+use super::journal::Journal;
 use super::listen::{Interims, Limits, Listener, Peer, Refusal, RequestBody, Service, Stop, Upgrade};
 use super::local_ca::{CaError, LocalCa};
 use super::pool;
@@ -40,6 +43,7 @@ use crate::distribution::lambda::{Endpoint, unversioned};
 use crate::distribution::{Clash, Credentials, Distribution};
 use crate::exchange::Rules;
 use crate::response::Place;
+use crate::viewer::Attempt;
 use crate::viewer::device::Memo;
 
 /// Everything an edge is started with. Fields are free to be set; [`Server::start`] says what is wrong with them.
@@ -77,20 +81,31 @@ pub struct Settings {
     pub http3: Http3,
     /// Certificate chains with their keys: PEM files.
     pub certificates: Vec<(PathBuf, PathBuf)>,
+    /// Where attempts to connect to distributions that ask for certificates are logged (§15.2). Whoever opened it has it
+    /// finished.
+    pub connection_log: Option<Arc<Journal<Attempt>>>,
     /// Trust stores of viewers' certificates by their ids, where the documents do not carry them: PEM files (§11.6).
     pub trust_stores: TrustStoreFiles,
     /// Where the local CA is kept; made on first use, for names no certificate covers. `None`: files only.
     pub local_ca: Option<PathBuf>,
     /// The size of the cache in bytes.
     pub cache_bytes: u64,
+    /// Requests that may wait for origins at once, collapsed ones included.
+    pub origin_requests_max: u32,
+    /// Requests a second for each distribution, as CloudFront's quota has it. `None`: as many as come.
+    pub requests_per_second: Option<NonZeroU32>,
     /// What viewers may ask of us.
     pub limits: Limits,
     /// The one clock of requests and of what is stored. Certificates go by the system's.
     pub clock: Clock,
+    /// The access log. `None`: none is kept, and nothing is paid for it.
+    pub access_log: Option<AccessLogSettings>,
 }
 
 /// 256 MiB.
 pub const CACHE_BYTES_DEFAULT: u64 = 256 * 1024 * 1024;
+/// 16,384: as many as connections.
+pub const ORIGIN_REQUESTS_DEFAULT: u32 = 16_384;
 /// User-Agents whose device is remembered.
 const DEVICES_REMEMBERED: usize = 4_096;
 
@@ -113,11 +128,15 @@ impl Settings {
             https: Vec::new(),
             http3: Http3::default(),
             certificates: Vec::new(),
+            connection_log: None,
             trust_stores: TrustStoreFiles::new(),
             local_ca: None,
             cache_bytes: CACHE_BYTES_DEFAULT,
+            origin_requests_max: ORIGIN_REQUESTS_DEFAULT,
+            requests_per_second: None,
             limits: Limits::default(),
             clock: Clock::system(),
+            access_log: None,
         }
     }
 }
@@ -158,6 +177,8 @@ pub enum StartError {
     Geo(GeoError),
     /// Distributions that cannot stand side by side (§17.2).
     Clash(Clash),
+    /// The access log cannot be opened.
+    Log(io::Error),
 }
 
 impl fmt::Display for StartError {
@@ -180,6 +201,7 @@ impl fmt::Display for StartError {
             Self::Ca(error) => error.fmt(f),
             Self::Geo(error) => error.fmt(f),
             Self::Clash(clash) => clash.fmt(f),
+            Self::Log(error) => write!(f, "the access log cannot be opened: {error}"),
         }
     }
 }
@@ -216,7 +238,10 @@ impl Server {
         let https: Vec<SocketAddr> = secure.iter().map(|one| one.addr).collect();
         let http3: Vec<SocketAddr> = secure.iter().filter_map(Secure::http3).collect();
         let running = running(&settings, ports(&https, &http3), None)?;
-        let edge = Edge::new(running, settings.cache_bytes, settings.clock.clone());
+        let log = settings.access_log.as_ref().map(AccessLog::open).transpose().map_err(StartError::Log)?;
+        let Settings { cache_bytes, origin_requests_max, .. } = settings;
+        let room = Room { cache_bytes, origin_requests_max };
+        let edge = Edge::logging(running, room, settings.clock.clone(), log);
         let stop = Stop::new();
         let mut serving = JoinSet::new();
         for (_, listener) in plain {
@@ -278,6 +303,9 @@ impl Server {
     pub async fn stop(mut self) {
         self.stop.ask();
         while self.serving.join_next().await.is_some() {}
+        if let Some(log) = self.edge.access_log() {
+            log.finish().await;
+        }
     }
 }
 
@@ -368,7 +396,7 @@ fn running(settings: &Settings, ports: Ports, before: Option<&Arc<Origins>>) -> 
         running = Some(with);
     }
     let running = running.unwrap_or_else(|| Running::new(rules(&settings.distribution), origins));
-    Ok(running.located_by(Arc::new(locator)))
+    Ok(running.located_by(Arc::new(locator)).limited_to(settings.requests_per_second))
 }
 
 /// The certificates origins want to see; an error where one is missing, and its origin is spoken to over TLS.
@@ -422,6 +450,10 @@ fn tls(settings: &Settings) -> Result<(Option<Arc<Tls>>, Option<PathBuf>), Start
     }
     let (certificates, ca_path) = certificates(settings)?;
     let tls = sites(settings).and_then(|sites| Tls::of(certificates, sites)).map_err(StartError::Tls)?;
+    let tls = match &settings.connection_log {
+        Some(journal) => tls.logging(Arc::clone(journal)),
+        None => tls,
+    };
     Ok((Some(Arc::new(tls)), ca_path))
 }
 
@@ -462,7 +494,7 @@ impl Service for Edge {
     }
 
     fn refuse(&self, refusal: Refusal, peer: &Peer) -> http::Response<Body> {
-        let _ = peer;
-        self.refuse_unread(refusal)
+        let tls = peer.tls_of_request();
+        self.refuse_unread(refusal, &Viewer { addr: peer.addr, scheme: peer.scheme, tls })
     }
 }

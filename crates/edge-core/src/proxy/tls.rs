@@ -7,9 +7,13 @@
 //! came into force meanwhile.
 //!
 //! Reading order: this file (what is shared, and what a handshake comes to), `wants` (what a site wants of one, as rustls
-//! takes it), `greeting` (one handshake; `quic` over QUIC), `certificates` (what is presented), `viewers` and `certificate` (what viewers show).
+//! takes it), `greeting` (one handshake; `quic` over QUIC), `admission` (whom a connection function lets in), `attempts` and
+//! `failure` (what the log says of it), `certificates` (what is presented), `viewers` and `certificate` (what viewers show).
+mod admission;
+mod attempts;
 mod certificate;
 mod certificates;
+mod failure;
 mod greeting;
 #[cfg(feature = "http3")]
 mod quic;
@@ -26,14 +30,18 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::server::ResolvesServerCert;
 use rustls::{HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection};
 
+pub(super) use self::attempts::Greeting;
 pub use self::certificates::Certificates;
 use self::certificates::Current;
 #[cfg(feature = "http3")]
-pub(in crate::proxy) use self::quic::{Greeting, Quic};
+pub(in crate::proxy) use self::quic::{Offer, Quic};
 pub use self::viewers::TrustStoreFiles;
 pub use self::wants::Sites;
 use self::wants::Wants;
-use crate::viewer;
+use super::clock::Clock;
+use super::ids::RequestIds;
+use super::journal::Journal;
+use crate::viewer::{self, Attempt};
 
 /// The HTTP versions a TLS viewer may choose from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,6 +59,11 @@ pub struct Tls {
     installed: ArcSwap<Installed>,
     /// Whether it was said what becomes of those who name nobody.
     told: AtomicBool,
+    /// What connection functions go by. Certificates do too.
+    clock: Clock,
+    ids: RequestIds,
+    /// Where attempts are logged.
+    journal: Option<Arc<Journal<Attempt>>>,
 }
 
 /// What is in force.
@@ -81,6 +94,8 @@ pub struct TlsFacts {
     pub certificate: Option<Arc<viewer::Certificate>>,
     /// Of the viewer's first message, where a policy of the sites wants it.
     pub fingerprint: Option<Arc<viewer::Fingerprint>>,
+    /// The domain name of the distribution whose connection function let the viewer in.
+    pub allowed_by: Option<Arc<str>>,
 }
 
 /// How a TLS session began.
@@ -134,7 +149,8 @@ impl Tls {
         let certificates = Arc::new(Current(ArcSwap::from_pointee(certificates.checked()?)));
         let installed = Installed::new(sites, None, &certificates)?;
         let (installed, told) = (ArcSwap::from_pointee(installed), AtomicBool::new(false));
-        Ok(Self { certificates, installed, told })
+        let (clock, ids) = (Clock::system(), RequestIds::new());
+        Ok(Self { certificates, installed, told, clock, ids, journal: None })
     }
 
     /// Presents other certificates, and wants what these sites want, from the next handshake on. Connections that stand
@@ -190,6 +206,7 @@ impl TlsFacts {
                 _ => Session::Full,
             },
             fingerprint: None,
+            allowed_by: None,
             certificate: leaf.map(|leaf| Arc::new(certificate::read(leaf, shown_to))),
         }
     }

@@ -6,7 +6,7 @@
 use http::HeaderMap;
 use http::HeaderValue;
 
-use super::{Response, X_CACHE, XCache, error_page};
+use super::{Detailed, Response, Results, X_CACHE, XCache, error_page};
 use crate::function::lambda::{Failed, Invocation, Invoked, result};
 
 /// A call that has to be made first.
@@ -42,9 +42,11 @@ impl Pending {
             }
             Err(failed) => {
                 let status = failed.status();
-                page.insert(X_CACHE, XCache::of_lambda(&failed).value());
+                let x_cache = XCache::of_lambda(&failed);
+                page.insert(X_CACHE, x_cache.value());
                 let instead = Some(error_page(status, &failed.reason(), &id));
-                (Response { status, headers: page, instead, ..response }, Some(failed))
+                let results = Results { result: x_cache, detailed: Detailed::AsResult, ..response.results };
+                (Response { status, headers: page, instead, results, ..response }, Some(failed))
             }
         }
     }

@@ -59,11 +59,11 @@ pub(super) fn apply(headers: &mut HeaderMap, percent: f64, request: &Request, fa
 }
 
 /// Says in the last metric that the first byte of the response left so long after the request came.
-pub fn sent_after(headers: &mut HeaderMap, elapsed: Duration) {
+pub fn sent_after(headers: &mut HeaderMap, elapsed: impl FnOnce() -> Duration) {
     let Some(value) = headers.get(SERVER_TIMING).and_then(|value| value.to_str().ok()) else { return };
     let Some(before) = value.strip_suffix(AT_ONCE) else { return };
     if let Ok(value) =
-        HeaderValue::from_str(&format!("{before}cdn-downstream-fbl;dur={}", elapsed.as_millis()))
+        HeaderValue::from_str(&format!("{before}cdn-downstream-fbl;dur={}", elapsed().as_millis()))
     {
         headers.insert(SERVER_TIMING, value);
     }
@@ -147,13 +147,13 @@ mod tests {
     #[test]
     fn the_last_metric_tells_when_the_response_left() {
         let mut headers = HeaderMap::new();
-        sent_after(&mut headers, Duration::from_secs(1));
+        sent_after(&mut headers, || Duration::from_secs(1));
         assert!(headers.is_empty());
         let value = |headers: &HeaderMap| headers[SERVER_TIMING].to_str().unwrap().to_owned();
         headers.insert(SERVER_TIMING, HeaderValue::from_static("cdn-cache-hit,cdn-downstream-fbl;dur=0"));
-        sent_after(&mut headers, Duration::from_micros(137_800));
+        sent_after(&mut headers, || Duration::from_micros(137_800));
         assert_eq!(value(&headers), "cdn-cache-hit,cdn-downstream-fbl;dur=137");
-        sent_after(&mut headers, Duration::from_millis(5));
+        sent_after(&mut headers, || Duration::from_millis(5));
         assert_eq!(value(&headers), "cdn-cache-hit,cdn-downstream-fbl;dur=137");
     }
 

@@ -19,12 +19,13 @@ use rquickjs::promise::PromiseState;
 use rquickjs::{Context, Ctx, Exception, Function, Module, Object, Persistent, Promise, Runtime, Value};
 
 use super::words::{Certainty, without_imports};
-use super::{Fault, Input, KeyValueStore, Mistake, Output, Parts, Script, Version, host};
+use super::{Entry, Fault, Input, KeyValueStore, Mistake, Output, Parts, Script, Version, cwt, host};
 
 /// What a run may allocate beyond what its realm has, in bytes (§1.3).
 const MEMORY_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// The engine asks every 10,000 steps whether to go on; a run may be asked so many times. CloudFront's millisecond is
-/// some tens of thousands of steps; functions it would run must not fail here, so this is generous *(unsure)*.
+/// some tens of thousands of steps; functions it would run must not fail here, so this is generous *(unsure)*: enough for
+/// the five milliseconds of connection functions too.
 const TURNS_MAX: u32 = 40;
 /// Nested calls, in bytes of stack: within what any thread of a server has.
 const STACK_BYTES_MAX: usize = 256 * 1024;
@@ -308,10 +309,11 @@ impl Realm {
         input: &Input<'_>,
     ) -> Result<Persistent<Value<'static>>, Fault> {
         let now = input.now.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_millis() as f64);
+        let is_connection = prepared.script.entry == Entry::Connections;
         let run = || -> rquickjs::Result<Value<'_>> {
             let make = prepared.make.restore(ctx)?;
             let begin = self.entries.begin.clone().restore(ctx)?;
-            begin.call((make, input.event, prepared.at_once, input.query, now, input.seed))
+            begin.call((make, input.event, prepared.at_once, input.query, now, input.seed, is_connection))
         };
         run().map(|value| Persistent::save(ctx, value)).map_err(|_| self.fault(ctx, Fault::Threw))
     }
@@ -371,7 +373,8 @@ fn is_pending(ctx: &Ctx<'_>, value: &Persistent<Value<'static>>) -> bool {
 fn compile<'js>(ctx: &Ctx<'js>, script: &Script, code: &str) -> rquickjs::Result<Function<'js>> {
     let mut options = EvalOptions::default();
     options.filename = Some(script.name.clone());
-    ctx.eval_with_options(format!("(function () {{ 'use strict';\n{code}\n;return handler;\n}})"), options)
+    let function = script.entry.function();
+    ctx.eval_with_options(format!("(function () {{ 'use strict';\n{code}\n;return {function};\n}})"), options)
 }
 
 /// Evaluates the prelude.
@@ -385,6 +388,7 @@ fn prelude(
     given.set("version", if version == Version::Two { 2 } else { 1 })?;
     given.set("shared", sharing == Sharing::Shared)?;
     given.set("logMax", LOG_CHARS_MAX)?;
+    given.set("linesBefore", LINES_BEFORE)?;
     given.set(
         "hash",
         Function::new(ctx.clone(), |algorithm: String, key: Option<String>, data: String| {
@@ -398,6 +402,18 @@ fn prelude(
     given.set(
         "decode",
         Function::new(ctx.clone(), |encoding: String, data: String| host::decode(&encoding, &data))?,
+    )?;
+    given.set("tokenBytesMax", cwt::TOKEN_BYTES_MAX)?;
+    given.set("tokenDepthMax", cwt::DEPTH_MAX)?;
+    given.set(
+        "validateToken",
+        Function::new(ctx.clone(), |token: String, key: String| cwt::validate(&token, &key))?,
+    )?;
+    given.set(
+        "generateToken",
+        Function::new(ctx.clone(), |parts: String, key: String, is_tagged: bool| {
+            cwt::generate(&parts, &key, is_tagged)
+        })?,
     )?;
     let run = Rc::clone(current);
     given.set("tainted", Function::new(ctx.clone(), move || run.tainted.set(true))?)?;

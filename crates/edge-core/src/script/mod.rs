@@ -7,12 +7,17 @@
 //! (feature `functions`): [`CAN_RUN`].
 
 #[cfg(feature = "functions")]
+mod cbor;
+#[cfg(feature = "functions")]
+mod cwt;
+#[cfg(feature = "functions")]
 mod engine;
 #[cfg(feature = "functions")]
 mod host;
 pub mod store;
 mod words;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -31,6 +36,25 @@ pub enum Version {
     Two,
 }
 
+/// What a script is called with, and so what its function is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Entry {
+    /// `handler(event)`: requests and responses.
+    Requests,
+    /// `connectionHandler(connection)`: TLS handshakes (§11.6). ES2020 is documented for these.
+    Connections,
+}
+
+impl Entry {
+    /// What the function is called.
+    pub fn function(self) -> &'static str {
+        match self {
+            Self::Requests => "handler",
+            Self::Connections => "connectionHandler",
+        }
+    }
+}
+
 /// A function's code, with what belongs to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Script {
@@ -38,6 +62,8 @@ pub struct Script {
     pub name: String,
     /// Which contract it was written for.
     pub version: Version,
+    /// What calls it.
+    pub entry: Entry,
     /// As it came.
     pub code: String,
     /// What `cf.kvs()` reads.
@@ -69,7 +95,7 @@ pub trait Parts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
     /// `{"value": …, "same": […], "origin": …}` as JSON, or why there is nothing. `same` are the fields of the value that
-    /// are as they were given, and are not in it.
+    /// are as they were given, and are not in it. Of [`Entry::Connections`] `{"decision": …, "custom": …}`.
     pub result: Result<String, Fault>,
     /// What it wrote to the console.
     pub log: Vec<String>,
@@ -92,10 +118,22 @@ pub enum Fault {
     NoEngine,
 }
 
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Threw(what) => write!(f, "it threw {what}"),
+            Self::TooLong => f.write_str("it ran too long"),
+            Self::TooLarge => f.write_str("it needed too much memory"),
+            Self::Unreadable(what) => write!(f, "what it returned cannot be read: {what}"),
+            Self::NoEngine => f.write_str("this build runs no functions"),
+        }
+    }
+}
+
 impl Script {
     /// Everything that is wrong with the code, with line and column: errors first, then what only may be.
     pub fn mistakes(&self) -> Vec<Mistake> {
-        let mut found = words::mistakes(&self.code, self.version);
+        let mut found = words::mistakes(&self.code, self.version, self.entry);
         if !found.iter().any(Mistake::is_error) {
             found.extend(self.refused());
             found.sort_by_key(|mistake| !mistake.is_error());

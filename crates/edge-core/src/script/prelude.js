@@ -28,6 +28,9 @@ let asked = '';
 let given = {};
 let request;
 let response;
+let connecting = false;
+let decision = null;
+let custom = '';
 
 // The clock stands still during a run, and chance is the caller's.
 
@@ -330,6 +333,86 @@ function object(value, what) {
   if (value === null || typeof value !== 'object') throw new TypeError(what + ' must be an object');
   return value;
 }
+
+// cf.cwt. What JSON lacks crosses as a list that begins with its kind, and so do lists.
+function tokenKey(context) {
+  return binary(object(context, 'the context').key);
+}
+function token(answer) {
+  const { token, error } = parse(answer);
+  if (error !== undefined) throw new Error(error);
+  return token;
+}
+function packed(value, room, depth = 0) {
+  room.left -= 1;
+  // Each value is a byte of the token at least.
+  if (depth > host.tokenDepthMax) throw new Error('too much is nested for a token');
+  if (room.left < 0) throw new Error('the token is longer than 1 KB');
+  if (value === undefined) return ['undefined'];
+  if (typeof value === 'number') return value - value === 0 ? value : ['number', text(value)];
+  if (typeof value === 'string' || typeof value === 'boolean' || value === null) return value;
+  if (typeof value !== 'object') throw new TypeError('a ' + typeof value + ' cannot be part of a token');
+  const view = viewOf(value);
+  if (view) {
+    if (view.length > host.tokenBytesMax) throw new Error('the token is longer than 1 KB');
+    return ['bytes', binaryOf(view)];
+  }
+  if (Array.isArray(value)) {
+    const list = ['array'];
+    for (let i = 0; i < value.length; i++) list[i + 1] = packed(value[i], room, depth + 1);
+    return list;
+  }
+  const made = {};
+  for (const name of keys(value)) {
+    defineProperty(made, name, { value: packed(value[name], room, depth + 1), enumerable: true });
+  }
+  return made;
+}
+function unpacked(value) {
+  if (value === null || typeof value !== 'object') return value;
+  if (!Array.isArray(value)) {
+    for (const name of keys(value)) {
+      defineProperty(value, name, {
+        value: unpacked(value[name]), writable: true, enumerable: true, configurable: true,
+      });
+    }
+    return value;
+  }
+  switch (value[0]) {
+    case 'bytes': return wrap(bytesOf(value[1]));
+    case 'number': return +value[1];
+    case 'undefined': return undefined;
+  }
+  const list = [];
+  for (let i = 1; i < value.length; i++) list[i - 1] = unpacked(value[i]);
+  return list;
+}
+const cwt = {
+  validateToken(encoded, context) {
+    const view = viewOf(encoded);
+    if (!view) throw new TypeError('the token must be a Buffer');
+    if (view.length > host.tokenBytesMax) throw new Error('the token is longer than 1 KB');
+    const key = tokenKey(context);
+    spend(view.length + key.length);
+    return unpacked(token(host.validateToken(binaryOf(view), key)));
+  },
+  // AWS documents the context first, and its examples have it behind.
+  generateToken(first, second) {
+    const isToken = hasOwn(object(first, 'the token'), 'payload');
+    const [parts, context] = isToken ? [first, second] : [object(second, 'the token'), first];
+    const key = tokenKey(context);
+    if (context.coseTag !== 'MAC0') throw new Error('coseTag must be MAC0');
+    const { protected: ours = {}, unprotected = {} } = parts;
+    const { protectedHeaders = ours, unprotectedHeaders = unprotected, payload } = parts;
+    const room = { left: host.tokenBytesMax };
+    const written = stringify({
+      protected: packed(protectedHeaders, room), unprotected: packed(unprotectedHeaders, room), payload: packed(payload, room),
+    });
+    spend(written.length + key.length);
+    return wrap(bytesOf(token(host.generateToken(written, key, context.cwtTag === true))));
+  },
+};
+
 const cf = {
   kvs(id) {
     const store = host.store();
@@ -341,6 +424,7 @@ const cf = {
     origin = { select: needs('string', id, 'the id'), update: stringify(change === undefined ? {} : object(change, 'the change')) };
   },
   createRequestOriginGroup(group) { origin = { group: stringify(object(group, 'the group')) }; },
+  cwt,
   get edgeLocation() { return part('edge'); },
   get distributionTenant() { throw new Error('distributionTenant module is not available'); },
 };
@@ -416,6 +500,16 @@ function returned(value, of) {
   return '{"value":{' + out + '},"same":[' + same + '],"origin":' + (origin === null ? 'null' : stringify(origin)) + '}';
 }
 
+// What a connection function decides (§11.6). Whoever was denied once stays so.
+const decide = {};
+for (const [name, decideIt] of [
+  ['allow', function allow() { decision ??= 'allow'; }],
+  ['deny', function deny() { decision = 'deny'; }],
+  ['logCustomData', function logCustomData(value) { custom = text(value).toWellFormed(); }],
+]) {
+  decide[name] = { value: decideIt, writable: true, enumerable: false, configurable: true };
+}
+
 // What each of the two versions lacks (§14.3), and what neither has.
 
 const neither = [
@@ -473,7 +567,7 @@ if (host.shared) {
   delete Error.captureStackTrace;
   const seen = new Seen();
   const rest = [
-    globalThis, parts, crypto, querystring, cf, modules, Hash, KeyValueStore, Buffer, TextEncoder, TextDecoder,
+    globalThis, parts, decide, crypto, querystring, cf, modules, Hash, KeyValueStore, Buffer, TextEncoder, TextDecoder,
     function* () {}, async function () {}, async function* () {}, [][Symbol.iterator](), ''[Symbol.iterator](),
     ''.matchAll(/a/g), (function* () {})(), (async function* () {})(), async () => {}, new Uint8Array(0),
     (function () { return arguments; })(),
@@ -494,11 +588,13 @@ if (host.shared) {
 
 return {
   // One call: the event as JSON, but for its parts, and what the call is to know of the world.
-  begin(make, event, atOnce, query_, now_, seed_) {
+  begin(make, event, atOnce, query_, now_, seed_, connecting_) {
     now = now_;
     seed = seed_ >>> 0;
     query = query_;
+    connecting = connecting_;
     const value = parse(event);
+    if (connecting) return make()(defineProperties(value, decide));
     ({ request, response } = value);
     if (request) complete(request, 'request', atOnce || !host.shared);
     if (response) complete(response, 'response', atOnce || !host.shared);
@@ -506,6 +602,7 @@ return {
   },
   // What it came to.
   end(value) {
+    if (connecting) return stringify({ decision, custom });
     if (host.shared && value !== undefined && (value === request || value === response)) {
       const of = value === request ? 'request' : 'response';
       // A request with a status is a response, and all of it is read.
@@ -524,6 +621,9 @@ return {
     given = {};
     request = undefined;
     response = undefined;
+    connecting = false;
+    decision = null;
+    custom = '';
     return lines;
   },
   text(value) { return text(value); },
@@ -532,8 +632,8 @@ return {
     let line = '';
     try {
       line = text(error);
-      const place = /(?:^|[\s(])((?!prelude:|guards:)[^\s()]+:\d+:\d+)/.exec(error.stack);
-      if (place) line += ' (' + place[1] + ')';
+      const place = /(?:^|[\s(])((?!prelude:|guards:)[^\s()]+):(\d+):(\d+)/.exec(error.stack);
+      if (place) line += ' (' + place[1] + ':' + (place[2] - host.linesBefore || 1) + ':' + place[3] + ')';
     } catch (unreadable) {}
     return line;
   },

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::Version;
+use super::{Entry, Version};
 
 /// Something wrong at a place of the code.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +63,7 @@ struct Token<'a> {
 }
 
 /// What the words alone show to be wrong.
-pub(super) fn mistakes(code: &str, version: Version) -> Vec<Mistake> {
+pub(super) fn mistakes(code: &str, version: Version, entry: Entry) -> Vec<Mistake> {
     let tokens = tokens(code);
     let mut found = Vec::new();
     for (index, token) in tokens.iter().enumerate() {
@@ -77,8 +77,8 @@ pub(super) fn mistakes(code: &str, version: Version) -> Vec<Mistake> {
         if is_name {
             continue;
         }
-        let Some((message, certainty)) =
-            lacks(token, after, version).or_else(|| seen_refused(&tokens, index))
+        let Some((message, certainty)) = lacks(token, after, version)
+            .or_else(|| seen_refused(&tokens, index).filter(|_| entry == Entry::Requests))
         else {
             continue;
         };
@@ -319,7 +319,7 @@ mod tests {
     use super::*;
 
     fn found(code: &str, version: Version) -> Vec<String> {
-        mistakes(code, version)
+        mistakes(code, version, Entry::Requests)
             .iter()
             .map(|mistake| format!("{}:{} {}", mistake.line, mistake.column, mistake.message))
             .collect()
@@ -348,12 +348,16 @@ mod tests {
     #[test]
     fn what_was_seen_to_be_refused_is_said_and_no_more() {
         for code in ["class A {}", "function* f() {}", "for (const a of b) {}", "a?.b"] {
-            let mistakes = mistakes(code, Version::Two);
+            let of = |entry| mistakes(code, Version::Two, entry);
+            let mistakes = of(Entry::Requests);
             assert!(matches!(&mistakes[..], [mistake] if !mistake.is_error()), "{code}: {mistakes:?}");
+            assert!(of(Entry::Connections).is_empty(), "{code}");
         }
         assert!(found("a ? .5 : 1; b ? c : d", Version::Two).is_empty());
-        assert!(mistakes("var a = 10n;", Version::Two)[0].is_error());
-        assert!(mistakes("var a = 0x10n;", Version::Two)[0].is_error());
+        for entry in [Entry::Requests, Entry::Connections] {
+            assert!(mistakes("var a = 10n;", Version::Two, entry)[0].is_error());
+            assert!(mistakes("var a = 0x10n;", Version::Two, entry)[0].is_error());
+        }
     }
 
     #[cfg(feature = "functions")]

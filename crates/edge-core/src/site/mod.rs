@@ -25,6 +25,7 @@ use std::time::Duration;
 pub use compile::{Bundle, compile};
 use preset::AssetQuery;
 pub use preset::{Cache, Preset};
+pub(crate) use problem::nearest;
 pub use problem::{Problem, Problems};
 pub use style::Style;
 pub use template::template;

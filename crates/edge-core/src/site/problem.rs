@@ -95,7 +95,7 @@ impl Fault {
 }
 
 /// The known word a text was meant to be: at most a third of it mistyped, or its beginning.
-pub(super) fn nearest<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let text = text.to_ascii_lowercase();
     let score = |word: &str| match text.len() {
         3.. if word.starts_with(&text) || text.starts_with(word) => 1,

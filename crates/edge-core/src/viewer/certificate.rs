@@ -29,6 +29,16 @@ pub struct Certificate {
     pub pem: Option<String>,
 }
 
+impl Certificate {
+    /// The serial number as connection functions and connection logs have it: signed, with the zero that says that it is
+    /// positive where its first bit would say otherwise.
+    pub(crate) fn signed_serial_number(&self) -> Option<String> {
+        let number = self.serial_number.as_deref()?;
+        let is_high = number.starts_with(|c: char| c >= '8');
+        Some(if is_high { format!("00:{number}") } else { number.to_owned() })
+    }
+}
+
 /// What a viewer showed to the distribution that answers him.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Shown {
@@ -49,7 +59,7 @@ impl Shown {
             return Self::NotAsked;
         };
         match &tls.certificate {
-            Some(certificate) if certificate.shown_to == distribution.domain_name => {
+            Some(certificate) if distribution.answers_for(&certificate.shown_to) => {
                 Self::Certificate(Arc::clone(certificate))
             }
             _ => Self::Nothing,

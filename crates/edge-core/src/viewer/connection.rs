@@ -20,6 +20,8 @@ pub struct Tls {
     pub certificate: Option<Arc<Certificate>>,
     /// Of the viewer's first message, where anything depends on it.
     pub fingerprint: Option<Arc<Fingerprint>>,
+    /// The domain name of the distribution whose connection function let the viewer in (§11.6).
+    pub allowed_by: Option<Arc<str>>,
 }
 
 /// How the connection a request came on was secured.
@@ -37,7 +39,14 @@ pub enum Handshake {
 impl Default for Tls {
     fn default() -> Self {
         let (version, cipher) = ("TLSv1.3", "TLS_AES_128_GCM_SHA256");
-        Self { version, cipher, handshake: Handshake::Full, certificate: None, fingerprint: None }
+        Self {
+            version,
+            cipher,
+            handshake: Handshake::Full,
+            certificate: None,
+            fingerprint: None,
+            allowed_by: None,
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::time::SystemTime;
 
-use http::header::VIA;
+use http::header::{CONTENT_TYPE, VIA};
 use http::uri::PathAndQuery;
 use http::{Method, Version};
 
@@ -75,8 +75,8 @@ pub enum Refused {
     Disabled,
     /// 403: it came through two distributions already (§17.6).
     Chain,
-    /// 421 *(unsure)*: the distribution serves nobody without a certificate, and this connection was made for another one
-    /// (§11.6).
+    /// 421 *(unsure)*: the distribution serves nobody without a certificate, or asks a connection function, and this
+    /// connection was made for another one (§11.6).
     Misdirected,
     /// 403 *(unsure)*: the same, and there is no TLS to show a certificate in.
     NoCertificate,
@@ -107,7 +107,7 @@ impl fmt::Display for Refused {
             Self::UnknownHost => "403: the Host is none of the distribution's names (§17.2)",
             Self::Disabled => "403: the distribution is disabled (§0.2)",
             Self::Chain => "403: the request came through two distributions already (§17.6)",
-            Self::Misdirected => "421: the certificate, if any, was not shown to this distribution (§11.6)",
+            Self::Misdirected => "421: the certificate, if any, was not shown to this distribution, nor its connection function asked (§11.6)",
             Self::NoCertificate => "403: without TLS there is no certificate (§11.6)",
             Self::Country => "403: GeoRestriction does not serve the viewer's country (§12.1)",
             Self::RedirectToHttps { keeps_method: false } => {
@@ -167,12 +167,13 @@ pub fn admit(
     }
     let id = distribution.behavior_for(request.target.path());
     let behavior = distribution.behavior(id);
-    if behavior.grpc == Grpc::On && traffic::is_grpc_call(&request) {
+    let content_type = request.headers.get(CONTENT_TYPE);
+    if behavior.grpc == Grpc::On && traffic::is_grpc_call(&request.method, request.version, content_type) {
         request.traffic = Traffic::Grpc;
     }
     let shown = Shown::to(distribution, &request);
     let certified = !distribution.viewer_tls.requires_certificate() || matches!(shown, Shown::Certificate(_));
-    if !certified && request.scheme == Scheme::Https {
+    if request.scheme == Scheme::Https && !(certified && let_in(distribution, &request)) {
         return Err((Refused::Misdirected, request));
     }
     let country = request.location.as_ref().and_then(|location| location.country);
@@ -194,6 +195,13 @@ pub fn admit(
         }
         Err(refused) => Err((refused, request)),
     }
+}
+
+/// Whether the connection function, where there is one, let the viewer in: another distribution's handshake does not ask it.
+fn let_in(distribution: &Distribution, request: &Request) -> bool {
+    let allowed_by = || request.tls.as_ref()?.allowed_by.as_deref();
+    distribution.viewer_tls.function.is_none()
+        || allowed_by().is_some_and(|name| distribution.answers_for(name))
 }
 
 /// The signature of a request, where its behavior wants one.

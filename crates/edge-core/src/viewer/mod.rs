@@ -4,6 +4,7 @@
 //! reaches a key, a function or an origin (threats M1–M9). Past the door every field is checked and typed. This
 //! module refuses to know distributions; [`gate`] brings the two together.
 
+mod attempt;
 mod certificate;
 mod connection;
 pub mod deployment;
@@ -23,12 +24,13 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 
+pub use self::attempt::{Attempt, Failure, Outcome};
 pub use self::certificate::{Certificate, Shown};
 pub use self::connection::{Handshake, Tls};
 pub use self::fingerprint::Fingerprint;
 use self::geo::Location;
 use self::traffic::Traffic;
-use crate::header::conditional::CONDITIONS;
+use crate::header::conditional::{self, CONDITIONS};
 use crate::header::hop;
 
 /// The longest URL, path and query together, in bytes (§1.3).
@@ -169,10 +171,7 @@ impl Request {
 
     /// Whether the request carries a validator of its own (RFC 9110 §13.1).
     pub fn is_conditional(&self) -> bool {
-        use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
-        [IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_MATCH, IF_UNMODIFIED_SINCE]
-            .iter()
-            .any(|name| self.headers.contains_key(name))
+        conditional::is_asked(&self.headers)
     }
 }
 
@@ -223,7 +222,8 @@ pub fn without_port(host: &str) -> &str {
     if host.starts_with('[') {
         return host.find(']').map_or(host, |end| &host[..=end]);
     }
-    host.find(':').map_or(host, |at| &host[..at])
+    // Hosts are short: a search of longer texts costs more to begin than this to end.
+    host.bytes().position(|byte| byte == b':').map_or(host, |at| &host[..at])
 }
 
 /// One framing or none (threats M1). hyper refuses most of what is wrong before this; what it lets through and can

@@ -2,10 +2,10 @@
 //!
 //! It reads heads. Whether a behavior carries gRPC is the gate's question, and who relays the bytes is the proxy's.
 
-use http::header::{CONNECTION, CONTENT_TYPE, UPGRADE};
-use http::{HeaderMap, Method, Version};
+use http::header::{CONNECTION, UPGRADE};
+use http::{HeaderMap, HeaderValue, Method, Version};
 
-use super::{Body, Request};
+use super::Body;
 
 /// What a request begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,10 +38,10 @@ pub(crate) fn is_to_websocket(headers: &HeaderMap) -> bool {
 
 /// Whether a request has the looks of a gRPC call *(unsure)*: the content type's prefix tells, whatever the message
 /// format behind it. CloudFront carries them over HTTP/2; over any other version it is an ordinary request (§11.5).
-pub(super) fn is_grpc_call(request: &Request) -> bool {
-    request.method == Method::POST
-        && request.version == Version::HTTP_2
-        && request.headers.get(CONTENT_TYPE).is_some_and(|value| {
+pub(crate) fn is_grpc_call(method: &Method, version: Version, content_type: Option<&HeaderValue>) -> bool {
+    *method == Method::POST
+        && version == Version::HTTP_2
+        && content_type.is_some_and(|value| {
             let prefix = b"application/grpc";
             value.as_bytes().get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
         })

@@ -568,6 +568,10 @@ pub(crate) struct Expect {
     pub(crate) function_failed: Option<String>,
     /// The connection ends with this response.
     pub(crate) closes: Option<bool>,
+    /// Fields of its line in the access log, by their names.
+    pub(crate) log: BTreeMap<String, String>,
+    /// Whether it has a line there.
+    pub(crate) logged: Option<bool>,
 }
 
 /// A value of one line, or the values of several. `…` stands for any text.
@@ -577,6 +581,9 @@ pub(crate) enum Lines {
     One(String),
     Several(Vec<String>),
 }
+
+/// The fields of a line in the access log.
+pub(crate) type Fields = BTreeMap<&'static str, String>;
 
 /// What a runner saw of one step.
 #[derive(Debug, Clone)]
@@ -593,6 +600,8 @@ pub(crate) struct Seen {
     pub(crate) trailers: Option<HeaderMap>,
     /// The connection ended.
     pub(crate) closed: bool,
+    /// Every field of its line in the access log; none where it has no line.
+    pub(crate) log: Fields,
     /// What only the simulator sees.
     pub(crate) inside: Option<Inside>,
 }
@@ -878,6 +887,13 @@ pub(crate) fn check(step: &Step, mode: Mode, world: &World, seen: &Seen) -> Vec<
     }
     if let Some(closes) = expect.closes {
         differs.equal("connection closed", closes, seen.closed);
+    }
+    for (name, expected) in &expect.log {
+        let got = seen.log.get(name.as_str());
+        differs.text(&format!("the log's {name}"), Some(expected), got.map(String::as_str));
+    }
+    if let Some(logged) = expect.logged {
+        differs.equal("logged", logged, !seen.log.is_empty());
     }
     if let Some(inside) = &seen.inside {
         differs.inside(expect, mode, inside);

@@ -22,6 +22,7 @@ use edge_core::exchange::{
 use edge_core::function::lambda::{Glimpse, Invocation, Invoked, Rest};
 use edge_core::function::run::Ran;
 use edge_core::header::range::Slice;
+use edge_core::log::{self, Answered, Asked, End, Record};
 use edge_core::origin::Failure;
 use edge_core::response::server_timing::Upstream;
 use edge_core::response::{Connection, Place, Source};
@@ -35,7 +36,7 @@ use serde_json::Value as Json;
 
 use super::compile;
 use super::format::{
-    self, Case, Difference, Inside, Message, Mode, START, Seen, SeenAsked, Step, Then, World, check,
+    self, Case, Difference, Fields, Inside, Message, Mode, START, Seen, SeenAsked, Step, Then, World, check,
 };
 
 const PEER: &str = "192.0.2.2:40000";
@@ -143,6 +144,8 @@ struct Before {
     called: Vec<Json>,
     /// What keeps the session where it is.
     set_cookie: Option<HeaderValue>,
+    /// What is known for the access log before there is an answer.
+    record: Option<Box<Record>>,
     alt_svc: Option<HeaderValue>,
 }
 
@@ -280,6 +283,10 @@ impl<'w> Simulator<'w> {
         let message = step.viewer_request(world)?;
         let (parts, scheme) = head(step, &message)?;
         let stream = if message.body.is_empty() { Stream::Ended } else { Stream::Open };
+        let mut walk = Walk::new(step, world);
+        let mut record = self.record(&parts, (scheme, id.clone()), world);
+        record.received += message.body.len() as u64;
+        record.tls = (scheme == Scheme::Https).then(Tls::default).map(|tls| (tls.version, tls.cipher));
         let mut request = match Request::read(parts, scheme, stream, world.peer) {
             Ok(request) => Request {
                 location: step.location.as_ref().map(|location| Arc::new(location.to_core())),
@@ -289,11 +296,11 @@ impl<'w> Simulator<'w> {
             Err(refusal) => {
                 let response = exchange::refuse_unread(&self.rules.place, refusal, &id, world.now);
                 let answer = Answer::new(response, Trace::default());
-                let mut walk = Walk::new(step, world);
+                walk.before.record = log::is_logged(refusal).then_some(Box::new(record));
                 return Ok(Begun::Answered(Box::new(self.seen(&mut walk, answer, None)?)));
             }
         };
-        let mut walk = Walk::new(step, world);
+        record.location.clone_from(&request.location);
         let mut rules = &self.rules;
         if let Some(staging) = &self.staging {
             let primary = &self.rules.distribution;
@@ -302,6 +309,8 @@ impl<'w> Simulator<'w> {
             walk.before.set_cookie = set_cookie;
         }
         walk.before.alt_svc = rules.place.alt_svc(request.scheme).cloned();
+        record.rules = Arc::clone(rules);
+        walk.before.record = Some(Box::new(record));
         let mut decision = exchange::begin(rules, request, id, world.now);
         if let Decision::Invoke(invoke) = decision {
             let body = (!message.body.is_empty()).then_some(&*message.body);
@@ -315,6 +324,32 @@ impl<'w> Simulator<'w> {
         match decision {
             Decision::Ask(ask) => Ok(Begun::Asks(ask, walk.before, walk.held)),
             decision => self.walk(&mut walk, decision).map(|seen| Begun::Answered(Box::new(seen))),
+        }
+    }
+
+    /// What an access log knows from the beginning; here nothing takes any time.
+    fn record(
+        &self,
+        parts: &http::request::Parts,
+        (scheme, id): (Scheme, HeaderValue),
+        world: &World,
+    ) -> Record {
+        let request = Asked::of(parts);
+        Record {
+            rules: Arc::clone(&self.rules),
+            id,
+            viewer: world.peer,
+            scheme,
+            tls: None,
+            location: None,
+            received: request.head_bytes,
+            request: Some(request),
+            answer: None,
+            end: End::Whole,
+            ended_at: world.now,
+            taken: Duration::ZERO,
+            first_byte: Duration::ZERO,
+            sent: 0,
         }
     }
 
@@ -545,7 +580,8 @@ impl<'w> Simulator<'w> {
             failed.extend(why.map(|why| why.to_string()));
         }
         let asked = std::mem::take(&mut walk.asked);
-        let Before { key, called, set_cookie, alt_svc } = std::mem::take(&mut walk.before);
+        let step_is_head = walk.step.request.trim_start().starts_with("HEAD ");
+        let Before { key, called, set_cookie, alt_svc, record } = std::mem::take(&mut walk.before);
         if let Some(alt_svc) = alt_svc {
             response.headers.insert(ALT_SVC, alt_svc);
         }
@@ -591,7 +627,13 @@ impl<'w> Simulator<'w> {
         // What is no longer HTTP ends with its connection.
         let closed = response.connection == Connection::Closed || response.body == Source::Tunnel;
         let trailers = None;
-        Ok(Seen { status, headers, body, asked, called, trailers, closed, inside: Some(inside) })
+        let length = Some(body.len() as u64).filter(|_| !step_is_head);
+        let log = record.map_or_else(Fields::new, |record| {
+            let answer = Answered::of(status, &headers, length, response.results);
+            let sent = log::response_head_bytes(status, &headers) + body.len() as u64;
+            fields(&Record { answer: Some(answer), sent, ..*record })
+        });
+        Ok(Seen { status, headers, body, asked, called, trailers, closed, log, inside: Some(inside) })
     }
 }
 
@@ -674,6 +716,16 @@ fn failure_of(failure: format::Failure) -> Failure {
         format::Failure::HeadTooLarge => Failure::HeadTooLarge,
         format::Failure::CompletionTimeout => Failure::CompletionTimeout,
     }
+}
+
+/// Every field of an access log, by its name.
+pub(crate) fn fields(record: &Record) -> Fields {
+    let value = |field: &log::Field| {
+        let mut value = Vec::new();
+        field.write(record, &mut value);
+        (field.name, String::from_utf8(value).unwrap())
+    };
+    log::FIELDS.iter().map(value).collect()
 }
 
 /// The functions that ran, in their order.

@@ -15,7 +15,7 @@ impl World {
     }
 
     /// A WebSocket: the viewer's end and the origin's.
-    async fn tunnel(&self, origin: &mut Origin) -> (Viewer, Asked) {
+    pub(crate) async fn tunnel(&self, origin: &mut Origin) -> (Viewer, Asked) {
         let mut viewer = self.viewer().await;
         viewer.begin("GET", "/chat", HANDSHAKE).await;
         let mut asked = origin.asked().await;

@@ -3,6 +3,9 @@
 #![cfg(feature = "proxy")]
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may")]
 
+#[cfg(feature = "functions")]
+mod connection_functions;
+mod connection_log;
 mod fingerprints;
 mod framing;
 mod http2;

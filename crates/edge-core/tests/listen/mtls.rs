@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use edge_core::distribution::Distribution;
 use edge_core::proxy::listen::Limits;
 use edge_core::proxy::tls::{Sites, Tls};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use rustls::client::ResolvesClientCert;
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -20,13 +20,13 @@ use crate::support::{Running, ask, read_to_end, start_with};
 use crate::tls::connect;
 
 /// Somebody who vouches.
-struct Authority {
+pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     certificate: rcgen::Certificate,
 }
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let key = KeyPair::generate().unwrap();
         let params = authority(name);
         let certificate = params.self_signed(&key).unwrap();
@@ -41,9 +41,19 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), certificate }
     }
 
-    fn viewer(&self, name: &str, years: (i32, i32)) -> Shows {
+    /// A certificate for servers alone.
+    pub(crate) fn server(&self, name: &str) -> Shows {
+        let mut params = between(CertificateParams::default(), NOW);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        self.signed(name, params)
+    }
+
+    pub(crate) fn viewer(&self, name: &str, years: (i32, i32)) -> Shows {
+        self.signed(name, between(CertificateParams::default(), years))
+    }
+
+    fn signed(&self, name: &str, mut params: CertificateParams) -> Shows {
         let key = KeyPair::generate().unwrap();
-        let mut params = between(CertificateParams::default(), years);
         params.distinguished_name = named(name);
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         Shows { chain: vec![certificate.der().clone()], key: Arc::new(key) }
@@ -52,9 +62,9 @@ impl Authority {
 
 /// What a viewer has to show.
 #[derive(Clone)]
-struct Shows {
-    chain: Vec<CertificateDer<'static>>,
-    key: Arc<KeyPair>,
+pub(crate) struct Shows {
+    pub(crate) chain: Vec<CertificateDer<'static>>,
+    pub(crate) key: Arc<KeyPair>,
 }
 
 impl Shows {
@@ -98,35 +108,55 @@ fn between(mut params: CertificateParams, (from, to): (i32, i32)) -> Certificate
     params
 }
 
-const NOW: (i32, i32) = (2020, 4000);
-const LONG_AGO: (i32, i32) = (2001, 2002);
-const ONE_DAY: (i32, i32) = (3998, 3999);
+pub(crate) const NOW: (i32, i32) = (2020, 4000);
+pub(crate) const LONG_AGO: (i32, i32) = (2001, 2002);
+pub(crate) const ONE_DAY: (i32, i32) = (3998, 3999);
 
 /// What is in `TrustStoreConfig`.
-fn store(more: &str) -> String {
+pub(crate) fn store(more: &str) -> String {
     format!(r#""TrustStoreConfig": {{"TrustStoreId": "ts"{more}}}"#)
 }
 
-fn wants(mode: &str, store: &str) -> Distribution {
+pub(crate) fn wants(mode: &str, store: &str) -> Distribution {
     let gap = if store.is_empty() { "" } else { ", " };
     distribution_with("a.example.com", &format!(r#""ViewerMtlsConfig": {{"Mode": "{mode}"{gap}{store}}},"#))
 }
 
-struct World {
-    running: Running,
+pub(crate) struct World {
+    pub(crate) running: Running,
+    tls: Arc<Tls>,
     root: CertificateDer<'static>,
 }
 
 impl World {
-    fn new(name: &str, trusted: &[&Authority], distributions: Vec<Distribution>) -> Self {
+    pub(crate) fn new(name: &str, trusted: &[&Authority], distributions: Vec<Distribution>) -> Self {
+        Self::with(name, trusted, Limits::default(), distributions, |tls| tls)
+    }
+
+    pub(crate) fn with(
+        name: &str,
+        trusted: &[&Authority],
+        limits: Limits,
+        distributions: Vec<Distribution>,
+        more: impl FnOnce(Tls) -> Tls,
+    ) -> Self {
         let file = file(name, trusted);
         let (certificates, root) = certificates(name);
         let sites = Sites::of(distributions, &HashMap::from([("ts".to_owned(), file)])).unwrap();
-        let tls = Tls::of(certificates, sites).unwrap();
-        Self { running: start_with(Limits::default(), Some(Arc::new(tls))), root }
+        let tls = Arc::new(more(Tls::of(certificates, sites).unwrap()));
+        Self { running: start_with(limits, Some(Arc::clone(&tls))), tls, root }
     }
 
-    fn viewer(&self, shows: Option<&Shows>) -> Viewer {
+    /// Puts other distributions in force.
+    pub(crate) fn replace(&mut self, name: &str, trusted: &[&Authority], distributions: Vec<Distribution>) {
+        let file = file(name, trusted);
+        let sites = Sites::of(distributions, &HashMap::from([("ts".to_owned(), file)])).unwrap();
+        let (certificates, root) = certificates(name);
+        self.tls.replace(certificates, sites).unwrap();
+        self.root = root;
+    }
+
+    pub(crate) fn viewer(&self, shows: Option<&Shows>) -> Viewer {
         let resolver = Arc::new(Resolver { shows: shows.map(Shows::certified), told: Mutex::default() });
         let mut roots = RootCertStore::empty();
         roots.add(self.root.clone()).unwrap();
@@ -139,19 +169,19 @@ impl World {
     }
 
     /// What the listener knows of a viewer, if it lets him in: with TLS 1.3 he learns of a refusal when he reads.
-    async fn seen(&self, viewer: &Viewer, name: &'static str) -> Option<String> {
+    pub(crate) async fn seen(&self, viewer: &Viewer, name: &'static str) -> Option<String> {
         let mut stream = connect(&self.running, &viewer.config, name).await.ok()?;
         stream.write_all(b"GET /peer HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.ok()?;
         Some(read_to_end(&mut stream).await).filter(|answer| answer.starts_with("HTTP/1.1 200 "))
     }
 
-    async fn lets_in(&self, shows: Option<&Shows>) -> bool {
+    pub(crate) async fn lets_in(&self, shows: Option<&Shows>) -> bool {
         self.seen(&self.viewer(shows), "a.example.com").await.is_some()
     }
 }
 
-struct Viewer {
-    config: Arc<ClientConfig>,
+pub(crate) struct Viewer {
+    pub(crate) config: Arc<ClientConfig>,
     resolver: Arc<Resolver>,
 }
 

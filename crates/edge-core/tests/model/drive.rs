@@ -16,7 +16,7 @@ use edge_core::distribution::{Distribution, ErrorResponse, Name, Names, Ttl, loa
 use edge_core::exchange::Rules;
 use edge_core::proxy::body::Body as EdgeBody;
 use edge_core::proxy::clock::{Clock, Hand};
-use edge_core::proxy::edge::{Edge, Running, Viewer};
+use edge_core::proxy::edge::{Edge, Room, Running, Viewer};
 use edge_core::proxy::fetch::{Origins, OriginsConfig};
 use edge_core::proxy::invalidations::Status;
 use edge_core::proxy::pool;
@@ -116,7 +116,7 @@ impl Bench {
             devices: Memo::new(1),
         });
         let running = Running::new(Arc::clone(&rules), Arc::clone(&self.there));
-        let edge = Edge::new(running, 1 << 24, clock);
+        let edge = Edge::new(running, Room { cache_bytes: 1 << 24, origin_requests_max: 64 }, clock);
         let mut state = self.script.lock();
         (state.origin, state.version) = (Origin::default(), 1);
         state.asked.clear();

@@ -10,8 +10,9 @@ use std::time::{Duration, SystemTime};
 use edge_core::cache::storing::Guard;
 use edge_core::distribution::{Distribution, OriginKind, OriginProtocol};
 use edge_core::exchange::Rules;
+use edge_core::proxy::access_log::{AccessLog, AccessLogSettings, Keep};
 use edge_core::proxy::clock::{Clock, Hand};
-use edge_core::proxy::edge::{Edge as Inner, Running};
+use edge_core::proxy::edge::{Edge as Inner, Room, Running};
 use edge_core::proxy::fetch::{Origins, OriginsConfig, Scheme, Server, Verification};
 use edge_core::proxy::geo::{GeoSettings, Locator};
 use edge_core::proxy::listen::{Limits, Listener, Stop};
@@ -22,11 +23,13 @@ use edge_core::viewer::device::Memo;
 use rustls::crypto::ring;
 use rustls::sign::SingleCertAndKey;
 use rustls_pki_types::CertificateDer;
+use tokio::sync::mpsc;
 use tokio_rustls::TlsConnector;
 
-use super::format::{Failure, HOST, Location, Mode};
+use super::format::{Failure, Fields, HOST, Location, Mode};
 use super::lambdas::Lambdas;
 use super::origin::Origin;
+use super::simulate::fields;
 
 /// A timeout that a step waits for.
 const SHORT: Duration = Duration::from_millis(100);
@@ -34,7 +37,7 @@ const SHORT: Duration = Duration::from_millis(100);
 /// A timeout that no step waits for.
 const LONG: Duration = Duration::from_secs(60);
 
-const CACHE_BYTES: u64 = 16 * 1024 * 1024;
+const ROOM: Room = Room { cache_bytes: 16 * 1024 * 1024, origin_requests_max: 256 };
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -115,6 +118,8 @@ pub(crate) struct Edge {
     pub(crate) https: SocketAddr,
     pub(crate) inner: Inner,
     pub(crate) hand: Hand,
+    /// Lines of the access log.
+    pub(crate) log: mpsc::UnboundedReceiver<Fields>,
     distribution: Distribution,
     staging: Option<Distribution>,
     guard: Guard,
@@ -167,7 +172,10 @@ impl Edge {
         };
         let (clock, hand) = Clock::manual(SystemTime::UNIX_EPOCH);
         let running = running((distribution.clone(), staging.clone()), guard, &origins);
-        let inner = Inner::new(running, CACHE_BYTES, clock);
+        let (told, log) = mpsc::unbounded_channel();
+        let keep = Keep::with(move |record| _ = told.send(fields(&record)));
+        let access_log = AccessLog::open(&AccessLogSettings::Records(keep)).unwrap();
+        let inner = Inner::logging(running, ROOM, clock, Some(access_log));
         let stop = Stop::new();
         let serve = |tls| {
             let listener = Listener::bind(SocketAddr::new(LOOPBACK, 0), tls, Limits::default()).unwrap();
@@ -188,6 +196,7 @@ impl Edge {
             location: None,
             stop,
             inner,
+            log,
         }
     }
 

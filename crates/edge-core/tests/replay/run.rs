@@ -15,7 +15,7 @@ use http::HeaderMap;
 use tokio::task::{JoinHandle, yield_now};
 
 use super::edges::{Edge, Shared};
-use super::format::{Case, Failure, Mode, START, Seen, SeenAsked, Step, Then, World, check};
+use super::format::{Case, Failure, Fields, Mode, START, Seen, SeenAsked, Step, Then, World, check};
 use super::lambdas::Lambdas;
 use super::origin::{self, Asked, Origin, Reply};
 use super::same;
@@ -38,6 +38,8 @@ pub(crate) struct Run<'a> {
     /// Every body the origin sent: these come without a coding of the edge's.
     bodies: HashSet<Vec<u8>>,
     failures: Vec<String>,
+    /// Lines of the access log that nobody asked for yet, by the ids of their requests.
+    lines: HashMap<String, Fields>,
     /// What the simulator saw of each step.
     simulated: HashMap<usize, Seen>,
 }
@@ -66,8 +68,8 @@ pub(crate) async fn run(
     let mut simulated = HashMap::new();
     // Whether the simulator fulfils the case is not the question here.
     _ = simulate::run(case, mode, &mut |number, seen| _ = simulated.insert(number, seen));
-    let failures = Vec::new();
-    let mut run = Run { shared, mode, edge, origin, lambdas, idle, bodies, failures, simulated };
+    let (failures, lines) = (Vec::new(), HashMap::new());
+    let mut run = Run { shared, mode, edge, origin, lambdas, idle, bodies, failures, lines, simulated };
     let mut steps = case.steps.iter().enumerate().filter(|(_, step)| step.mode.include(mode)).peekable();
     while let Some(first) = steps.next() {
         let mut together = vec![first];
@@ -198,7 +200,10 @@ impl Run<'_> {
             None => reply.body,
         };
         let (called, trailers) = (self.lambdas.called(), Some(reply.trailers));
-        let seen = Seen { status, headers, body, asked, called, trailers, closed, inside: None };
+        let id = headers.get("x-amz-cf-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
+        let log =
+            self.logged(&id, self.simulated.get(&number).is_some_and(|seen| !seen.log.is_empty())).await;
+        let seen = Seen { status, headers, body, asked, called, trailers, closed, log, inside: None };
         let line = step.request.trim_start().lines().next().unwrap_or_default();
         let line: String = line.chars().take(60).collect();
         let mut differences = check(step, self.mode, &world, &seen);
@@ -212,6 +217,24 @@ impl Run<'_> {
             self.failures.push(format!("step {} at {} s ({line}): {difference}", number + 1, step.at));
         }
         Ok(())
+    }
+
+    /// The line of the access log about the request of this id; where there should be none, whatever there is by now.
+    async fn logged(&mut self, id: &str, is_expected: bool) -> Fields {
+        turns().await;
+        loop {
+            while let Ok(line) = self.edge.log.try_recv() {
+                self.lines.insert(line["x-edge-request-id"].clone(), line);
+            }
+            match self.lines.remove(id) {
+                Some(line) => return line,
+                None if is_expected && !id.is_empty() => {
+                    let Some(line) = self.edge.log.recv().await else { return Fields::new() };
+                    self.lines.insert(line["x-edge-request-id"].clone(), line);
+                }
+                None => return Fields::new(),
+            }
+        }
     }
 
     /// Answers as the step says.

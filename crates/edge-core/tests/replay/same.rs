@@ -17,6 +17,19 @@ const TLS: &str = "cloudfront-viewer-tls";
 /// What frames a message; only the wire has all of it.
 const FRAMING: [&str; 3] = ["connection", "content-length", "transfer-encoding"];
 
+/// Fields of the access log that a wire has of its own: what it counts and measures, and what frames a message.
+const OF_THE_WIRE: [&str; 9] = [
+    "c-port",
+    "cs-bytes",
+    "origin-fbl",
+    "origin-lbl",
+    "sc-bytes",
+    "sc-content-len",
+    "time-taken",
+    "time-to-first-byte",
+    "x-edge-request-id",
+];
+
 /// The simulator's viewer, where the wire's has the loopback address.
 const PEER: (&str, &str) = ("192.0.2.2", "127.0.0.1");
 
@@ -41,6 +54,15 @@ pub(crate) fn differences(simulated: &Seen, seen: &Seen) -> Vec<Difference> {
     }
     for (name, expected, got) in headers(&simulated.headers, &seen.headers) {
         same(name.as_str(), expected, got);
+    }
+    // Where a request has no line in one of them, the case says so.
+    let was_read = seen.log.get("cs-method").is_some_and(|method| method != "-");
+    for (name, expected) in simulated.log.iter().filter(|(name, _)| !OF_THE_WIRE.contains(*name)) {
+        // What the listener refuses it has not read.
+        if let Some(got) = seen.log.get(name).filter(|got| was_read || *got != "-") {
+            let expected = without_boundary(expected.replace(PEER.0, PEER.1));
+            same(&format!("the log's {name}"), expected, without_boundary(got.clone()));
+        }
     }
     // One that nobody was there to see has no line.
     for (expected, got) in simulated.asked.iter().zip(&seen.asked).filter(|(_, got)| !got.line.is_empty()) {

@@ -68,6 +68,8 @@ pub mod quotas {
     pub const LAMBDAS: Quota = quota("Lambda function associations", 4, "TooManyLambdaFunctionAssociations");
     pub const KEY_GROUPS: Quota = quota("key groups", 4, "TooManyKeyGroupsAssociatedToDistribution");
     pub const KEYS_OF_A_GROUP: Quota = quota("public keys", 5, "TooManyPublicKeysInKeyGroup");
+    pub const CONNECTION_FUNCTION_CODE: Quota =
+        quota("bytes of connection function code", 40 * 1024, "FunctionSizeLimitExceeded");
     pub const FUNCTION_CODE: Quota = quota("bytes of function code", 10 * 1024, "FunctionSizeLimitExceeded");
     pub const STORES: Quota = quota("key value stores of one function", 1, "InvalidArgument");
     pub const STORE_KEY: Quota = quota("bytes in the key", 512, "InvalidArgument");

@@ -8,7 +8,9 @@ use http::HeaderName;
 use super::super::check::{self, quotas};
 use super::super::deployment::LOCAL_DOMAIN;
 use super::super::problem::codes::INVALID_ARGUMENT;
-use super::super::{Alias, Distribution, ErrorPage, ErrorResponse, HttpVersion, PathPattern, Stage};
+use super::super::{
+    Alias, CookieLogging, Distribution, ErrorPage, ErrorResponse, HttpVersion, PathPattern, Stage,
+};
 use super::behavior::{self, Context};
 use super::library::Library;
 use super::names;
@@ -52,6 +54,7 @@ pub(super) fn distribution(config: &Node<'_>, identity: &Identity<'_>, library: 
         aliases,
         stage,
         deployment,
+        primary: None,
         enabled: config.required_boolean("Enabled"),
         http_version,
         viewer_tls,
@@ -63,7 +66,13 @@ pub(super) fn distribution(config: &Node<'_>, identity: &Identity<'_>, library: 
         origin_groups,
         behaviors,
         default_behavior,
+        cookie_logging: cookie_logging(config),
     }
+}
+
+fn cookie_logging(config: &Node<'_>) -> CookieLogging {
+    let includes = config.at("Logging").boolean("IncludeCookies");
+    if includes == Some(true) { CookieLogging::On } else { CookieLogging::Off }
 }
 
 fn http_version(config: &Node<'_>) -> HttpVersion {

@@ -30,16 +30,8 @@ pub(super) fn distribution(config: &Node<'_>) {
             .at("ConnectionMode")
             .not_in_force("tenants are not modelled: the distribution is served itself");
     }
-    for (key, message) in [
-        ("TenantConfig", "parameters of tenants are not filled in"),
-        (
-            "ConnectionFunctionAssociation",
-            "the connection function does not run: connections it would deny are NOT denied",
-        ),
-    ] {
-        if config.at(key).is_present() {
-            config.at(key).not_in_force(message);
-        }
+    if config.at("TenantConfig").is_present() {
+        config.at("TenantConfig").not_in_force("parameters of tenants are not filled in");
     }
 }
 
@@ -52,9 +44,10 @@ fn price_class(config: &Node<'_>) {
 }
 
 fn logging(logging: &Node<'_>) {
-    logging.ignore(&["IncludeCookies", "Bucket", "Prefix"]);
+    logging.ignore(&["Bucket", "Prefix"]);
     if logging.boolean("Enabled") == Some(true) {
-        logging.not_in_force("log files are not delivered to S3");
+        logging
+            .not_in_force("log files are not delivered to S3; --access-log writes the same lines to a file");
     }
 }
 

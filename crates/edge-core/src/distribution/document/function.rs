@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::distribution::lambda::IncludeBody;
 use crate::distribution::{Lambda, LambdaEvent, Lambdas, Rule, ViewerRequest};
-use crate::script::{self, KeyValueStore, Script, Version};
+use crate::script::{self, Entry, KeyValueStore, Script, Version};
 
 use super::super::check::{self, quotas};
 use super::super::problem::codes::INVALID_ARGUMENT;
@@ -51,6 +51,7 @@ impl Functions {
                     let script = Script {
                         name: text.to_owned(),
                         version: version.unwrap_or(Version::Two),
+                        entry: Entry::Requests,
                         code: code_text.to_owned(),
                         store,
                     };
@@ -68,7 +69,7 @@ impl Functions {
 }
 
 /// What is wrong with the code, with line and column.
-fn report(node: &Node<'_>, script: &Script) {
+pub(super) fn report(node: &Node<'_>, script: &Script) {
     for mistake in script.mistakes() {
         if mistake.is_error() {
             node.error(INVALID_ARGUMENT, mistake.to_string());
@@ -79,7 +80,7 @@ fn report(node: &Node<'_>, script: &Script) {
 }
 
 /// The runtime, and the key value store it may read.
-fn config(
+pub(super) fn config(
     config: &Node<'_>,
     stores: &HashMap<String, Arc<KeyValueStore>>,
 ) -> (Option<Version>, Option<Arc<KeyValueStore>>) {

@@ -12,6 +12,7 @@ use super::super::policy::{
 };
 use super::super::problem::codes::INVALID_ARGUMENT;
 use super::super::{Deployment, ResponseHeadersPolicy, SigningBehavior};
+use super::connection_function::{ConnectionFunctions, connection_functions};
 use super::function::Functions;
 use super::node::Node;
 use super::signers::Signers;
@@ -25,6 +26,7 @@ pub(super) struct Library {
     origin_request: HashMap<String, OriginRequestPolicy>,
     response_headers: HashMap<String, Arc<ResponseHeadersPolicy>>,
     pub(super) functions: Functions,
+    pub(super) connection_functions: ConnectionFunctions,
     access_controls: HashMap<String, Option<SigningBehavior>>,
     deployments: HashMap<String, Option<Deployment>>,
     pub(super) signers: Signers,
@@ -35,6 +37,7 @@ impl Library {
     /// Reads the lists of a bundle; a document that has none of them gives an empty library.
     pub(super) fn read(root: &Node<'_>) -> Self {
         root.ignore(&["KeyValueStores", "CloudFrontOriginAccessIdentities"]);
+        let stores = super::store::stores(root);
         Self {
             cache: by_id(root, "CachePolicies", "CachePolicy", "CachePolicyConfig", policies::cache_policy),
             origin_request: by_id(
@@ -51,7 +54,8 @@ impl Library {
                 "ResponseHeadersPolicyConfig",
                 |config| Arc::new(response_headers::policy(config)),
             ),
-            functions: Functions::read(root, &super::store::stores(root)),
+            functions: Functions::read(root, &stores),
+            connection_functions: connection_functions(root, &stores),
             access_controls: by_id(
                 root,
                 "OriginAccessControls",

@@ -6,6 +6,7 @@
 
 mod behavior;
 mod config;
+mod connection_function;
 mod deployment;
 mod force;
 mod function;

@@ -1,5 +1,5 @@
-//! What stands between viewers and a distribution before any request: `ViewerCertificate` and `ViewerMtlsConfig` (§1.2.8,
-//! §11.3, §11.6).
+//! What stands between viewers and a distribution before any request: `ViewerCertificate`, `ViewerMtlsConfig` and
+//! `ConnectionFunctionAssociation` (§1.2.8, §11.3, §11.6).
 //!
 //! Which certificates the edge presents is not asked here: they are the listener's.
 
@@ -11,6 +11,7 @@ use super::super::viewer_tls::{
     AuthorityNames, Expiry, Nameless, SECURITY_POLICIES, SecurityPolicy, TrustStore, ViewerMtls, ViewerTls,
     Wanted,
 };
+use super::connection_function::associated;
 use super::library::{Library, unwrapped};
 use super::node::Node;
 
@@ -20,10 +21,13 @@ pub(super) type TrustStores = HashMap<String, Arc<str>>;
 
 const BUNDLE: &str = "CaCertificatesBundle";
 
-/// Reads `ViewerCertificate` and `ViewerMtlsConfig`.
+/// Reads `ViewerCertificate`, `ViewerMtlsConfig` and `ConnectionFunctionAssociation`.
 pub(super) fn tls(config: &Node<'_>, has_aliases: bool, library: &Library) -> ViewerTls {
     let (policy, nameless) = certificate(config, has_aliases);
-    ViewerTls { policy, nameless, mtls: mtls(&config.at("ViewerMtlsConfig"), library) }
+    let mtls = mtls(&config.at("ViewerMtlsConfig"), library);
+    let association = config.at("ConnectionFunctionAssociation");
+    let function = associated(&association, mtls.as_ref(), &library.connection_functions);
+    ViewerTls { policy, nameless, mtls, function }
 }
 
 fn certificate(config: &Node<'_>, has_aliases: bool) -> (SecurityPolicy, Nameless) {

@@ -144,6 +144,19 @@ pub(super) fn response_headers_policy(config: &mut Tree) {
     }
 }
 
+/// `ConnectionFunctionCode` is the bundle's `Code`.
+pub(super) fn connection_function(function: &mut Tree, id: &str) {
+    function.rename("ConnectionFunctionCode", "Code");
+    function.take("AutoPublish"); // What is deployed is published, or no distribution can name it.
+    function.take("Tags");
+    function.set_default("Id", text(id));
+    function.set_default("Name", text(id));
+    if let Some(config) = function.get_mut("ConnectionFunctionConfig") {
+        config.set_default("Comment", text(""));
+    }
+    shape::fit("ConnectionFunction", function);
+}
+
 /// `FunctionCode` is the bundle's `Code`.
 pub(super) fn function(function: &mut Tree, id: &str) {
     function.rename("FunctionCode", "Code");

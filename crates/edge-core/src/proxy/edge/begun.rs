@@ -2,13 +2,37 @@
 //! gave in its place.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt as _;
 
+use super::Edge;
 use crate::function::lambda::{Glimpse, Rest};
+use crate::proxy::access_log::Note;
+
+/// Who counts the bytes of a body as they come.
+#[derive(Debug, Default)]
+pub(super) struct Counted {
+    /// The edge, where the request's method makes it an upload (§3).
+    pub(super) upload: Option<Edge>,
+    /// The access log, if there is one.
+    pub(super) note: Option<Arc<Note>>,
+}
+
+impl Counted {
+    fn add(&self, bytes: usize) {
+        if let Some(edge) = &self.upload {
+            edge.counters().bytes_uploaded.fetch_add(bytes as u64, Ordering::Relaxed);
+        }
+        if let Some(note) = &self.note {
+            note.received(bytes);
+        }
+    }
+}
 
 /// What was read, and what follows.
 #[derive(Debug)]
@@ -16,17 +40,23 @@ pub(super) struct Begun<B: Body> {
     first: Bytes,
     rest: Option<B>,
     broken: Option<B::Error>,
+    counted: Counted,
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Begun<B> {
     /// Nothing was read yet.
     pub(super) fn whole(body: B) -> Self {
-        Self { first: Bytes::new(), rest: Some(body), broken: None }
+        Self { first: Bytes::new(), rest: Some(body), broken: None, counted: Counted::default() }
+    }
+
+    /// The same, with what comes counted.
+    pub(super) fn counted(self, counted: Counted) -> Self {
+        Self { counted, ..self }
     }
 
     /// This is all of it.
     pub(super) fn given(bytes: Bytes) -> Self {
-        Self { first: bytes, rest: None, broken: None }
+        Self { first: bytes, rest: None, broken: None, counted: Counted::default() }
     }
 
     /// The body itself; nothing is left of it here.
@@ -43,6 +73,7 @@ impl<B: Body<Data = Bytes> + Unpin> Begun<B> {
             match rest.frame().await {
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
+                        self.counted.add(data.len());
                         first.extend_from_slice(&data);
                     }
                 }
@@ -79,7 +110,13 @@ where
             return Poll::Ready(Some(Err(error)));
         }
         match &mut this.rest {
-            Some(rest) => Pin::new(rest).poll_frame(context),
+            Some(rest) => {
+                let frame = Pin::new(rest).poll_frame(context);
+                if let Poll::Ready(Some(Ok(frame))) = &frame {
+                    this.counted.add(frame.data_ref().map_or(0, Bytes::len));
+                }
+                frame
+            }
             None => Poll::Ready(None),
         }
     }

@@ -10,14 +10,16 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use http_body_util::Empty;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 
-use super::Edge;
 use super::begun::Begun;
 use super::form::Form;
 use super::origin::{call, ending, to_core};
 use super::pump::{Arrival, pump};
 use super::teller::{self, Teller};
+use super::way::Way;
+use super::{Edge, Offered};
 use crate::cache::{Key, Stored};
 use crate::exchange::{Answer, Ask, Did, Outcome, Rules, Step, Storing};
 use crate::proxy::body::Body;
@@ -25,7 +27,7 @@ use crate::proxy::clock::Clock;
 use crate::proxy::fetch::{Interim, OriginBody, OriginFailure, OriginResponse, Origins, Timings};
 use crate::proxy::fill::{self, Arrived, Keeping};
 use crate::proxy::flights::{Boarding, Cargo, Lead};
-use crate::proxy::listen::{Interims, Upgrade};
+use crate::proxy::listen::Interims;
 use crate::proxy::store::Object;
 use crate::response::server_timing::Upstream;
 use crate::response::{Response, Source};
@@ -37,7 +39,7 @@ pub(super) struct Errand {
     pub(super) origins: Arc<Origins>,
     pub(super) form: Form,
     /// The viewer's connection, if he offered it.
-    pub(super) upgrade: Option<Upgrade>,
+    pub(super) upgrade: Option<Offered>,
 }
 
 /// What is larger is sent as it comes, also where something stale is at hand.
@@ -65,7 +67,7 @@ impl Edge {
         &self,
         errand: Errand,
         body: Begun<B>,
-        lead: Option<Lead>,
+        (lead, place): (Option<Lead>, OwnedSemaphorePermit),
         interims: Interims<'_>,
     ) -> http::Response<Body>
     where
@@ -75,7 +77,10 @@ impl Edge {
         let (tell, told) = teller::to(interims);
         let form = errand.form;
         let edge = self.clone();
-        tokio::spawn(async move { edge.fetch(errand, body, lead, tell).await });
+        tokio::spawn(async move {
+            edge.fetch(errand, body, lead, tell).await;
+            drop(place); // it was taken until the last byte
+        });
         told.wait(interims, form).await
     }
 
@@ -122,7 +127,7 @@ impl Edge {
                     let step = self.failed(step, &rules, lead.as_ref());
                     drop(lead); // whoever waits has his answer, or asks for himself
                     if let Some(tell) = tell.filter(|tell| !tell.is_closed()) {
-                        tell.send(self.walk(step, None, origins, form).await);
+                        tell.send(self.walk(step, rules, None, origins, form).await);
                     }
                     return;
                 }
@@ -210,31 +215,15 @@ impl Edge {
     /// From a step that needs nobody's body to the response. Boxed: it may lead to an errand of its own.
     pub(super) fn walk(
         &self,
-        mut step: Step,
-        mut held: Option<Arc<Object>>,
+        step: Step,
+        rules: Arc<Rules>,
+        held: Option<Arc<Object>>,
         origins: Arc<Origins>,
         form: Form,
     ) -> Pin<Box<dyn Future<Output = http::Response<Body>> + Send>> {
         let edge = self.clone();
-        Box::pin(async move {
-            loop {
-                match step {
-                    Step::LookUp(look_up) => {
-                        (step, held) = edge.look_up(look_up, edge.0.clock.now());
-                    }
-                    Step::Instead { .. } => step = edge.failed(step, edge.0.running.load().rules(), None),
-                    Step::Ask(ask) => {
-                        let errand = Errand { ask, held, origins, form, upgrade: None };
-                        return edge.ask(errand, nothing(), Interims::UNHEARD).await;
-                    }
-                    Step::Invoke(invoke) => step = edge.invoke(invoke, &origins, &mut nothing()).await,
-                    Step::Answer(mut answer) => {
-                        edge.refresh(answer.refresh.take(), held.as_ref(), &origins);
-                        return form.answer(answer.response, held.as_deref());
-                    }
-                }
-            }
-        })
+        let way = Box::new(Way { step, rules, held, origins, form, upgrade: None });
+        Box::pin(async move { edge.go(way, nothing(), Interims::UNHEARD).await })
     }
 
     /// Brings what was served stale up to date, unless somebody is on the way already (§7.5).

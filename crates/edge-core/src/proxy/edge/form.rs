@@ -39,7 +39,7 @@ impl Form {
     }
 
     pub(super) fn with_body(self, mut response: Response, body: Body) -> http::Response<Body> {
-        server_timing::sent_after(&mut response.headers, self.arrived.elapsed());
+        server_timing::sent_after(&mut response.headers, || self.arrived.elapsed());
         let (instead, pending) = (response.instead.take(), response.pending.take());
         if let Some(text) = &instead {
             response.headers.insert(CONTENT_LENGTH, HeaderValue::from(text.len()));
@@ -49,7 +49,7 @@ impl Form {
             Some(text) => Body::from(text),
             None => body,
         };
-        let mut out = http::Response::new(body);
+        let mut out = http::Response::new(body.with_results(response.results));
         *out.status_mut() = response.status;
         *out.headers_mut() = response.headers;
         if let Some(pending) = pending {

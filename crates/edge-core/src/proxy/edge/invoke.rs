@@ -58,6 +58,7 @@ impl Edge {
             instead: None,
             pending: None,
             connection: crate::response::Connection::Kept,
+            results: response.body().results(),
         };
         let closes = told.headers.get(http::header::CONNECTION).cloned();
         let arn = pending.invocation().lambda.arn.clone();
@@ -67,6 +68,7 @@ impl Edge {
         }
         *response.status_mut() = told.status;
         *response.headers_mut() = told.headers;
+        let results = told.results;
         if let Some(closes) = closes {
             response.headers_mut().insert(http::header::CONNECTION, closes);
         }
@@ -75,7 +77,7 @@ impl Edge {
             let page = if head { Bytes::new() } else { page };
             *response.body_mut() = crate::proxy::body::Body::from(page);
         }
-        response
+        response.map(|body| body.with_results(results))
     }
 }
 

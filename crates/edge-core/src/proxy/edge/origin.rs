@@ -58,8 +58,7 @@ pub(super) fn to_core(failure: &OriginFailure) -> Failure {
         OriginFailure::CompletionTimeout => Failure::CompletionTimeout,
         OriginFailure::ClosedBeforeResponse | OriginFailure::Truncated => Failure::Closed,
         OriginFailure::HeaderTooBig => Failure::HeadTooLarge,
-        OriginFailure::InvalidResponse(_)
-        | OriginFailure::InvalidRequest(_)
-        | OriginFailure::ViewerBody(_) => Failure::Invalid,
+        OriginFailure::InvalidResponse(_) | OriginFailure::InvalidRequest(_) => Failure::Invalid,
+        OriginFailure::ViewerBody(_) => Failure::ViewerBody,
     }
 }

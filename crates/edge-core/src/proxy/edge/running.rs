@@ -2,16 +2,19 @@
 //!
 //! It finds the distribution a request is for; which of several that is, the core says (§17.2).
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::HeaderValue;
 
+use super::quota::Quota;
 use crate::distribution::most_specific;
 use crate::exchange::Rules;
+use crate::proxy::access_log::AccessLog;
 use crate::proxy::fetch::Origins;
 use crate::proxy::geo::Locator;
-use crate::viewer::deployment::{self, Choice, Side};
+use crate::viewer::deployment::{self, Side};
 use crate::viewer::{Request, facts};
 
 /// What is in force.
@@ -29,6 +32,8 @@ pub struct Running {
 pub(super) struct Site {
     pub(super) rules: Arc<Rules>,
     places: Places,
+    /// How many requests it answers in a second, where that is bounded.
+    pub(super) quota: Option<Quota>,
     /// The staging distribution its policy leads to (§17.1).
     staging: Option<Box<Site>>,
 }
@@ -62,6 +67,18 @@ impl Running {
         self
     }
 
+    /// So many requests a second for each distribution; what comes on top is 503 (§8.2).
+    #[must_use]
+    pub fn limited_to(mut self, per_second: Option<NonZeroU32>) -> Self {
+        for site in &mut self.sites {
+            site.quota = per_second.map(Quota::new);
+            if let Some(staging) = &mut site.staging {
+                staging.quota = per_second.map(Quota::new);
+            }
+        }
+        self
+    }
+
     /// Somebody who knows where viewers are.
     #[must_use]
     pub fn located_by(mut self, locator: Arc<Locator>) -> Self {
@@ -89,26 +106,28 @@ impl Running {
         &self.sites[most_specific(distributions, host).unwrap_or(0)]
     }
 
-    /// The distribution that answers this request: the one for its host, or the staging distribution of that, and what
-    /// the viewer is told to stay there.
+    /// The distribution that answers this request: the one for its host, or the staging distribution of that; then
+    /// `set_cookie` is what the viewer is told to stay there.
     pub(super) fn choose(
         &self,
         request: &mut Request,
         id: &HeaderValue,
         now: SystemTime,
-    ) -> (&Site, Option<HeaderValue>) {
+        set_cookie: &mut Option<HeaderValue>,
+    ) -> &Site {
         let site = self.site(request.host_name());
-        let Some(staging) = &site.staging else { return (site, None) };
-        let Choice { side, set_cookie } = deployment::choose(&site.rules.distribution, request, id, now);
-        match side {
-            Side::Primary => (site, set_cookie),
-            Side::Staging => (staging, set_cookie),
+        let Some(staging) = &site.staging else { return site };
+        let choice = deployment::choose(&site.rules.distribution, request, id, now);
+        *set_cookie = choice.set_cookie;
+        match choice.side {
+            Side::Primary => site,
+            Side::Staging => staging,
         }
     }
 
-    /// Where the request comes from, if anything depends on it.
-    pub(super) fn locate(&self, request: &mut Request, site: &Site) {
-        if site.places == Places::Matter {
+    /// Where the request comes from, if anything depends on it, or a log tells it.
+    pub(super) fn locate(&self, request: &mut Request, site: &Site, log: Option<&AccessLog>) {
+        if site.places == Places::Matter || log.is_some_and(AccessLog::tells_places) {
             request.location = self.locator.locate(request);
         }
     }
@@ -117,6 +136,7 @@ impl Running {
 impl Site {
     fn new(rules: Arc<Rules>) -> Self {
         let matter = facts::needs_location(&rules.distribution);
-        Self { places: if matter { Places::Matter } else { Places::DoNotMatter }, rules, staging: None }
+        let places = if matter { Places::Matter } else { Places::DoNotMatter };
+        Self { places, quota: None, rules, staging: None }
     }
 }

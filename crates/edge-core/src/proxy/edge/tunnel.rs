@@ -6,7 +6,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep_until};
 use super::Edge;
 use super::form::Form;
 use super::teller::Teller;
+use crate::proxy::access_log::Note;
 use crate::proxy::body::Body;
 use crate::proxy::fetch::{OriginBody, OriginTunnel};
 use crate::proxy::listen::Upgrade;
@@ -23,6 +24,12 @@ use crate::response::Response;
 
 /// What is on its way in one direction, at most; the rest waits in the sockets.
 const BUFFER_BYTES: usize = 16 * 1024;
+
+/// The viewer's connection, and who notes what goes over it.
+pub(super) struct Offered {
+    pub(super) upgrade: Upgrade,
+    pub(super) note: Option<Arc<Note>>,
+}
 
 /// Counts what is open.
 struct Open<'a>(&'a AtomicU64);
@@ -46,23 +53,24 @@ impl Edge {
         &self,
         response: Response,
         source: Option<OriginBody>,
-        upgrade: Option<Upgrade>,
+        offered: Option<Offered>,
         (form, tell): (Form, Option<Teller>),
     ) {
         let origin = source.and_then(OriginBody::into_tunnel);
-        let (Some(origin), Some(upgrade), Some(tell)) = (origin, upgrade, tell) else { return };
+        let (Some(origin), Some(offered), Some(tell)) = (origin, offered, tell) else { return };
         tell.send(form.with_body(response, Body::empty()));
-        relay(upgrade, origin, &self.0.counters.tunnels).await;
+        relay(offered, origin, &self.0.counters.tunnels).await;
     }
 }
 
 /// Relays until both sides have ended, one is gone, the origin has been silent for too long, or the listener has stopped
 /// and waited long enough. Both connections are closed then.
-async fn relay(upgrade: Upgrade, origin: OriginTunnel, open: &AtomicU64) {
+async fn relay(offered: Offered, origin: OriginTunnel, open: &AtomicU64) {
+    let Offered { upgrade, note } = offered;
     let Some((mut viewer, bounds)) = upgrade.granted().await else { return };
     let _open = Open::new(open);
     let heard = Mutex::new(Instant::now());
-    let mut origin = Heard { origin, at: &heard };
+    let mut origin = Heard { origin, at: &heard, note: note.as_deref() };
     tokio::select! {
         // The end of one side is passed on to the other, which may have something to say yet.
         _ = copy_bidirectional_with_sizes(&mut viewer, &mut origin, BUFFER_BYTES, BUFFER_BYTES) => {}
@@ -86,6 +94,7 @@ async fn silence(heard: &Mutex<Instant>, timeout: Duration) {
 struct Heard<'a> {
     origin: OriginTunnel,
     at: &'a Mutex<Instant>,
+    note: Option<&'a Note>,
 }
 
 impl AsyncRead for Heard<'_> {
@@ -94,6 +103,9 @@ impl AsyncRead for Heard<'_> {
         let read = Pin::new(&mut this.origin).poll_read(cx, buf);
         if buf.filled().len() > before {
             *this.at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+            if let Some(note) = this.note {
+                note.sent(buf.filled().len() - before);
+            }
         }
         read
     }
@@ -101,7 +113,12 @@ impl AsyncRead for Heard<'_> {
 
 impl AsyncWrite for Heard<'_> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().origin).poll_write(cx, bytes)
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.origin).poll_write(cx, bytes);
+        if let (Poll::Ready(Ok(count)), Some(note)) = (&written, this.note) {
+            note.received(*count);
+        }
+        written
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

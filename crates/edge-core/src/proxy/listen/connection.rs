@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
+use tokio_rustls::server::TlsStream;
 
 use super::interim::Interims;
 use super::pulse::{PREFACE, Phase, Pulse, Speaks, Verdict, Watch};
@@ -25,7 +26,7 @@ use super::streams::{Call, Last, Paced, PanicCounter, Streams, too_large};
 use super::timer::LazyTimer;
 use super::wire::Wire;
 use super::{Bounds, Host, Limits, Peer, Scheme, Service, Stop, count};
-use crate::proxy::tls::Tls;
+use crate::proxy::tls::{Greeting, Tls, TlsFacts};
 
 /// What hyper may keep of heads that came ahead of their turn, and of bodies not yet taken.
 const READ_BUFFER_BYTES: usize = 64 * 1024;
@@ -70,15 +71,8 @@ pub(super) fn canonical(addr: SocketAddr) -> SocketAddr {
 async fn serve_tls<S: Service>(accepted: Accepted<S, TcpStream>, tls: &Tls) {
     let Accepted { host, peer, stream, read, place } = accepted;
     // Boxed: the state of a handshake would be a part of every connection's future.
-    let handshake = Box::pin(tls.accept(stream));
-    let (stream, facts) = match timeout(host.limits.handshake_timeout, handshake).await {
-        Ok(Ok(greeted)) => greeted,
-        failed => {
-            if let Ok(Err(error)) = failed {
-                tracing::debug!(viewer = %peer.addr, %error, "no handshake");
-            }
-            return count(&host.counters.handshakes_failed);
-        }
+    let Some((stream, facts)) = Box::pin(greet(&host, &peer, stream, tls)).await else {
+        return count(&host.counters.handshakes_failed);
     };
     let speaks =
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") { Speaks::Http2 } else { Speaks::Http1 };
@@ -87,6 +81,27 @@ async fn serve_tls<S: Service>(accepted: Accepted<S, TcpStream>, tls: &Tls) {
     match speaks {
         Speaks::Http1 => serve_http1(accepted).await,
         Speaks::Http2 => serve_http2(accepted).await,
+    }
+}
+
+/// Shakes hands within the time there is for it; how it ended goes to the connection log.
+async fn greet<S>(
+    host: &Host<S>,
+    peer: &Peer,
+    stream: TcpStream,
+    tls: &Tls,
+) -> Option<(TlsStream<TcpStream>, TlsFacts)> {
+    let (began, mut greeting) = (Instant::now(), Greeting::default());
+    let handshake = tls.accept(stream, peer.addr.ip(), &mut greeting);
+    let greeted = timeout(host.limits.handshake_timeout, handshake).await;
+    let greeted = greeted.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+    tls.log(&greeting, greeted.as_ref().err(), (peer.addr, peer.local.ip()), began.elapsed());
+    match greeted {
+        Ok(stream) => Some((stream, greeting.into_facts()?)),
+        Err(error) => {
+            tracing::debug!(viewer = %peer.addr, %error, "no handshake");
+            None
+        }
     }
 }
 

@@ -28,7 +28,7 @@ use tokio::time::timeout;
 
 use super::connection::canonical;
 use super::{Bounds, Counters, Host, Limits, Peer, Scheme, Service, Stop, count};
-use crate::proxy::tls::{Greeting, Quic, Tls};
+use crate::proxy::tls::{Offer, Quic, Tls};
 
 /// How long the end waits until viewers have heard of it.
 const GOODBYE_TIME_MAX: Duration = Duration::from_secs(1);
@@ -151,7 +151,7 @@ impl<S: Service> Door<S> {
         }
         count(&self.host.counters.accepted);
         let unproven = (!is_proven).then(|| Unproven::one_more(&self.unproven));
-        let Some(Greeting { crypto, met }) = self.quic.greeting() else { return incoming.refuse() };
+        let Some(Offer { crypto, met }) = self.quic.greeting() else { return incoming.refuse() };
         let mut config = self.config.clone();
         config.crypto = crypto;
         let (host, port) = (Arc::clone(&self.host), self.port);

@@ -1,6 +1,7 @@
 //! One handshake: the viewer's first message tells which site is meant, and the site what the rest is like.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -11,23 +12,30 @@ use tokio_rustls::StartHandshake;
 use tokio_rustls::server::TlsStream;
 
 use super::wants::Fingerprints;
-use super::{Tls, TlsFacts};
+use super::{Greeting, Tls, TlsFacts};
 use crate::viewer::Fingerprint;
 
 /// What is kept of a first message to take its fingerprint; one that is longer has none.
 const KEPT_BYTES_MAX: usize = 64 * 1024;
 
 impl Tls {
-    /// Shakes hands. An error is the end of the connection.
+    /// Shakes hands with a viewer at this address. What becomes known of it is in `greeting`, what was agreed on at last. An
+    /// error is the end of the connection.
     pub(in crate::proxy) async fn accept(
         &self,
         mut stream: TcpStream,
-    ) -> io::Result<(TlsStream<TcpStream>, TlsFacts)> {
+        viewer: IpAddr,
+        greeting: &mut Greeting,
+    ) -> io::Result<TlsStream<TcpStream>> {
         let fingerprints = self.installed.load().sites.fingerprints();
         let (accepted, fingerprint) = hello(&mut stream, fingerprints).await?;
         // What is in force now, to the end of the handshake.
         let installed = self.installed.load_full();
         let place = installed.sites.find(accepted.client_hello().server_name());
+        if self.is_logging() {
+            greeting.sni = accepted.client_hello().server_name().map(str::to_owned);
+            greeting.site = Some((Arc::clone(&installed), place));
+        }
         let config = {
             let hello = accepted.client_hello();
             let ready = installed.ready.get(place).ok_or(io::ErrorKind::NotFound)?;
@@ -40,13 +48,18 @@ impl Tls {
                     );
                 }
                 let why = "the viewer named nobody, and the distribution is for those who do (sni-only)";
-                return Err(io::Error::new(io::ErrorKind::ConnectionAborted, why));
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
             }
             Arc::clone(&ready.config)
         };
         let stream = StartHandshake::from_parts(accepted, stream).into_stream(config).await?;
-        let facts = TlsFacts::of(stream.get_ref().1, installed.sites.domain_name(place));
-        Ok((stream, TlsFacts { fingerprint: fingerprint.map(Arc::new), ..facts }))
+        let mut facts = TlsFacts::of(stream.get_ref().1, installed.sites.domain_name(place));
+        facts.fingerprint = fingerprint.map(Arc::new);
+        greeting.facts = Some(facts);
+        if let Some(distribution) = installed.sites.distribution(place) {
+            self.admit(distribution, viewer, greeting)?;
+        }
+        Ok(stream)
     }
 }
 

@@ -26,7 +26,7 @@ pub(in crate::proxy) struct Quic {
 }
 
 /// One handshake: its settings, and what is known after it.
-pub(in crate::proxy) struct Greeting {
+pub(in crate::proxy) struct Offer {
     pub(in crate::proxy) crypto: Arc<dyn quinn::crypto::ServerConfig>,
     pub(in crate::proxy) met: Arc<Met>,
 }
@@ -58,7 +58,7 @@ impl Quic {
     }
 
     /// For the next handshake. `None` would be a provider without the cipher QUIC begins with.
-    pub(in crate::proxy) fn greeting(&self) -> Option<Greeting> {
+    pub(in crate::proxy) fn greeting(&self) -> Option<Offer> {
         let met = Arc::new(Met {
             installed: self.tls.installed.load_full(),
             certificates: Arc::clone(&self.tls.certificates),
@@ -67,7 +67,7 @@ impl Quic {
         let mut settings = self.settings.clone();
         settings.cert_resolver = Arc::clone(&met) as Arc<dyn ResolvesServerCert>;
         let crypto = Arc::new(QuicServerConfig::try_from(Arc::new(settings)).ok()?);
-        Some(Greeting { crypto, met })
+        Some(Offer { crypto, met })
     }
 }
 
@@ -90,6 +90,7 @@ impl ResolvesServerCert for Met {
             session: Session::Full,
             certificate: None,
             fingerprint: None,
+            allowed_by: None,
         };
         // A second first message, after a wrong guess of the key's group, says the same.
         let _ = self.agreed.set(facts);

@@ -72,6 +72,11 @@ impl Sites {
         Ok(Self { distributions, wants, fingerprints })
     }
 
+    /// The distribution at this place, where it is one's.
+    pub(super) fn distribution(&self, place: usize) -> Option<&Distribution> {
+        self.distributions.get(place)
+    }
+
     /// The domain name of the one at this place, where it has one.
     pub(super) fn domain_name(&self, place: usize) -> &str {
         self.distributions.get(place).map_or("", |distribution| distribution.domain_name.as_str())

@@ -3,7 +3,13 @@
 use super::*;
 
 fn script(code: &str) -> Arc<Script> {
-    Arc::new(Script { name: "f".to_owned(), version: Version::Two, code: code.to_owned(), store: None })
+    Arc::new(Script {
+        name: "f".to_owned(),
+        version: Version::Two,
+        entry: Entry::Requests,
+        code: code.to_owned(),
+        store: None,
+    })
 }
 
 /// Of every part the same: a field.

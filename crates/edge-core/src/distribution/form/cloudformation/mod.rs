@@ -202,6 +202,11 @@ fn add_member(
             shapes::function(&mut function, id);
             ("Functions", function)
         }
+        ("ConnectionFunction", None) => {
+            let Some(mut function) = resolver.value(properties) else { return };
+            shapes::connection_function(&mut function, id);
+            ("ConnectionFunctions", function)
+        }
         ("KeyValueStore", None) => {
             let Some(mut store) = resolver.value(properties) else { return };
             store.set_default("Name", Kind::Text(id.to_owned()));

@@ -148,6 +148,11 @@ const MEMBERS: &[Member] = &[
         config: "CloudFrontOriginAccessIdentityConfig",
     },
     Member { kind: "aws_cloudfront_function", list: "Functions", config: "FunctionConfig" },
+    Member {
+        kind: "aws_cloudfront_connection_function",
+        list: "ConnectionFunctions",
+        config: "ConnectionFunctionConfig",
+    },
     Member { kind: "aws_cloudfront_key_value_store", list: "KeyValueStores", config: "" },
 ];
 
@@ -172,6 +177,10 @@ fn add_member(member: &Member, resource: &Resource<'_>, unknown: &Unknown<'_>, b
     let mut settings = names::renamed("", values);
     let item = match member.config {
         "FunctionConfig" => function(settings),
+        "ConnectionFunctionConfig" => {
+            settings.set("Id", settings.text_here(plan::id_of(resource)));
+            connection_function(settings)
+        }
         "" => {
             settings.set("Id", settings.text_here(plan::id_of(resource)));
             settings.set("ARN", settings.text_here(unknown::arn_of(resource)));
@@ -192,6 +201,24 @@ fn add_member(member: &Member, resource: &Resource<'_>, unknown: &Unknown<'_>, b
     if let Some(Tree { kind: Kind::List(items), .. }) = bundle.get_mut(member.list) {
         items.push(item);
     }
+}
+
+/// Its settings stand in a block, with a block for its store.
+fn connection_function(mut function: Tree) -> Tree {
+    for computed in ["ConnectionFunctionArn", "Tags", "TagsAll"] {
+        function.take(computed);
+    }
+    function.rename("ConnectionFunctionCode", "Code");
+    if let Some(config) = function.get_mut("ConnectionFunctionConfig") {
+        config.set_default("Comment", Kind::Text(String::new()));
+        if let Some(mut store) = config.take("KeyValueStoreAssociation") {
+            store.rename("KeyValueStoreArn", "KeyValueStoreARN");
+            let list = store.here(Kind::List(vec![store.clone()]));
+            config.set("KeyValueStoreAssociations", list);
+        }
+        shape::fit("ConnectionFunctionConfig", config);
+    }
+    function
 }
 
 /// Name and code stand beside the settings, stores by their ARN.
