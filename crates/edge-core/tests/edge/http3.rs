@@ -381,3 +381,20 @@ async fn a_port_that_is_taken_over_udp_is_said() {
     let server = Server::start(settings).await.unwrap();
     assert_eq!((server.https()[0], server.http3()), (taken.local_addr().unwrap(), &[][..]));
 }
+
+#[tokio::test]
+async fn the_log_says_how_the_viewer_came() {
+    let origin = Origin::answering(|_, _| ok("", "page")).await;
+    let mut log = None;
+    let world = world(&origin, |settings| log = Some(logged::told(settings))).await;
+    let (mut log, mut viewer) = (log.unwrap(), Http3Viewer::connect(&world, HOST).await.unwrap());
+    for x_cache in ["Miss", "Hit"] {
+        assert_eq!(viewer.get("/").await.is(), (200, x_cache, "page"));
+        let line = log.next().await;
+        let told = ["cs-protocol", "cs-protocol-version", "ssl-protocol", "ssl-cipher", "x-edge-result-type"];
+        assert_eq!(
+            told.map(|name| line[name].as_str()),
+            ["https", "HTTP/3.0", "TLSv1.3", "TLS_AES_128_GCM_SHA256", x_cache]
+        );
+    }
+}

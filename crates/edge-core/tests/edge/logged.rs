@@ -12,12 +12,12 @@ use tokio::sync::mpsc;
 use super::*;
 
 /// What is told, in its order.
-struct Log(mpsc::UnboundedReceiver<Box<Record>>);
+pub(crate) struct Log(mpsc::UnboundedReceiver<Box<Record>>);
 
-type Fields = BTreeMap<&'static str, String>;
+pub(crate) type Fields = BTreeMap<&'static str, String>;
 
 impl Log {
-    async fn next(&mut self) -> Fields {
+    pub(crate) async fn next(&mut self) -> Fields {
         let record = soon("a line of the log", self.0.recv()).await.unwrap();
         let value = |field: &edge_core::log::Field| {
             let mut value = Vec::new();
@@ -44,7 +44,7 @@ fn results(line: &Fields) -> [String; 4] {
     of(line, names)
 }
 
-fn told(settings: &mut Settings) -> Log {
+pub(crate) fn told(settings: &mut Settings) -> Log {
     let (sender, records) = mpsc::unbounded_channel();
     settings.access_log = Some(AccessLogSettings::Records(Keep::with(move |record| _ = sender.send(record))));
     Log(records)
