@@ -35,8 +35,8 @@ use crate::runtime::{self, Asked, Signals};
 ///   edge-bin serve edge.toml --https 0.0.0.0:443 --cert fullchain.pem --key privkey.pem
 ///   edge-bin serve edge.toml --access-log access.log
 ///
-/// SIGHUP reads the configuration again, and keeps the old one if the new one is bad; it opens the access log anew. SIGTERM
-/// finishes what was accepted and ends.
+/// SIGHUP reads the configuration again, and keeps the old one if the new one is bad; the access log
+/// is opened anew. SIGTERM finishes what was accepted and ends.
 #[derive(clap::Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Serve {

@@ -1,6 +1,6 @@
 //! The access log: what each request came to, told when it has ended.
 //!
-//! A [`Note`] is taken when a request comes, follows it on the body of its answer, and tells the log when nobody holds on to
+//! A note is taken when a request comes, follows it on the body of its answer, and tells the log when nobody holds on to
 //! it any more; so a viewer who leaves, whenever he does, has a line too. Without a log there are no notes, and nothing here
 //! runs. What a line says is [`crate::log`]'s.
 
