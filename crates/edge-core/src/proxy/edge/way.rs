@@ -20,6 +20,7 @@ use crate::proxy::listen::Interims;
 use crate::proxy::store::Object;
 
 /// What nobody but an origin or a Lambda can take further, and the end.
+#[expect(clippy::large_enum_variant, reason = "a hit is an answer, and nothing is allocated for it")]
 pub(super) enum Settled {
     Ask(Box<Ask>),
     Invoke(Box<Invoke>),
