@@ -124,8 +124,8 @@ fn is_loopback(host: &str) -> bool {
 
 /// The port is ignored *(unsure)*, and so is the dot of a fully qualified name.
 fn without_port(host: &str) -> &str {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+    let name = match host.bytes().rposition(|byte| !byte.is_ascii_digit()) {
+        Some(at) if host.as_bytes()[at] == b':' => &host[..at],
         _ => host,
     };
     name.strip_suffix('.').unwrap_or(name)

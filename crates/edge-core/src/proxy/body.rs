@@ -35,9 +35,10 @@ enum Inner {
         next: usize,
         left: u64,
     },
-    Slices(Slices),
+    // What most hits are not is boxed: a body is moved with every response.
+    Slices(Box<Slices>),
     Following {
-        reader: Reader,
+        reader: Box<Reader>,
         left: Option<u64>,
     },
     Call(Box<CallBody>),
@@ -100,7 +101,7 @@ impl Body {
         };
         let left = slices.iter().map(length).sum();
         let (content, slices) = (content.clone(), slices.into_iter());
-        Self::of(Inner::Slices(Slices { content, slices, rest: None, left }))
+        Self::of(Inner::Slices(Box::new(Slices { content, slices, rest: None, left })))
     }
 
     /// The answer of a call of gRPC, trailers and all.
@@ -110,7 +111,7 @@ impl Body {
 
     /// A response that is still arriving, `length` bytes long if that is known.
     pub fn following(reader: Reader, length: Option<u64>) -> Self {
-        Self::of(Inner::Following { reader, left: length })
+        Self::of(Inner::Following { reader: Box::new(reader), left: length })
     }
 
     fn of(inner: Inner) -> Self {
@@ -182,7 +183,7 @@ impl Inner {
             }
             Inner::Slices(slices) => Poll::Ready(slices.next().map(|piece| Ok(Frame::data(piece)))),
             Inner::Following { reader, left } => {
-                let piece = std::task::ready!(Pin::new(reader).poll_next(context));
+                let piece = std::task::ready!(Pin::new(&mut **reader).poll_next(context));
                 if let (Some(left), Some(Ok(bytes))) = (left, &piece) {
                     *left = left.saturating_sub(bytes.len() as u64);
                 }

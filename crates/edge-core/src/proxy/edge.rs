@@ -42,7 +42,7 @@ use super::ids::RequestIds;
 use super::invalidations::{Batch, Invalidations, NotInvalidated};
 use super::listen::{Interims, Upgrade};
 use super::store::{Object, Store};
-use crate::exchange::{self, Exceeded, Rules, Sharing, Step, Trace};
+use crate::exchange::{self, Answer, Exceeded, Rules, Sharing, Step, Trace};
 use crate::response::{Pending, Source};
 use crate::viewer::traffic::Traffic;
 use crate::viewer::{self, Scheme, Stream};
@@ -296,11 +296,15 @@ impl Edge {
             let upload = is_upload.then(|| self.clone());
             Begun::whole(body).counted(Counted { upload, note: beside.note.clone() })
         };
+        let answered = |answer: Answer, held: Option<&Arc<Object>>| {
+            self.report(&answer.trace, &site.rules);
+            Decided::Answered(self.answer(answer, held, &running.origins, form))
+        };
+        if let Step::Answer(answer) = first {
+            return answered(answer, held.as_ref());
+        }
         match self.settled(first, &mut held, &site.rules, now) {
-            Settled::Answer(answer) => {
-                self.report(&answer.trace, &site.rules);
-                Decided::Answered(self.answer(answer, held.as_ref(), &running.origins, form))
-            }
+            Settled::Answer(answer) => answered(answer, held.as_ref()),
             Settled::Ask(ask) => {
                 let origins = Arc::clone(&running.origins);
                 Decided::Goes(Errand { ask, held, origins, form, upgrade: None }, begun(body))

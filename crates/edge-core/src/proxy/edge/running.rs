@@ -98,10 +98,11 @@ impl Running {
     }
 
     /// The distribution for this host; the first answers for hosts that are nobody's.
-    fn site(&self, host: &str) -> &Site {
+    fn site(&self, request: &Request) -> &Site {
         if self.sites.len() == 1 {
             return &self.sites[0];
         }
+        let host = request.host_name();
         let distributions = self.sites.iter().map(|site| &site.rules.distribution);
         &self.sites[most_specific(distributions, host).unwrap_or(0)]
     }
@@ -115,7 +116,7 @@ impl Running {
         now: SystemTime,
         set_cookie: &mut Option<HeaderValue>,
     ) -> &Site {
-        let site = self.site(request.host_name());
+        let site = self.site(request);
         let Some(staging) = &site.staging else { return site };
         let choice = deployment::choose(&site.rules.distribution, request, id, now);
         *set_cookie = choice.set_cookie;
