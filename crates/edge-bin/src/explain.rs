@@ -17,6 +17,7 @@ use edge_core::function::lambda::Invocation;
 use edge_core::proxy::clock::Clock;
 use edge_core::proxy::edge::Running;
 use edge_core::proxy::server::Settings;
+use edge_core::viewer::facts::FieldsSent;
 use edge_core::viewer::geo::Location;
 use edge_core::viewer::{Request, Scheme, Stream};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -265,10 +266,11 @@ impl Explain {
         }
         let (parts, ()) = build.body(())?.into_parts();
         let scheme = if asked.url.scheme_str() == Some("http") { Scheme::Http } else { Scheme::Https };
+        let fields_sent = Some(Box::new(FieldsSent::of(&parts.headers)));
         let request = Request::read(parts, scheme, Stream::Ended, ([127, 0, 0, 1], 50_000).into())
             .map_err(|refusal| anyhow::anyhow!("CloudFront would refuse the request unread: {refusal:?}"))?;
         let location = self.country.map(|country| Arc::new(Location::in_country(country)));
-        Ok(Request { location, ..request })
+        Ok(Request { location, fields_sent, ..request })
     }
 }
 

@@ -18,6 +18,7 @@ use edge_core::proxy::clock::{Clock, Hand};
 use edge_core::proxy::edge::{Room, Running, Viewer};
 use edge_core::proxy::server::Settings;
 use edge_core::response::Source;
+use edge_core::viewer::facts::FieldsSent;
 use edge_core::viewer::{Request, Scheme, Stream};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::{BodyExt, Empty};
@@ -276,7 +277,9 @@ impl Setting {
 
     fn told(&self, running: &Running, held: Option<Held<'_>>, later: u64) -> (Seen, Explanation) {
         let (parts, ()) = self.head().into_parts();
+        let fields_sent = Some(Box::new(FieldsSent::of(&parts.headers)));
         let request = Request::read(parts, self.scheme, Stream::Ended, PEER.into()).unwrap();
+        let request = Request { fields_sent, ..request };
         let mut asked = Vec::new();
         let mut origin = |ask: &Ask| {
             asked.push(as_called(ask));

@@ -261,6 +261,7 @@ impl Edge {
         let mut note = self.note(Some(&parts), &viewer, (&id, running.rules()), form);
         let stream = if body.is_end_stream() { Stream::Ended } else { Stream::Open };
         let is_upload = stream == Stream::Open && UPLOADS.contains(&parts.method);
+        let fields_sent = running.fields_sent(&parts.headers);
         let mut request = match viewer::Request::read(parts, viewer.scheme, stream, viewer.addr) {
             Ok(request) => request,
             Err(refusal) => {
@@ -282,7 +283,7 @@ impl Edge {
             let response = exchange::refuse_exceeding(place, Exceeded::Limit, &id, now);
             return Decided::Answered(form.plain(response));
         }
-        request.tls = viewer.tls;
+        (request.tls, request.fields_sent) = (viewer.tls, fields_sent);
         if upgrade.is_none() {
             request.traffic = Traffic::Messages; // whoever embeds the service has no connection to give away
         }

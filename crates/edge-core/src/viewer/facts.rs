@@ -3,6 +3,7 @@
 //! A header of this table reaches key or origin only when a policy names it, and then with our value, never with
 //! the viewer's (threats T1). Every name of CloudFront's is known here, so that a viewer cannot send one.
 
+use http::header::HOST;
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 
 use super::device::Device;
@@ -27,11 +28,11 @@ pub fn value(name: &HeaderName, admitted: &Admitted, device: Device) -> Option<H
         "cloudfront-viewer-address" => {
             HeaderValue::from_str(&format!("{}:{}", request.peer.ip(), request.peer.port())).ok()
         }
-        "cloudfront-viewer-header-count" => Some(HeaderValue::from(request.headers.len() + 1)),
+        "cloudfront-viewer-header-count" => Some(HeaderValue::from(request.fields_sent.as_ref()?.count)),
         // What failed, for the page that says so (§10.1).
         "cloudfront-error-uri" => HeaderValue::from_str(admitted.failed()?.path()).ok(),
         "cloudfront-error-args" => HeaderValue::from_str(admitted.failed()?.query()?).ok(),
-        "cloudfront-viewer-header-order" => header_order(&request.headers),
+        "cloudfront-viewer-header-order" => Some(request.fields_sent.as_ref()?.order.clone()),
         "cloudfront-viewer-tls" => HeaderValue::from_str(&request.tls.as_ref()?.to_string()).ok(),
         JA3 => HeaderValue::from_str(&request.tls.as_ref()?.fingerprint.as_ref()?.ja3).ok(),
         JA4 => HeaderValue::from_str(&request.tls.as_ref()?.fingerprint.as_ref()?.ja4).ok(),
@@ -63,9 +64,17 @@ const JA4: &str = "cloudfront-viewer-ja4-fingerprint";
 
 /// Whether anything a distribution sends depends on the fingerprints of its viewers.
 pub fn needs_fingerprint(distribution: &Distribution) -> bool {
-    let is_one = |name: &HeaderName| [JA3, JA4].contains(&name.as_str());
+    names_any(distribution, &[JA3, JA4])
+}
+
+/// Whether anything a distribution sends depends on how many fields its viewers send, and in which order.
+pub fn needs_fields_sent(distribution: &Distribution) -> bool {
+    names_any(distribution, &["cloudfront-viewer-header-count", "cloudfront-viewer-header-order"])
+}
+
+fn names_any(distribution: &Distribution, names: &[&str]) -> bool {
     let mut behaviors = distribution.behaviors.iter().chain([&distribution.default_behavior]);
-    behaviors.any(|behavior| behavior.names_header(is_one))
+    behaviors.any(|behavior| behavior.names_header(|name| names.contains(&name.as_str())))
 }
 
 /// As the header and `Via` write it.
@@ -81,13 +90,30 @@ pub fn http_version(version: Version) -> &'static str {
 /// Cut at this length (§6).
 const HEADER_ORDER_BYTES_MAX: usize = 7_680;
 
-/// Names joined with `:`. *(unsure)* CloudFront's form over HTTP/2; ours is as received, Host first.
-fn header_order(headers: &HeaderMap) -> Option<HeaderValue> {
-    let mut order = String::from("host");
-    for name in headers.keys() {
-        order.push(':');
-        order.push_str(name.as_str());
+/// A viewer's fields as they came, before anything was made of them.
+#[derive(Debug, Clone)]
+pub struct FieldsSent {
+    /// How many.
+    pub count: usize,
+    /// Their names joined with `:`.
+    pub order: HeaderValue,
+}
+
+impl FieldsSent {
+    /// Of a head as it was read. Over HTTP/2 and HTTP/3 the host is no field, and counts as the first *(unsure)*; their
+    /// names are as they came, in lower case, which is also what is left of those of HTTP/1.1.
+    pub fn of(headers: &HeaderMap) -> Self {
+        let unsaid = if headers.contains_key(HOST) { None } else { Some(HOST) };
+        let mut order = String::new();
+        for name in unsaid.iter().chain(headers.keys()) {
+            if !order.is_empty() {
+                order.push(':');
+            }
+            order.push_str(name.as_str());
+        }
+        order.truncate(HEADER_ORDER_BYTES_MAX);
+        // Names of fields are values of fields too.
+        let order = HeaderValue::from_str(&order).unwrap_or(const { HeaderValue::from_static("") });
+        Self { count: headers.len() + usize::from(unsaid.is_some()), order }
     }
-    order.truncate(HEADER_ORDER_BYTES_MAX);
-    HeaderValue::from_str(&order).ok()
 }

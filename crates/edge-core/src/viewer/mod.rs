@@ -27,6 +27,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 pub use self::attempt::{Attempt, Failure, Outcome};
 pub use self::certificate::{Certificate, Shown};
 pub use self::connection::{Handshake, Tls};
+use self::facts::FieldsSent;
 pub use self::fingerprint::Fingerprint;
 use self::geo::Location;
 use self::traffic::Traffic;
@@ -63,6 +64,8 @@ pub struct Request {
     pub location: Option<Arc<Location>>,
     /// How the connection is secured, likewise.
     pub tls: Option<Tls>,
+    /// The fields as they came, likewise: what is in `headers` was put in order.
+    pub fields_sent: Option<Box<FieldsSent>>,
 }
 
 /// The two schemes.
@@ -152,8 +155,21 @@ impl Request {
             hop::remove_hop_by_hop(&mut headers); // what it names is in neither key nor origin request (threats M4)
         }
         join_cookies(&mut headers);
-        let (location, tls) = (None, None);
-        Ok(Self { method, scheme, version, host, target, headers, body, traffic, peer, location, tls })
+        let (location, tls, fields_sent) = (None, None, None);
+        Ok(Self {
+            method,
+            scheme,
+            version,
+            host,
+            target,
+            headers,
+            body,
+            traffic,
+            peer,
+            location,
+            tls,
+            fields_sent,
+        })
     }
 
     /// The host without its port, as sent.

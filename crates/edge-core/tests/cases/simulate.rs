@@ -28,6 +28,7 @@ use edge_core::response::server_timing::Upstream;
 use edge_core::response::{Connection, Place, Source};
 use edge_core::viewer::deployment::{self, Choice, Side};
 use edge_core::viewer::device::Memo;
+use edge_core::viewer::facts::FieldsSent;
 use edge_core::viewer::traffic::Traffic;
 use edge_core::viewer::{Request, Scheme, Stream, Tls};
 use http::header::{ALT_SVC, SET_COOKIE};
@@ -287,8 +288,10 @@ impl<'w> Simulator<'w> {
         let mut record = self.record(&parts, (scheme, id.clone()), world);
         record.received += message.body.len() as u64;
         record.tls = (scheme == Scheme::Https).then(Tls::default).map(|tls| (tls.version, tls.cipher));
+        let fields_sent = Some(Box::new(FieldsSent::of(&parts.headers)));
         let mut request = match Request::read(parts, scheme, stream, world.peer) {
             Ok(request) => Request {
+                fields_sent,
                 location: step.location.as_ref().map(|location| Arc::new(location.to_core())),
                 tls: (scheme == Scheme::Https).then(|| self.tls(step)),
                 ..request

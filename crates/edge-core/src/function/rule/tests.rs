@@ -41,6 +41,7 @@ fn request(method: Method, target: &str, headers: &[(&str, &str)]) -> Request {
         traffic: crate::viewer::traffic::Traffic::Messages,
         location: None,
         tls: None,
+        fields_sent: None,
         peer: "192.0.2.1:1".parse().unwrap(),
     }
 }

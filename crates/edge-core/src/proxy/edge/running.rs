@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 
 use super::quota::Quota;
 use crate::distribution::most_specific;
@@ -14,8 +14,9 @@ use crate::exchange::Rules;
 use crate::proxy::access_log::AccessLog;
 use crate::proxy::fetch::Origins;
 use crate::proxy::geo::Locator;
+use crate::viewer::Request;
 use crate::viewer::deployment::{self, Side};
-use crate::viewer::{Request, facts};
+use crate::viewer::facts::{self, FieldsSent};
 
 /// What is in force.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub struct Running {
     /// Who is asked.
     pub origins: Arc<Origins>,
     locator: Arc<Locator>,
+    /// Whether anything depends on how many fields a viewer sends, and in which order.
+    fields_matter: bool,
 }
 
 /// One distribution.
@@ -48,12 +51,14 @@ enum Places {
 impl Running {
     /// One distribution, and nobody who knows where viewers are.
     pub fn new(rules: Arc<Rules>, origins: Arc<Origins>) -> Self {
-        Self { sites: vec![Site::new(rules)], origins, locator: Arc::default() }
+        let fields_matter = facts::needs_fields_sent(&rules.distribution);
+        Self { sites: vec![Site::new(rules)], origins, locator: Arc::default(), fields_matter }
     }
 
     /// A further distribution.
     #[must_use]
     pub fn and(mut self, rules: Arc<Rules>) -> Self {
+        self.fields_matter |= facts::needs_fields_sent(&rules.distribution);
         self.sites.push(Site::new(rules));
         self
     }
@@ -61,6 +66,7 @@ impl Running {
     /// The staging distribution of the one that was added last. It is reached through that one alone, under its names.
     #[must_use]
     pub fn staged(mut self, rules: Arc<Rules>) -> Self {
+        self.fields_matter |= facts::needs_fields_sent(&rules.distribution);
         if let Some(primary) = self.sites.last_mut() {
             primary.staging = Some(Box::new(Site::new(rules)));
         }
@@ -124,6 +130,11 @@ impl Running {
             Side::Primary => site,
             Side::Staging => staging,
         }
+    }
+
+    /// What a viewer's head was like, if anything depends on it.
+    pub(super) fn fields_sent(&self, headers: &HeaderMap) -> Option<Box<FieldsSent>> {
+        self.fields_matter.then(|| Box::new(FieldsSent::of(headers)))
     }
 
     /// Where the request comes from, if anything depends on it, or a log tells it.
