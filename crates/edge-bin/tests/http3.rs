@@ -1,6 +1,6 @@
 //! The program over HTTP/3, asked by aioquic, which reads RFC 9000, RFC 9114 and RFC 9204 in its own way.
 //!
-//! `tools/python-tools` installs it from PyPI when it is not there yet.
+//! `tools/python-tools` installs it when it is not there yet.
 
 #![cfg(feature = "http3")]
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests")]
