@@ -32,9 +32,9 @@ pure: ## Only the decisions, in seconds: the inner loop
 
 wordpress: prepare ## A real WordPress behind the edge (installs Debian packages, as root)
 	fixtures/wordpress/wordpress.py install
-	$(CARGO) test --locked -p edge-bin --test wordpress -- --ignored --nocapture
+	$(CARGO) test --locked --workspace --test wordpress -- --ignored --nocapture
 	@for form in javascript policies; do echo "before what the generator prints: $$form"; \
-	EDGE_FORM=$$form $(CARGO) test --locked -p edge-bin --test wordpress -- --ignored caching sessions uploads || exit 1; done
+	EDGE_FORM=$$form $(CARGO) test --locked --workspace --test wordpress -- --ignored caching sessions uploads || exit 1; done
 
 # In CI, where the packages are neither there nor to be installed, that is said at the end and fails nothing.
 wordpress-or-skip:
@@ -76,7 +76,7 @@ deny: ## Licences, sources and banned crates among the dependencies
 	tools/deny
 
 checkov: prepare ## What Checkov says of generated configuration (installs it, some 290 MB)
-	$(CARGO) test --locked -p edge-bin --test generate --test stack -- --ignored
+	$(CARGO) test --locked --workspace --test generate --test stack -- --ignored checkov
 
 # Where Checkov cannot be had, that is said at the end and fails nothing.
 checkov-or-skip:
