@@ -45,7 +45,7 @@ impl AccessLogArgs {
         } else {
             Format::of(kind, names).map_err(|error| format!("--access-log-fields: {error}"))?
         };
-        let target = if path.as_os_str() == "-" { Target::Stdout } else { Target::File(path.clone()) };
+        let target = Target::of(path);
         Ok(Some(AccessLogSettings::Lines { target, format }))
     }
 }

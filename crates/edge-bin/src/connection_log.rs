@@ -31,7 +31,7 @@ impl ConnectionLogArgs {
                  be in it"
             );
         }
-        let target = if path.as_os_str() == "-" { Target::Stdout } else { Target::File(path.clone()) };
+        let target = Target::of(path);
         let journal = Journal::open("connection log", target, Vec::new())
             .map_err(|error| format!("--connection-log {}: {error}", path.display()))?;
         let journal = Arc::new(journal);

@@ -24,6 +24,7 @@ pub use self::encode::Out;
 pub use self::format::{Format, Kind, UnknownField};
 pub use self::table::{FIELDS, Field, Place, page};
 use crate::exchange::Rules;
+use crate::header::lines_bytes;
 use crate::header::range::{self, Span};
 use crate::response::Results;
 use crate::viewer::geo::Location;
@@ -197,10 +198,6 @@ fn request_head_bytes(parts: &Parts) -> u64 {
 pub fn response_head_bytes(status: StatusCode, headers: &HeaderMap) -> u64 {
     let reason = status.canonical_reason().unwrap_or("<none>"); // hyper's words, which has to have some
     ("HTTP/1.1 200 \r\n".len() + reason.len() + lines_bytes(headers) + "\r\n".len()) as u64
-}
-
-fn lines_bytes(headers: &HeaderMap) -> usize {
-    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len()).sum()
 }
 
 fn number(headers: &HeaderMap) -> Option<u64> {

@@ -2,13 +2,15 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use edge_core::header::date::civil;
+
 const DAY_SECONDS: u64 = 86_400;
 
 /// `2026-11-23T06:55:09.120Z`.
 pub(crate) fn rfc3339(moment: SystemTime) -> String {
     let since = moment.duration_since(UNIX_EPOCH).unwrap_or_default();
     let (seconds, millis) = (since.as_secs(), since.subsec_millis());
-    let (year, month, day) = date(seconds / DAY_SECONDS);
+    let (year, month, day) = civil(seconds / DAY_SECONDS);
     let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
 }
@@ -64,20 +66,7 @@ fn http_date(text: &str) -> Option<SystemTime> {
     edge_core::header::date::parse(text.as_bytes())
 }
 
-/// Days since 1970 as year, month, day of the Gregorian calendar. Years begin in March here, so that the leap day is the
-/// last, and 400 of them have 146,097 days.
-fn date(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
-}
-
-/// The way back; `None` where there is no such day from 1970 on.
+/// The way back from [`civil`]; `None` where there is no such day from 1970 on.
 fn days(year: u64, month: u64, day: u64) -> Option<u64> {
     if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
         return None;
@@ -88,7 +77,7 @@ fn days(year: u64, month: u64, day: u64) -> Option<u64> {
     let day_of_year = (153 * shifted_month + 2) / 5 + day - 1;
     let days = era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     let days = days.checked_sub(719_468)?;
-    (date(days) == (year, month, day)).then_some(days)
+    (civil(days) == (year, month, day)).then_some(days)
 }
 
 #[cfg(test)]
@@ -111,7 +100,7 @@ mod tests {
             assert_eq!(parse(text), Ok(at(seconds)));
         }
         for days in 0..200_000 {
-            let (year, month, day) = date(days);
+            let (year, month, day) = civil(days);
             assert_eq!(super::days(year, month, day), Some(days));
         }
         assert_eq!(parse("Sun, 06 Nov 1994 08:49:37 GMT"), Ok(at(784_111_777)));

@@ -52,6 +52,19 @@ fn on_another_day(text: &mut [u8]) -> Option<SystemTime> {
     })
 }
 
+/// Days since 1970 as year, month and day of the Gregorian calendar. Years begin in March here, so that the leap day is
+/// the last, and 400 of them have 146,097 days.
+pub fn civil(days_since_1970: u64) -> (u64, u64, u64) {
+    let days = days_since_1970 + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+}
+
 /// `time` in the preferred form, to the second; what is outside 1970–9999 becomes the nearer end.
 pub fn format(time: SystemTime) -> HeaderValue {
     let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()).min(SECOND_MAX);

@@ -30,6 +30,11 @@ pub(crate) fn only_date(headers: &HeaderMap, name: &HeaderName) -> Option<System
     only(headers, name).and_then(|value| date::parse(value.as_bytes()))
 }
 
+/// Bytes of the header lines, as HTTP/1.1 writes them.
+pub(crate) fn lines_bytes(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len()).sum()
+}
+
 /// `bytes` without spaces and tabs at either end (OWS of RFC 9110 §5.6.3).
 pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] = bytes {

@@ -6,7 +6,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -53,6 +53,13 @@ pub enum Target {
     Stdout,
     /// A file, which grows; it is made where there is none.
     File(PathBuf),
+}
+
+impl Target {
+    /// As people write it on command lines: a path, or `-`.
+    pub fn of(path: &Path) -> Self {
+        if path.as_os_str() == "-" { Self::Stdout } else { Self::File(path.to_owned()) }
+    }
 }
 
 /// What a journal has done so far.

@@ -32,7 +32,7 @@ pub use self::fingerprint::Fingerprint;
 use self::geo::Location;
 use self::traffic::Traffic;
 use crate::header::conditional::{self, CONDITIONS};
-use crate::header::hop;
+use crate::header::{hop, lines_bytes};
 
 /// The longest URL, path and query together, in bytes (§1.3).
 pub const URL_BYTES_MAX: usize = 8_192;
@@ -193,8 +193,7 @@ impl Request {
 
 /// Request line and header lines as HTTP/1.1 would write them.
 fn head_bytes(method: &Method, target: &PathAndQuery, headers: &HeaderMap) -> usize {
-    let line = method.as_str().len() + target.as_str().len() + " HTTP/1.1\r\n".len() + 1;
-    headers.iter().fold(line, |sum, (name, value)| sum + name.as_str().len() + value.len() + ": \r\n".len())
+    method.as_str().len() + target.as_str().len() + "  HTTP/1.1\r\n".len() + lines_bytes(headers)
 }
 
 /// Exactly one valid host, from the field or the target; where both are there they agree (threats, "host").

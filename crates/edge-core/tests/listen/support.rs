@@ -169,11 +169,18 @@ pub(crate) fn start(limits: Limits) -> Running {
 
 pub(crate) fn start_with(limits: Limits, tls: Option<Arc<Tls>>) -> Running {
     let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), tls, limits).unwrap();
-    let (addr, counters) = (listener.local_addr().unwrap(), listener.counters());
+    let at = (listener.local_addr().unwrap(), listener.counters());
+    serving(at, |site, stop| tokio::spawn(listener.serve(site, stop)))
+}
+
+fn serving(
+    (addr, counters): (SocketAddr, Arc<Counters>),
+    serve: impl FnOnce(Site, Stop) -> JoinHandle<()>,
+) -> Running {
     let (sender, seen) = mpsc::unbounded_channel();
     let gate = Arc::new(Semaphore::new(0));
     let stop = Stop::new();
-    let ended = tokio::spawn(listener.serve(Site { seen: sender, gate: Arc::clone(&gate) }, stop.clone()));
+    let ended = serve(Site { seen: sender, gate: Arc::clone(&gate) }, stop.clone());
     Running { addr, stop, ended, counters, seen, gate }
 }
 
@@ -182,12 +189,8 @@ pub(crate) fn start_with(limits: Limits, tls: Option<Arc<Tls>>) -> Running {
 pub(crate) fn start_quic(limits: Limits, tls: Arc<Tls>) -> Running {
     let listener =
         edge_core::proxy::listen::QuicListener::bind("127.0.0.1:0".parse().unwrap(), tls, limits).unwrap();
-    let (addr, counters) = (listener.local_addr().unwrap(), listener.counters());
-    let (sender, seen) = mpsc::unbounded_channel();
-    let gate = Arc::new(Semaphore::new(0));
-    let stop = Stop::new();
-    let ended = tokio::spawn(listener.serve(Site { seen: sender, gate: Arc::clone(&gate) }, stop.clone()));
-    Running { addr, stop, ended, counters, seen, gate }
+    let at = (listener.local_addr().unwrap(), listener.counters());
+    serving(at, |site, stop| tokio::spawn(listener.serve(site, stop)))
 }
 
 impl Running {
